@@ -1,0 +1,1 @@
+"""Floor 0: slots, units, series, assets, plan vocabulary, errors, clock, calendars."""

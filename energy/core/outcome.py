@@ -1,0 +1,127 @@
+"""Commands to equipment and what became of them.
+
+A command names an asset, never a register. What happened is one of a few small classes, not a bool; readers
+``match`` on them and the type checker sees to it that none is forgotten.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from energy.core.plan import Reason
+from energy.core.units import AssetId
+
+__all__ = [
+    "Applied",
+    "ChargerPower",
+    "ClimateMode",
+    "Clipped",
+    "Command",
+    "CommandSource",
+    "GenerationLimit",
+    "Order",
+    "Outcome",
+    "Refused",
+    "RoomClimate",
+    "Unconfirmed",
+    "Unreachable",
+]
+
+
+class CommandSource(StrEnum):
+    """Who commands, highest priority first."""
+
+    EMERGENCY = "emergency"
+    MANUAL = "manual"
+    GUARD = "guard"
+    PLAN = "plan"
+
+
+class ClimateMode(StrEnum):
+    """What an air conditioner does."""
+
+    OFF = "off"
+    COOL = "cool"
+    HEAT = "heat"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerPower:
+    """AC power of a charger, positive when the car charges. [kW]"""
+
+    power_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoomClimate:
+    """Mode and setpoint of an air conditioner. [degC]"""
+
+    mode: ClimateMode
+    setpoint_c: float
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationLimit:
+    """Highest AC power of an inverter; ``None`` releases the limit. [kW]"""
+
+    limit_kw: float | None
+
+
+Order = ChargerPower | RoomClimate | GenerationLimit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """An order to one asset, with its reason and its end: after ``expires_at`` it binds nobody."""
+
+    asset: AssetId
+    order: Order
+    source: CommandSource
+    reason: Reason
+    issued_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """Written and read back as asked (or already so)."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """Written and read back at a limit instead of as asked."""
+
+    command: Command
+    order: Order
+    limit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not written: read-only, dry run, or the device said no."""
+
+    command: Command
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No answer; whether the device took it is unknown."""
+
+    command: Command
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unconfirmed:
+    """Written, but the device reads back something else."""
+
+    command: Command
+    read_back: str
+
+
+Outcome = Applied | Clipped | Refused | Unreachable | Unconfirmed
