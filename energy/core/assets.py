@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -366,7 +366,14 @@ class PvArray:
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class Meter:
-    """A power meter and what it measures."""
+    """A power meter and what it measures.
+
+    Parameters
+    ----------
+    measures : str
+        ``site`` (the connection point), ``hvac`` (all air conditioners together) or the id of one asset (the
+        sub-meter of a charger, whose counters are what coins are paid for).
+    """
 
     id: Identifier
-    measures: Literal["site", "hvac"]
+    measures: Identifier
