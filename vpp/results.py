@@ -121,7 +121,7 @@ class Departure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarTrace:
-    """A car per slot: mean AC power, SoC (0..1) at the end of the slot, plugged for the whole slot. [kW, -]"""
+    """A car per slot: mean AC power [kW], SoC (0..1) at its end, and whether it was plugged for all of it."""
 
     power_kw: Floats
     soc: Floats
