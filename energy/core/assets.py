@@ -299,7 +299,9 @@ class CopCurve:
 
     def at(self, outdoor_c: float) -> float:
         """COP at an outdoor temperature in degC. [-]"""
-        return min(self.highest, max(self.lowest, self.rated + self.slope_per_k * (outdoor_c - self.rated_at_c)))
+        return min(
+            self.highest, max(self.lowest, self.rated + self.slope_per_k * (outdoor_c - self.rated_at_c))
+        )
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
@@ -335,7 +337,9 @@ class HvacZone:
     cooling_cop: CopCurve = Field(
         default_factory=lambda: CopCurve(rated=3.3, rated_at_c=35.0, slope_per_k=-0.08)
     )
-    heating_cop: CopCurve = Field(default_factory=lambda: CopCurve(rated=3.4, rated_at_c=7.0, slope_per_k=0.07))
+    heating_cop: CopCurve = Field(
+        default_factory=lambda: CopCurve(rated=3.4, rated_at_c=7.0, slope_per_k=0.07)
+    )
     initial_c: float = 24.0
 
 

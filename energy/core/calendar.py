@@ -19,7 +19,7 @@ class DayType(StrEnum):
 
 @lru_cache(maxsize=64)
 def _national_holidays(year: int) -> frozenset[date]:
-    import holidays  # noqa: PLC0415 - 0.1 s of import that the command line's help must not pay
+    import holidays
 
     return frozenset(holidays.country_holidays("JP", years=year))
 

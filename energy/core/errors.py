@@ -115,9 +115,7 @@ class VppError(Exception):
         return self.what, self._where_line(), self.hint
 
 
-def _rebuild(
-    kind: type[VppError], what: str, where: str, hint: str, details: dict[str, object]
-) -> VppError:
+def _rebuild(kind: type[VppError], what: str, where: str, hint: str, details: dict[str, object]) -> VppError:
     error = kind.__new__(kind)
     VppError.__init__(error, what, where=where, hint=hint, **details)
     return error

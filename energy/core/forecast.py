@@ -56,7 +56,9 @@ class QuantileForecast:
         for name in ("p10", "p50", "p90"):
             values = np.array(getattr(self, name), dtype=np.float64)
             if values.shape != (self.grid.count,):
-                raise AlignmentError(f"{name} does not fit the grid", values=values.shape, grid=self.grid.count)
+                raise AlignmentError(
+                    f"{name} does not fit the grid", values=values.shape, grid=self.grid.count
+                )
             if np.isnan(values).any():
                 raise ForecastError(
                     f"the forecast of {self.target} has missing values",

@@ -203,20 +203,20 @@ class Problem:
 class ReasonCode(StrEnum):
     """Why a setpoint is what it is."""
 
-    PRICE = "price"              # cheaper now than later
-    PEAK = "peak"                # keeps the 30-minute demand down
+    PRICE = "price"  # cheaper now than later
+    PEAK = "peak"  # keeps the 30-minute demand down
     PRE_CONDITION = "pre_condition"  # cool or heat ahead of a peak or a dear hour
-    PROMISE = "promise"          # the car must be ready at departure
-    COMFORT = "comfort"          # the room would leave its band
-    EVENT = "event"              # supply is tight
-    EXPORT = "export"            # the connection does not allow export
-    SURPLUS = "surplus"          # the sun would be wasted
-    IDLE = "idle"                # nothing to gain
-    AWAY = "away"                # the car is not here
-    OPTED_OUT = "opted_out"      # the driver said no
-    MANUAL = "manual"            # a person said so
-    GUARD = "guard"              # the demand guard stepped in
-    SAFE_STATE = "safe_state"    # data missing: the safe state
+    PROMISE = "promise"  # the car must be ready at departure
+    COMFORT = "comfort"  # the room would leave its band
+    EVENT = "event"  # supply is tight
+    EXPORT = "export"  # the connection does not allow export
+    SURPLUS = "surplus"  # the sun would be wasted
+    IDLE = "idle"  # nothing to gain
+    AWAY = "away"  # the car is not here
+    OPTED_OUT = "opted_out"  # the driver said no
+    MANUAL = "manual"  # a person said so
+    GUARD = "guard"  # the demand guard stepped in
+    SAFE_STATE = "safe_state"  # data missing: the safe state
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,8 +251,8 @@ class PlanSource(StrEnum):
 
     OPTIMAL = "optimal"
     INCUMBENT = "incumbent"  # best solution when time ran out
-    SHIFTED = "shifted"      # the last valid plan, moved on
-    RULES = "rules"          # the rule-based plan
+    SHIFTED = "shifted"  # the last valid plan, moved on
+    RULES = "rules"  # the rule-based plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

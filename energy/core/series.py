@@ -138,12 +138,16 @@ class Series:
     def __add__(self, other: Series) -> Series:
         """Sum of two series on the same grid, in the same unit."""
         self._must_match(other)
-        return replace(self, values=self.values + other.values, known_at=_later(self.known_at, other.known_at))
+        return replace(
+            self, values=self.values + other.values, known_at=_later(self.known_at, other.known_at)
+        )
 
     def __sub__(self, other: Series) -> Series:
         """Difference of two series on the same grid, in the same unit."""
         self._must_match(other)
-        return replace(self, values=self.values - other.values, known_at=_later(self.known_at, other.known_at))
+        return replace(
+            self, values=self.values - other.values, known_at=_later(self.known_at, other.known_at)
+        )
 
     def __neg__(self) -> Series:
         """The same values with the other sign."""
@@ -182,7 +186,9 @@ class Series:
             return []
         breaks = np.flatnonzero(np.diff(bad) > 1)
         firsts, lasts = np.r_[bad[0], bad[breaks + 1]], np.r_[bad[breaks], bad[-1]]
-        return [(self.grid.time(int(a)), self.grid.time(int(b) + 1)) for a, b in zip(firsts, lasts, strict=True)]
+        return [
+            (self.grid.time(int(a)), self.grid.time(int(b) + 1)) for a, b in zip(firsts, lasts, strict=True)
+        ]
 
     def require_complete(self, name: str) -> Series:
         """This series, or an error that names its gaps.

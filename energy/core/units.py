@@ -9,8 +9,8 @@ __all__ = [
     "AssetId",
     "SeriesId",
     "floor_int",
-    "kwh_of_kw",
     "kw_of_kwh",
+    "kwh_of_kw",
     "round_half_up",
     "series_id",
 ]

@@ -1,0 +1,199 @@
+"""A site: where it is, what stands on it, who drives, what it pays and what its connection allows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Protocol
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from energy.core.assets import (
+    Battery,
+    Charger,
+    Driver,
+    HvacZone,
+    Identifier,
+    Meter,
+    NonNegative,
+    Positive,
+    PvArray,
+    TripPattern,
+    Vehicle,
+    Weekday,
+    expand_trips,
+    strict,
+)
+from energy.core.calendar import SiteCalendar
+from energy.core.slots import jst_midnight
+from energy.core.tariff import Tariff
+
+__all__ = ["CalendarRules", "Season", "Site"]
+
+
+class _Named(Protocol):
+    @property
+    def id(self) -> str: ...
+
+
+_MONTH = re.compile(r"^\d{4}-(0[1-9]|1[0-2])$")
+
+
+class Season(StrEnum):
+    """What the air conditioners do on a day."""
+
+    COOLING = "cooling"
+    HEATING = "heating"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class CalendarRules:
+    """Working days and seasons of a site.
+
+    Parameters
+    ----------
+    national_holidays : bool
+        Whether the site rests on national holidays.
+    rest_weekdays : tuple of Weekday
+        Weekly days of rest.
+    closed : tuple of date
+        Shutdowns known in advance.
+    cooling_months, heating_months : tuple of int
+        Months in which the air conditioners cool or heat.
+    """
+
+    national_holidays: bool = True
+    rest_weekdays: tuple[Weekday, ...] = (Weekday.SAT, Weekday.SUN)
+    closed: tuple[date, ...] = ()
+    cooling_months: tuple[int, ...] = (6, 7, 8, 9)
+    heating_months: tuple[int, ...] = (11, 12, 1, 2, 3, 4)
+
+    @model_validator(mode="after")
+    def _months_are_months(self) -> CalendarRules:
+        both = set(self.cooling_months) & set(self.heating_months)
+        if both:
+            msg = f"months {sorted(both)} are both cooling and heating months"
+            raise ValueError(msg)
+        odd = [month for month in self.cooling_months + self.heating_months if not 1 <= month <= 12]
+        if odd:
+            msg = f"{odd} are not months (1..12)"
+            raise ValueError(msg)
+        return self
+
+    def calendar(self) -> SiteCalendar:
+        """The rules as a calendar of days."""
+        return SiteCalendar(
+            national_holidays=self.national_holidays,
+            rest_weekdays=frozenset(weekday.number for weekday in self.rest_weekdays),
+            closed=frozenset(self.closed),
+        )
+
+    def season(self, day: date) -> Season:
+        """What the air conditioners do on a day."""
+        if day.month in self.cooling_months:
+            return Season.COOLING
+        return Season.HEATING if day.month in self.heating_months else Season.OFF
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class Site:
+    """Everything that is fixed about a site; references between its parts are checked.
+
+    Parameters
+    ----------
+    latitude, longitude : float
+        WGS 84. [deg]
+    contract_kw : float
+        Contract power (契約電力) that demand must not exceed. [kW]
+    target_demand_kw : float
+        Target demand (目標デマンド) that the site's manager has set. [kW]
+    import_margin_kw : float
+        No export: import is kept above this margin. [kW]
+    peak_memory_kw : dict
+        Highest demand by month ``YYYY-MM`` of the months before; what counts is the last eleven. [kW]
+    trips : dict
+        Weekly trips by vehicle.
+    """
+
+    id: Identifier
+    name_ja: str
+    name_en: str
+    latitude: Annotated[float, Field(ge=-90.0, le=90.0)]
+    longitude: Annotated[float, Field(ge=-180.0, le=180.0)]
+    contract_kw: Positive
+    target_demand_kw: Positive
+    tariff: Tariff
+    import_margin_kw: NonNegative = 5.0
+    peak_memory_kw: dict[str, Decimal] = Field(default_factory=dict)
+    calendar: CalendarRules = Field(default_factory=CalendarRules)
+    drivers: tuple[Driver, ...] = ()
+    chargers: tuple[Charger, ...] = ()
+    vehicles: tuple[Vehicle, ...] = ()
+    trips: dict[str, tuple[TripPattern, ...]] = Field(default_factory=dict)
+    zones: tuple[HvacZone, ...] = ()
+    pv: PvArray | None = None
+    batteries: tuple[Battery, ...] = ()
+    meters: tuple[Meter, ...] = ()
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Site:
+        self._ids_are_unique()
+        chargers = {charger.id for charger in self.chargers}
+        drivers = {driver.id for driver in self.drivers}
+        used = Counter(vehicle.charger for vehicle in self.vehicles)
+        for vehicle in self.vehicles:
+            _must_know(vehicle.charger, chargers, f"charger of vehicle {vehicle.id}")
+            if vehicle.driver is not None:
+                _must_know(vehicle.driver, drivers, f"driver of vehicle {vehicle.id}")
+        shared = [charger for charger, count in used.items() if count > 1]
+        if shared:
+            msg = f"charger {shared[0]} is given to {used[shared[0]]} vehicles; each needs its own"
+            raise ValueError(msg)
+        if self.target_demand_kw > self.contract_kw:
+            msg = f"target_demand_kw {self.target_demand_kw} is above contract_kw {self.contract_kw}"
+            raise ValueError(msg)
+        bad_months = [month for month in self.peak_memory_kw if not _MONTH.match(month)]
+        if bad_months:
+            msg = f"peak_memory_kw: {bad_months[0]!r} is not a month like 2026-07"
+            raise ValueError(msg)
+        self._trips_do_not_overlap()
+        return self
+
+    def _ids_are_unique(self) -> None:
+        groups: tuple[tuple[_Named, ...], ...] = (
+            self.chargers,
+            self.vehicles,
+            self.zones,
+            self.batteries,
+            self.meters,
+            self.drivers,
+        )
+        ids = Counter(part.id for group in groups for part in group)
+        if self.pv is not None:
+            ids[self.pv.id] += 1
+        twice = [name for name, count in ids.items() if count > 1]
+        if twice:
+            msg = f"id {twice[0]!r} is used {ids[twice[0]]} times; ids are unique on a site"
+            raise ValueError(msg)
+
+    def _trips_do_not_overlap(self) -> None:
+        vehicles = {vehicle.id for vehicle in self.vehicles}
+        any_monday = jst_midnight(date(2026, 1, 5))
+        for vehicle, patterns in self.trips.items():
+            _must_know(vehicle, vehicles, "vehicle in trips")
+            expand_trips(vehicle, patterns, any_monday, any_monday + timedelta(days=14))
+
+    def charger_of(self, vehicle: Vehicle) -> Charger:
+        """The charger that a vehicle uses."""
+        return next(charger for charger in self.chargers if charger.id == vehicle.charger)
+
+
+def _must_know(name: str, known: set[str], what: str) -> None:
+    if name not in known:
+        msg = f"{what}: no {name!r} among {', '.join(sorted(known)) or 'none'}"
+        raise ValueError(msg)
