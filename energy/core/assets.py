@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, time, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
@@ -235,7 +236,7 @@ def expand_trips(
                     )
                 )
     trips.sort(key=lambda trip: trip.departs)
-    for earlier, later in zip(trips, trips[1:], strict=False):
+    for earlier, later in pairwise(trips):
         if later.departs < earlier.returns:
             msg = (
                 f"trips of {vehicle} overlap: {earlier.departs:%a %H:%M} to {earlier.returns:%a %H:%M} "

@@ -1,4 +1,4 @@
-"""What was read from a device: a value, its quality and its age. Unknown is ``None``, never the last value."""
+"""What was read from a device: value, quality and age. Unknown is ``None``, never the last value."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ class Series:
         ]
 
     def require_complete(self, name: str) -> Series:
-        """This series, or an error that names its gaps.
+        """Give the series back, or raise an error that names its gaps.
 
         Raises
         ------
