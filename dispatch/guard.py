@@ -1,0 +1,256 @@
+"""The guard of the clocked half-hour: keeps the 30-minute demand under its target, minute by minute.
+
+It knows the meter, the cars and the rooms, and nothing of plans, money or registers: values in, values out. It
+works as well when the planner is dead. Demand is counted in clock-aligned windows (RULES-JP 2.1), so what may
+still be used depends on what the window has used already (RULES-JP 2.3)::
+
+    projected_kw = 2 * (E + p * (30 - t) / 60)
+    allowed_kw = (T / 2 - E) / ((30 - t) / 60)
+
+with t minutes gone, E kWh so far, p kW now, T kW target. Every minute the guard asks what the site would draw
+if everything followed the plan, and gives the excess over ``allowed_kw`` to whoever is harmed least: charging
+waits, then cars give back, then rooms coast towards the edge of their band, the roomiest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from energy.core.units import AssetId
+
+__all__ = ["AlarmLevel", "CarFlex", "DemandGuard", "GuardDecision", "GuardInput", "ZoneFlex"]
+
+WINDOW_MIN = 30.0
+# RULES-JP 2.3, practice: no load is shed in the first minutes of a window, where the projection is noise.
+QUIET_MIN = 4.0
+# Compressors must not be switched faster than this (RULES-JP 2.3: 3 to 5 minutes).
+HOLD_MIN = 5.0
+# Aim this far below the target, for readings that are a minute old and counters that are rounded.
+MARGIN = 0.01
+# Attention above this share of the target (RULES-JP 2.3).
+ATTENTION = 0.9
+
+
+class AlarmLevel(StrEnum):
+    """Alarm of a demand controller (デマンド警報)."""
+
+    NONE = "none"
+    ATTENTION = "attention"  # projected above 90 % of the target
+    CAUTION = "caution"  # projected above the target
+    LIMIT = "limit"  # the window's energy is used up
+
+
+@dataclass(frozen=True, slots=True)
+class CarFlex:
+    """A car as the guard sees it; powers are positive into the car. [kW]
+
+    Parameters
+    ----------
+    plan_kw : float
+        What the plan wants.
+    now_kw : float
+        What it does.
+    least_kw : float
+        What the envelope allows at least: 0 to stop charging, negative to give back.
+    """
+
+    id: AssetId
+    plan_kw: float
+    now_kw: float
+    least_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneFlex:
+    """A room as the guard sees it.
+
+    Parameters
+    ----------
+    running_kw : float
+        Electric power of its unit now, as well as it is known. [kW]
+    headroom_k : float
+        How far the room is from the edge of its comfort band. [K]
+    """
+
+    id: AssetId
+    running_kw: float
+    headroom_k: float
+
+
+@dataclass(frozen=True, slots=True)
+class GuardInput:
+    """One minute's view of the site.
+
+    Parameters
+    ----------
+    elapsed_min : float
+        Minutes since the window began, by the meter's clock, in [0, 30).
+    imported_kwh : float
+        Energy imported in the window so far. [kWh]
+    import_kw : float
+        Import now. [kW]
+    target_kw : float
+        Target demand (目標デマンド). [kW]
+    """
+
+    elapsed_min: float
+    imported_kwh: float
+    import_kw: float
+    target_kw: float
+    cars: Sequence[CarFlex] = ()
+    zones: Sequence[ZoneFlex] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class GuardDecision:
+    """What the guard wants.
+
+    Parameters
+    ----------
+    cars : dict
+        Power of each car that must leave its plan. [kW]
+    shed : tuple of AssetId
+        Rooms that coast until told otherwise.
+    unmet_kw : float
+        What could not be shed: the target will be missed by it if nothing changes. [kW]
+    """
+
+    level: AlarmLevel
+    projected_kw: float
+    allowed_kw: float
+    reduction_kw: float
+    cars: dict[AssetId, float] = field(default_factory=dict)
+    shed: tuple[AssetId, ...] = ()
+    unmet_kw: float = 0.0
+
+
+def projected_demand_kw(elapsed_min: float, imported_kwh: float, import_kw: float) -> float:
+    """Demand of the window if the site goes on as now. [kW]
+
+    Examples
+    --------
+    >>> projected_demand_kw(12, 60, 360)
+    336.0
+    """
+    return 2.0 * (imported_kwh + import_kw * (WINDOW_MIN - elapsed_min) / 60.0)
+
+
+def allowed_power_kw(elapsed_min: float, imported_kwh: float, target_kw: float) -> float:
+    """Power that uses up the window's energy exactly at its end; negative if it is used up already. [kW]
+
+    Examples
+    --------
+    >>> round(allowed_power_kw(12, 60, 320), 1)
+    333.3
+    """
+    return (target_kw / 2.0 - imported_kwh) / ((WINDOW_MIN - elapsed_min) / 60.0)
+
+
+@dataclass
+class _Shed:
+    """A room that coasts: what it drew when it was shed, and how long it has coasted."""
+
+    saved_kw: float
+    minutes: float
+
+
+class DemandGuard:
+    """Remembers which rooms coast and for how long; everything else is decided afresh each minute.
+
+    Parameters
+    ----------
+    minutes_per_call : float
+        Time between two calls. [min]
+    """
+
+    def __init__(self, *, minutes_per_call: float = 1.0) -> None:
+        self._minutes = minutes_per_call
+        self._coasting: dict[AssetId, _Shed] = {}
+
+    def state(self) -> dict[str, list[float]]:
+        """What must survive a restart, as plain values."""
+        return {str(zone): [shed.saved_kw, shed.minutes] for zone, shed in self._coasting.items()}
+
+    def restore(self, state: dict[str, list[float]]) -> None:
+        """Go on from :meth:`state`."""
+        self._coasting = {AssetId(zone): _Shed(*values) for zone, values in state.items()}
+
+    def decide(self, site: GuardInput) -> GuardDecision:
+        """What to change now.
+
+        Raises
+        ------
+        ValueError
+            If ``elapsed_min`` lies outside the window.
+        """
+        if not 0.0 <= site.elapsed_min < WINDOW_MIN:
+            msg = f"elapsed_min {site.elapsed_min} lies outside the window of {WINDOW_MIN:g} minutes"
+            raise ValueError(msg)
+        projected = projected_demand_kw(site.elapsed_min, site.imported_kwh, site.import_kw)
+        allowed = allowed_power_kw(site.elapsed_min, site.imported_kwh, site.target_kw)
+        for shed in self._coasting.values():
+            shed.minutes += self._minutes
+        excess = self._undisturbed_kw(site) - allowed * (1.0 - MARGIN)
+        cars, left = _ask_cars(site.cars, excess)
+        left = self._ask_zones(site, left)
+        return GuardDecision(
+            level=_level(projected, allowed, site.target_kw),
+            projected_kw=projected,
+            allowed_kw=allowed,
+            reduction_kw=max(0.0, site.import_kw - allowed),
+            cars=cars,
+            shed=tuple(sorted(self._coasting)),
+            unmet_kw=max(0.0, left),
+        )
+
+    def _undisturbed_kw(self, site: GuardInput) -> float:
+        """What the site would draw if every car followed its plan and no room coasted. [kW]"""
+        held_cars = sum(car.plan_kw - car.now_kw for car in site.cars)
+        running = {zone.id: zone.running_kw for zone in site.zones}
+        held_rooms = sum(max(0.0, shed.saved_kw - running.get(z, 0.0)) for z, shed in self._coasting.items())
+        return site.import_kw + held_cars + held_rooms
+
+    def _ask_zones(self, site: GuardInput, excess_kw: float) -> float:
+        """Let rooms coast until the excess is gone, wake those no longer needed; give what is left. [kW]"""
+        left = excess_kw
+        for zone in sorted(site.zones, key=lambda zone: -zone.headroom_k):
+            shed = self._coasting.get(zone.id)
+            if shed is not None:
+                needed = left > 0.0 and zone.headroom_k > 0.0
+                if needed or shed.minutes < HOLD_MIN:
+                    left -= shed.saved_kw
+                else:
+                    del self._coasting[zone.id]
+            elif left > 0.0 and zone.headroom_k > 0.0 and zone.running_kw > 0.0 and self._may_start(site):
+                self._coasting[zone.id] = _Shed(zone.running_kw, 0.0)
+                left -= zone.running_kw
+        return left
+
+    def _may_start(self, site: GuardInput) -> bool:
+        return site.elapsed_min >= QUIET_MIN
+
+
+def _ask_cars(cars: Sequence[CarFlex], excess_kw: float) -> tuple[dict[AssetId, float], float]:
+    """Take the excess from the cars: first stop charging, then give back, equally by room to move."""
+    wanted: dict[AssetId, float] = {}
+    left = excess_kw
+    for floor in (lambda car: max(0.0, car.least_kw), lambda car: car.least_kw):
+        power = {car.id: wanted.get(car.id, car.plan_kw) for car in cars}
+        room = {car.id: max(0.0, power[car.id] - floor(car)) for car in cars}
+        total = sum(room.values())
+        if left <= 0.0 or total <= 0.0:
+            continue
+        share = min(1.0, left / total)
+        wanted |= {name: power[name] - share * room[name] for name in room if room[name] > 0.0}
+        left -= share * total
+    return wanted, left
+
+
+def _level(projected_kw: float, allowed_kw: float, target_kw: float) -> AlarmLevel:
+    if allowed_kw <= 0.0:
+        return AlarmLevel.LIMIT
+    if projected_kw > target_kw:
+        return AlarmLevel.CAUTION
+    return AlarmLevel.ATTENTION if projected_kw > ATTENTION * target_kw else AlarmLevel.NONE

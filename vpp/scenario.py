@@ -1,0 +1,223 @@
+"""A scenario: a site, and the world in which its twins live.
+
+The site part is what a real site would configure. The world part says which series stand for the factory's
+load and the weather, how wrong the weather forecast is, how people deviate from the calendar, and when supply
+is tight. docs/reference/scenario-yaml.md describes every key.
+"""
+
+from __future__ import annotations
+
+from datetime import time
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from energy.core.assets import Identifier, NonNegative, Positive, Ratio, Weekday, strict
+from energy.core.errors import ConfigError
+from energy.core.site import Site
+from energy.ledger.coin import CoinRule, TightLevel
+from vpp.config import read_yaml
+
+__all__ = [
+    "ForecastErrors",
+    "LoadSource",
+    "PeopleErrors",
+    "PvTruth",
+    "Scenario",
+    "TightEvening",
+    "WeatherSource",
+    "World",
+    "load_scenario",
+    "scenario_names",
+    "scenarios_root",
+]
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class LoadSource:
+    """A measured load that stands for the site's uncontrollable load.
+
+    A simulated day shows the source's day of the same ISO week and weekday, so that Mondays stay Mondays.
+
+    Parameters
+    ----------
+    file : str
+        Gzipped CSV ``start,energy_kwh`` beside the scenario.
+    step_minutes : int
+        Length of its intervals. [min]
+    source_year : int
+        Year of its stamps.
+    scale : float
+        Factor on the energy. [-]
+    """
+
+    file: str
+    step_minutes: Annotated[int, Field(ge=1, le=60)]
+    source_year: int
+    scale: Positive
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class WeatherSource:
+    """A standard year: ``time,outdoor_c,dni_w_m2,dhi_w_m2,sun_height_deg`` at full hours, Japanese time."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class ForecastErrors:
+    """How wrong the weather forecast of the simulated world is; seeded, so runs repeat.
+
+    Parameters
+    ----------
+    every_hours : int
+        A new forecast is issued at 00:00 UTC and every so many hours. [h]
+    horizon_hours : int
+        How far it reaches. [h]
+    temperature_sd_c : float
+        Standard deviation of the temperature error one day ahead; it grows with the square root of the lead,
+        from a third at issue. [degC]
+    clearness_sd : float
+        The same for the irradiance, relative to clear sky. [-]
+    """
+
+    seed: int
+    every_hours: Annotated[int, Field(ge=1, le=24)] = 6
+    horizon_hours: Annotated[int, Field(ge=48, le=168)] = 72
+    temperature_sd_c: NonNegative = 1.5
+    clearness_sd: NonNegative = 0.15
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class PvTruth:
+    """What the real roof does that its data sheet does not say.
+
+    Parameters
+    ----------
+    extra_loss : float
+        Loss beyond the sheet's. [-]
+    snowfall_cm_per_h : float
+        Snowfall in a freezing, heavily clouded winter hour; the standard year has none of its own. [cm/h]
+    snow_below_c, snow_clearness : float
+        An hour below this temperature and below this share of clear-sky irradiance over the day snows.
+    """
+
+    extra_loss: Ratio = 0.05
+    snowfall_cm_per_h: NonNegative = 0.8
+    snow_below_c: float = 0.5
+    snow_clearness: Ratio = 0.25
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class PeopleErrors:
+    """How trips deviate from the calendar; seeded.
+
+    Parameters
+    ----------
+    energy_sd : float
+        Relative standard deviation of the energy of a trip. [-]
+    late_return_minutes : float
+        Mean delay of a return (exponential, at most an hour and a half). [min]
+    """
+
+    seed: int
+    energy_sd: Ratio = 0.12
+    late_return_minutes: NonNegative = 8.0
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class TightEvening:
+    """A weekly tight-supply event.
+
+    Parameters
+    ----------
+    announced : time
+        Local time on the day before at which the level becomes known (RULES-JP 3.4: about 16:00).
+    """
+
+    weekday: Weekday
+    begins: time
+    ends: time
+    level: TightLevel
+    announced: time = time(16, 0)
+
+    @model_validator(mode="after")
+    def _on_slots(self) -> TightEvening:
+        for name, at in (("begins", self.begins), ("ends", self.ends)):
+            if at.minute not in (0, 30) or at.second:
+                msg = f"{name} {at} is not on a full or half hour"
+                raise ValueError(msg)
+        if not self.begins < self.ends:
+            msg = f"begins {self.begins} is not before ends {self.ends}"
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class World:
+    """Everything the controller does not decide."""
+
+    load: LoadSource
+    weather: WeatherSource
+    forecast_errors: ForecastErrors
+    people: PeopleErrors
+    pv_truth: PvTruth = Field(default_factory=PvTruth)
+    tight: TightEvening | None = None
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class Scenario:
+    """A named site in its world."""
+
+    scenario: Identifier
+    title_ja: str
+    title_en: str
+    site: Site
+    world: World
+    coin: CoinRule | None = None
+
+
+def scenarios_root() -> Path:
+    """Folder of the shipped scenarios: inside the installed package, or the repository's own.
+
+    Raises
+    ------
+    ConfigError
+        If neither is there.
+    """
+    packaged = Path(str(resources.files("vpp"))) / "_scenarios"
+    checkout = Path(__file__).resolve().parent.parent / "scenarios"
+    for folder in (packaged, checkout):
+        if folder.is_dir():
+            return folder
+    raise ConfigError("the scenarios are missing", where=str(packaged), hint="reinstall aizu-vpp")
+
+
+def scenario_names() -> list[str]:
+    """Names of the shipped scenarios."""
+    return sorted(path.parent.name for path in scenarios_root().glob("*/scenario.yaml"))
+
+
+def load_scenario(name_or_path: str) -> tuple[Scenario, Path]:
+    """Read a scenario by name, folder or YAML file; give it with the folder of its data.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such scenario, or it cannot be used as written.
+    """
+    given = Path(name_or_path)
+    if given.suffix in {".yaml", ".yml"} or given.is_dir():
+        path = given / "scenario.yaml" if given.is_dir() else given
+    elif name_or_path in scenario_names():
+        path = scenarios_root() / name_or_path / "scenario.yaml"
+    else:
+        raise ConfigError(
+            f"no scenario {name_or_path!r}",
+            where=f"known: {', '.join(scenario_names())}",
+            hint="give one of these names, a folder or a scenario.yaml",
+        )
+    return read_yaml(path, Scenario), path.parent
