@@ -1,0 +1,77 @@
+# One command each. `setup` needs only Python >= 3.11, make and git; everything else comes into .venv.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+# The versions everything was last tested with; `make setup CONSTRAINTS=` takes the newest within the bounds.
+CONSTRAINTS ?= constraints.txt
+JOBS   ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint fast full wheel-check bench soak docs constraints clean
+PACKAGES := energy forecasting dispatch devices vpp
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## .venv with everything, made again only when pyproject.toml changes
+
+$(STAMP): pyproject.toml $(CONSTRAINTS)
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "error: $(PYTHON) is not installed" >&2; \
+	  echo "  needed: Python 3.11 or newer" >&2; \
+	  echo "  try: install python3, or name another one: make setup PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: $$($(PYTHON) --version) is too old" >&2; \
+	  echo "  needed: Python 3.11 or newer" >&2; \
+	  echo "  try: make setup PYTHON=python3.12" >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "error: $(PYTHON) cannot make virtual environments" >&2; \
+	  echo "  missing: the modules venv and ensurepip" >&2; \
+	  echo "  try: apt-get install python3-venv (Debian, Ubuntu)" >&2; exit 2; }
+	@if [ ! -x $(BIN)/python ]; then $(PYTHON) -m venv $(VENV); fi
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@echo "installing aizu-vpp and its tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  --editable . --group dev $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS))
+	@touch $@
+
+demo: setup ## a week of a real factory, from forecast to coin, with a report at the end
+	$(BIN)/vpp demo
+
+test: lint wheel-check full ## everything that CI checks
+
+check: lint fast ## format, lint, types, floors and the fast tests
+
+lint: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+fast: setup
+	$(BIN)/pytest tests/unit tests/arch -n $(JOBS) -m "not e2e and not bench"
+
+full: setup
+	$(BIN)/pytest --doctest-modules tests $(PACKAGES) -n $(JOBS) -m "not bench"
+
+wheel-check: setup ## the wheel, installed elsewhere, finds its command and its scenarios
+	.ci/wheel-check $(BIN)/python $(CONSTRAINTS)
+
+bench: setup ## ratios, not seconds; nothing else should run beside it
+	@echo "running: pytest tests/bench -m bench"
+	$(BIN)/pytest tests/bench -m bench -s
+
+soak: setup ## the long runs
+	@echo "running: pytest tests/soak -s, then four weeks of kitakata through the loop"
+	$(BIN)/vpp simulate kitakata --days 28 --json
+
+docs: setup ## write the generated reference pages again
+	$(BIN)/python docs/generate.py
+
+constraints: setup ## freeze what is installed now as the tested set
+	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+
+clean: ## remove the environment and everything that was built
+	rm -rf $(VENV) dist build out .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
