@@ -153,6 +153,12 @@ class Messages:
             return f"{day.month}月{day.day}日({_WEEKDAYS_JA[day.weekday()]})"
         return f"{_WEEKDAYS_EN[day.weekday()]} {day.day} {_MONTHS_EN[day.month - 1]}"
 
+    def axis_day(self, day: date) -> str:
+        """Short day for an axis: ``22(日)`` or ``Sun 22``."""
+        if self.lang == "ja":
+            return f"{day.day}({_WEEKDAYS_JA[day.weekday()]})"
+        return f"{_WEEKDAYS_EN[day.weekday()]} {day.day}"
+
     def moment(self, instant: datetime) -> str:
         """``11月22日(日) 14:30`` or ``Sun 22 Nov 14:30``, in Japan's time."""
         local = instant.astimezone(JST)
