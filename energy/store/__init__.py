@@ -1,0 +1,34 @@
+"""Floor 1: series, documents, audit trail and journal rows, kept for ever and read as of an instant."""
+
+from energy.store.canonical import canonical_json
+from energy.store.engine import Durability
+from energy.store.ports import JournalTable, Snapshot, Store
+from energy.store.snapshot import SqlSnapshot
+from energy.store.sql import SqlStore, open_store
+from energy.store.values import (
+    AppendReport,
+    AuditRecord,
+    Document,
+    JournalRow,
+    Point,
+    StoredValue,
+    points_of,
+)
+
+__all__ = [
+    "AppendReport",
+    "AuditRecord",
+    "Document",
+    "Durability",
+    "JournalRow",
+    "JournalTable",
+    "Point",
+    "Snapshot",
+    "SqlSnapshot",
+    "SqlStore",
+    "Store",
+    "StoredValue",
+    "canonical_json",
+    "open_store",
+    "points_of",
+]

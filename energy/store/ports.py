@@ -1,0 +1,153 @@
+"""What the upper floors may ask of a store, whatever stands behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from energy.core.series import Grid, Series, Unit
+from energy.core.units import SeriesId
+from energy.store.values import AppendReport, AuditRecord, Document, JournalRow, Point, StoredValue
+
+__all__ = ["JournalTable", "Snapshot", "Store"]
+
+
+class Snapshot(Protocol):
+    """The world as it was known at one instant: nothing learned later can be seen through it."""
+
+    @property
+    def known_until(self) -> datetime:
+        """The instant; only what has ``known_at <= known_until`` is visible. UTC."""
+        ...
+
+    def series(self, series: SeriesId, grid: Grid, unit: Unit) -> Series:
+        """For each interval the newest known value; NaN where none is known, or it is invalid or stale.
+
+        ``known_at`` of the answer is that of the newest value in it, None if there is none.
+
+        Raises
+        ------
+        AlignmentError
+            If a stored point inside the stretch does not stand on the start of an interval.
+        """
+        ...
+
+    def values(self, series: SeriesId, start: datetime, end: datetime) -> list[StoredValue]:
+        """The newest known value of each instant in ``[start, end)``, in order, whatever its quality."""
+        ...
+
+    def latest(self, series: SeriesId, *, before: datetime | None = None) -> StoredValue | None:
+        """The value with the largest ``at`` (below ``before``), whatever its quality."""
+        ...
+
+    def span(self, series: SeriesId) -> tuple[datetime, datetime] | None:
+        """First and last ``at``, None for a series of which nothing is known."""
+        ...
+
+    def gaps(self, series: SeriesId, grid: Grid) -> list[tuple[datetime, datetime]]:
+        """Stretches ``[start, end)`` of the grid without a usable value."""
+        ...
+
+    def ids(self, prefix: str = "") -> list[SeriesId]:
+        """Names of the series of which something is known, sorted."""
+        ...
+
+    def document(self, kind: str, key: str) -> Document | None:
+        """Newest version of a document."""
+        ...
+
+    def documents(self, kind: str, *, prefix: str = "") -> list[Document]:
+        """Newest version of every document of a kind, sorted by key."""
+        ...
+
+
+class JournalTable(Protocol):
+    """Where :class:`energy.ledger.Journal` keeps its entries; append-only, enforced by the database."""
+
+    def lock(self) -> None:
+        """Keep other writers of the journal out until the running transaction ends."""
+        ...
+
+    def append(self, row: JournalRow) -> None:
+        """Add a row with its postings."""
+        ...
+
+    def head(self) -> JournalRow | None:
+        """Last row."""
+        ...
+
+    def find(self, key: str) -> JournalRow | None:
+        """Row with this idempotency key."""
+        ...
+
+    def rows(self, *, account: str | None = None) -> Iterator[JournalRow]:
+        """All rows in order, or those that touch an account."""
+        ...
+
+    def balance(self, account: str) -> int:
+        """Sum of an account's postings. [points]"""
+        ...
+
+    def balances(self) -> dict[str, int]:
+        """Sums of all accounts, sorted by name. [points]"""
+        ...
+
+    def strays(self) -> list[int]:
+        """Numbers that have postings but no row; empty unless someone tampered."""
+        ...
+
+
+class Store(Protocol):
+    """Series, documents, audit trail and journal, written together or not at all."""
+
+    @property
+    def journal(self) -> JournalTable:
+        """Where the ledger keeps its entries."""
+        ...
+
+    def append(self, points: Iterable[Point]) -> AppendReport:
+        """Add points; the same point again changes nothing.
+
+        Raises
+        ------
+        DataError
+            If a point stands under the same ``(series, at, known_at)`` with other content; then nothing of
+            the call is written.
+        """
+        ...
+
+    def as_of(self, instant: datetime) -> Snapshot:
+        """The world as it was known at an instant."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Everything inside is written at once, or nothing if an exception leaves the block.
+
+        Blocks nest: an inner block that fails takes only its own writes back. A block belongs to its thread
+        and must not be held across an ``await``.
+        """
+        ...
+
+    def put_document(self, kind: str, key: str, *, known_at: datetime, body: str) -> bool:
+        """Add a version of a document; False if this very version stood there already.
+
+        Raises
+        ------
+        DataError
+            If another text stands under the same ``(kind, key, known_at)``.
+        """
+        ...
+
+    def audit(self, actor: str, act: str, subject: str, *, at: datetime, facts: Mapping[str, object]) -> None:
+        """Record who did what to what."""
+        ...
+
+    def audit_trail(self, subject: str | None = None) -> list[AuditRecord]:
+        """Records in the order they were made, of one subject or of all."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database; the store cannot be used afterwards."""
+        ...
