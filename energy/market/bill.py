@@ -104,8 +104,9 @@ def _bill(
     levy = floor_int(sum((use.kwh * use.prices.levy_yen_per_kwh for use in uses), Decimal(0)))
     total = floor_int(basic + energy + adjustment) + levy
     how = (
-        f"{month}: {contract_kw} kW x (185 - {power_factor}) % x {len(uses)}/{in_month} days; {kwh.normalize():f} kWh; "
-        f"basic {basic:.2f} + energy {energy:.2f} + adjustment {adjustment:.2f} + levy {levy} = {total} yen"
+        f"{month}: {contract_kw} kW x (185 - {power_factor}) % x {len(uses)}/{in_month} days; "
+        f"{kwh.normalize():f} kWh; basic {basic:.2f} + energy {energy:.2f} + adjustment {adjustment:.2f} "
+        f"+ levy {levy} = {total} yen"
     )
     facts = [how]
     if unused:
