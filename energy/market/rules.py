@@ -7,7 +7,7 @@ A number of the market is never a constant in code. It sits in a table below ``e
 
 from __future__ import annotations
 
-from datetime import date, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from energy.core.errors import ConfigError
+from energy.core.slots import JST
 
 __all__ = [
     "Area",
@@ -28,12 +29,14 @@ __all__ = [
     "RuleRow",
     "RuleTable",
     "RuleValues",
+    "SpotMarket",
     "Subsidy",
     "bill_rules",
     "levy_yen_per_kwh",
     "parse_rule_table",
     "plan_deadlines",
     "rule_files",
+    "spot_published_at",
     "subsidy_yen_per_kwh",
 ]
 
@@ -101,6 +104,13 @@ class PlanDeadlines(RuleValues):
     next_day_closes: time
     same_day_opens: time
     margin_minutes: Annotated[int, Field(ge=0)]
+
+
+class SpotMarket(RuleValues):
+    """Japanese local times of the day-ahead market on the day before delivery."""
+
+    bidding_closes: time
+    prices_published: time
 
 
 V = TypeVar("V", bound=RuleValues)
@@ -242,6 +252,11 @@ def _deadlines() -> RuleTable[PlanDeadlines]:
     return _shipped("plan_deadlines", PlanDeadlines)
 
 
+@lru_cache(maxsize=1)
+def _spot_market() -> RuleTable[SpotMarket]:
+    return _shipped("spot_market", SpotMarket)
+
+
 def levy_yen_per_kwh(reading_day: date) -> Decimal:
     """Renewable-energy levy of a bill, by the day of its meter reading. [yen/kWh]
 
@@ -272,3 +287,9 @@ def bill_rules(day: date) -> BillRules:
 def plan_deadlines(day: date) -> PlanDeadlines:
     """When plans for a day of delivery are taken."""
     return _deadlines().on(day).values
+
+
+def spot_published_at(day: date) -> datetime:
+    """When the day-ahead prices of a day of delivery are published, UTC."""
+    published = _spot_market().on(day).values.prices_published
+    return datetime.combine(day - timedelta(days=1), published, tzinfo=JST).astimezone(UTC)

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from energy.core.errors import ConfigError, ExitStatus
+from energy.core.slots import parse_jst
 from energy.core.units import floor_int
 from energy.market.rules import (
     Area,
@@ -15,12 +16,14 @@ from energy.market.rules import (
     Levy,
     PlanDeadlines,
     RuleValues,
+    SpotMarket,
     Subsidy,
     bill_rules,
     levy_yen_per_kwh,
     parse_rule_table,
     plan_deadlines,
     rule_files,
+    spot_published_at,
     subsidy_yen_per_kwh,
 )
 
@@ -29,6 +32,7 @@ VALUES: dict[str, type[RuleValues]] = {
     "high_voltage_subsidy": Subsidy,
     "plan_deadlines": PlanDeadlines,
     "renewable_levy": Levy,
+    "spot_market": SpotMarket,
 }
 
 TABLE = """
@@ -132,3 +136,8 @@ def test_a_faulty_table_is_refused_by_name(old: str, new: str, complaint: str) -
         parse_rule_table(TABLE.replace(old, new, 1), Levy, name="mine.yaml")
     assert "mine.yaml" in caught.value.what
     assert complaint in str(caught.value)
+
+
+def test_spot_prices_are_known_after_bidding_closed_on_the_day_before() -> None:
+    published = spot_published_at(date(2026, 11, 22))
+    assert parse_jst("2026-11-21 10:00") < published < parse_jst("2026-11-21 12:00")
