@@ -1,0 +1,274 @@
+#!/usr/bin/env python3
+"""Write the reference pages from the code: ``make docs``. A test fails when a page and the code differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import re
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from energy.core import errors
+from energy.core.errors import ExitStatus, VppError
+from vpp.scenario import Scenario
+
+REFERENCE = Path(__file__).resolve().parent / "reference"
+MADE = "<!-- Made by docs/generate.py (make docs). Change the code, not this page. -->"
+
+EXIT_MEANING = {
+    ExitStatus.OK: "done",
+    ExitStatus.BUG: "a bug; the traceback is saved and its path printed",
+    ExitStatus.USAGE: "usage or configuration",
+    ExitStatus.DATA: "data missing, unreadable or too old; no honest forecast",
+    ExitStatus.INFEASIBLE: "no usable plan",
+    ExitStatus.DEVICE: "a device is unreachable or refused",
+    ExitStatus.PARTIAL: "partly done; what was left out is listed",
+    ExitStatus.CONSENT: "no consent or no permission",
+    ExitStatus.UNHEALTHY: "a check failed (`vpp doctor`, `vpp ledger verify`)",
+    ExitStatus.INTERRUPTED: "interrupted, after the safe state was reached",
+}
+ERRORS_INTRO = """\
+Every error is three lines on stderr: what failed; where and why, with values; what to do. `--debug` adds the
+traceback. Expected trouble of equipment is not an error but an outcome of a command: `Applied`, `Clipped`,
+`Refused`, `Unreachable`, `Unconfirmed`."""
+ERROR_EXAMPLE = """\
+```
+error: no scenario 'kitkata'
+  known: city-hall, kitakata
+  give one of these names, a folder or a scenario.yaml
+```"""
+SCENARIO_INTRO = """\
+One YAML document. `site` is what a real site would configure; `world` is what stands for reality in a
+simulation. An unknown key is an error that names the nearest known one. Units are in the names; times of day
+are Japan's.
+
+Complete examples: [kitakata](../../scenarios/kitakata/scenario.yaml),
+[city-hall](../../scenarios/city-hall/scenario.yaml)."""
+PLAIN = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    date: "date",
+    datetime: "instant with offset",
+    time: "time of day",
+    Decimal: "decimal number",
+}
+
+
+def summary(thing: object) -> str:
+    """First line of a docstring, for a table cell."""
+    return as_markdown((inspect.getdoc(thing) or "").split("\n", 1)[0])
+
+
+def as_markdown(text: str) -> str:
+    """Docstring markup as Markdown that stands in a table cell."""
+    text = re.sub(r":\w+:`~?(?:[\w.]*\.)?(\w+)`", r"`\1`", text)
+    return text.replace("``", "`").replace("|", "\\|")
+
+
+def table(header: tuple[str, ...], rows: Iterator[tuple[str, ...]] | list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+# ---- errors ----
+
+
+def error_classes(kind: type[VppError] = VppError) -> Iterator[type[VppError]]:
+    """The tree of errors, parents first, in the order of their definition."""
+    yield kind
+    for child in kind.__subclasses__():
+        if child.__module__ == errors.__name__:
+            yield from error_classes(child)
+
+
+def errors_page() -> str:
+    """Errors, their codes and what the command exits with."""
+    tree = inspect.getdoc(errors) or ""
+    drawn = textwrap.dedent(tree.split("::", 1)[1].split("Every error", 1)[0].strip("\n"))
+    statuses = [(str(int(status)), f"`{status.name}`", EXIT_MEANING[status]) for status in ExitStatus]
+    kinds = [
+        (f"`{kind.__name__}`", f"`{kind.code}`", str(int(kind.exit_status)), summary(kind))
+        for kind in error_classes()
+        if kind is not VppError
+    ]
+    return "\n\n".join(
+        [
+            MADE,
+            "# Errors and exit codes",
+            ERRORS_INTRO,
+            ERROR_EXAMPLE,
+            "## Exit status of `vpp`",
+            table(("status", "name", "meaning"), statuses),
+            "## Errors",
+            f"```\n{drawn}\n```",
+            table(("class", "code", "status", "meaning"), kinds),
+        ]
+    )
+
+
+# ---- scenario file ----
+
+
+def described(kind: type) -> dict[str, str]:
+    """What a class's docstring says about each of its parameters."""
+    text = inspect.getdoc(kind) or ""
+    found = re.search(r"^Parameters\n-+\n(.*?)(?=^\w[^\n]*\n-{3,}\n|\Z)", text, re.DOTALL | re.MULTILINE)
+    result: dict[str, str] = {}
+    names: list[str] = []
+    for line in (found.group(1) if found else "").splitlines():
+        if line and not line.startswith(" "):
+            names = [name.strip() for name in line.split(" : ")[0].split(",")]
+        elif line.strip():
+            for name in names:
+                result[name] = f"{result.get(name, '')} {line.strip()}".strip()
+    return result
+
+
+def structures(kind: type, seen: list[type] | None = None) -> list[type]:
+    """A dataclass and all dataclasses below it, in the order in which a reader meets them."""
+    seen = [] if seen is None else seen
+    if kind not in seen:
+        seen.append(kind)
+        hints = get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            for inner in below(hints[field.name]):
+                structures(inner, seen)
+    return seen
+
+
+def below(hint: Any) -> Iterator[type]:  # Any: a type hint may be nearly anything
+    """Dataclasses inside a type hint."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        yield hint
+    for inner in get_args(hint):
+        yield from below(inner)
+
+
+def shown(hint: Any) -> str:  # Any: as above
+    """A type hint in words."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return " ".join(part for part in (shown(inner[0]), limits(inner[1:])) if part)
+    if origin in (Union, types.UnionType):
+        return " or ".join("nothing" if one is type(None) else shown(one) for one in inner)
+    if origin is typing.Literal:
+        return " or ".join(f"`{one}`" for one in inner)
+    if origin is tuple:
+        same = len(inner) == 2 and inner[1] is Ellipsis
+        return f"list of {shown(inner[0])}" if same else f"[{', '.join(shown(one) for one in inner)}]"
+    if origin is dict:
+        return f"{shown(inner[0])} → {shown(inner[1])}"
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return f"[{hint.__name__}](#{hint.__name__.lower()})"
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return " or ".join(f"`{one.value}`" for one in hint)
+    return PLAIN.get(hint, getattr(hint, "__name__", str(hint)))
+
+
+PATTERNS = {r"^[a-z][a-z0-9-]*$": "a-z, digits and hyphens"}
+SIGNS = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "min_length": "length ≥", "max_length": "length ≤"}
+
+
+def limits(metadata: tuple[object, ...]) -> str:
+    """Bounds of an annotated type, such as ``> 0, ≤ 1``."""
+    bounds = []
+    for one in metadata:
+        for part in one.metadata if isinstance(one, FieldInfo) else (one,):
+            bounds += [
+                f"{sign} {getattr(part, name):g}"
+                for name, sign in SIGNS.items()
+                if isinstance(getattr(part, name, None), int | float)
+            ]
+            pattern = getattr(part, "pattern", None)
+            if isinstance(pattern, str):
+                bounds.append(PATTERNS.get(pattern, f"like `{pattern}`"))
+    return f"({', '.join(bounds)})" if bounds else ""
+
+
+def default_of(field: dataclasses.Field[Any]) -> str:  # Any: whatever type the field has
+    """What a key means when it is left out."""
+    default, factory = field.default, field.default_factory
+    if isinstance(default, FieldInfo):
+        default, factory = default.default, default.default_factory  # type: ignore[assignment]
+    if factory not in (dataclasses.MISSING, None):
+        default = factory()  # type: ignore[misc]
+    if default in (dataclasses.MISSING, PydanticUndefined):
+        return "**required**"
+    return "nothing" if default in (None, (), {}) else f"`{written(default)}`"
+
+
+def written(value: object) -> str:
+    """A default as one writes it in YAML."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case StrEnum():
+            return value.value
+        case tuple():
+            return f"[{', '.join(written(one) for one in value)}]"
+        case time():
+            return f"{value:%H:%M}"
+        case _ if dataclasses.is_dataclass(value):
+            keys = [f for f in dataclasses.fields(value) if default_of(f) == "**required**"]
+            inside = ", ".join(f"{f.name}: {written(getattr(value, f.name))}" for f in keys)
+            return f"{{ {inside} }}" if inside else "{}"
+        case _:
+            return str(value)
+
+
+def structure_section(kind: type) -> str:
+    """One class of the scenario file: its sentence and a table of its keys."""
+    hints, notes = get_type_hints(kind, include_extras=True), described(kind)
+    rows = [
+        (
+            f"`{field.name}`",
+            shown(hints[field.name]).replace("|", "\\|"),
+            default_of(field),
+            as_markdown(notes.get(field.name, "")),
+        )
+        for field in dataclasses.fields(kind)
+    ]
+    return f"## {kind.__name__}\n\n{summary(kind)}\n\n{table(('key', 'value', 'default', 'meaning'), rows)}"
+
+
+def scenario_page() -> str:
+    """Every key of a scenario file."""
+    return "\n\n".join(
+        [
+            MADE,
+            "# Scenario file",
+            SCENARIO_INTRO,
+            *(structure_section(kind) for kind in structures(Scenario)),
+        ]
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "errors-and-exit-codes.md": errors_page,
+    "scenario-yaml.md": scenario_page,
+}
+
+
+def main() -> None:
+    """Write all pages."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, make in PAGES.items():
+        (REFERENCE / name).write_text(make() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
