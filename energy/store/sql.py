@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 from sqlalchemy import Connection, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
@@ -26,7 +25,8 @@ from energy.store.values import AppendReport, AuditRecord, Point
 
 __all__ = ["SqlStore", "open_store"]
 
-_INSTANTS_PER_QUERY: Final = 500  # far below SQLite's limit of 32766 parameters, large enough to be fast
+_PER_QUERY: Final = 500  # far below SQLite's limit of 32766 parameters, large enough to be fast
+_T = TypeVar("_T", int, str)
 _Key = tuple[str, int, int]  # series, at, known_at
 _Content = tuple[float | None, str, str]  # value, quality, source
 
@@ -201,8 +201,7 @@ class _Names:
 
     def _find(self, connection: Connection, names: list[str]) -> dict[str, int]:
         column, found = self._table.c, {}
-        for first in range(0, len(names), _INSTANTS_PER_QUERY):
-            chunk = names[first : first + _INSTANTS_PER_QUERY]
+        for chunk in _chunks(set(names)):
             rows = connection.execute(select(column.name, column.id).where(column.name.in_(chunk)))
             found.update({str(name): int(number) for name, number in rows})
         return found
@@ -248,24 +247,33 @@ def _by_key(points: Iterable[Point]) -> tuple[dict[_Key, _Content], int]:
 
 def _must_agree(connection: Connection, wanted: Mapping[_Key, _Content]) -> None:
     """Compare the points with what stands under their keys."""
-    instants: defaultdict[str, set[int]] = defaultdict(set)
-    for name, at, _ in wanted:
-        instants[name].add(at)
     column = schema.point.c
     query = (
-        select(column.at, column.known_at, column.value, column.quality, schema.source.c.name)
+        select(
+            schema.series.c.name,
+            column.at,
+            column.known_at,
+            column.value,
+            column.quality,
+            schema.source.c.name.label("source"),
+        )
         .join(schema.series, schema.series.c.id == column.series_id)
         .join(schema.source, schema.source.c.id == column.source_id)
     )
-    for name, ats in instants.items():
-        ordered = sorted(ats)
-        for first in range(0, len(ordered), _INSTANTS_PER_QUERY):
-            chunk = ordered[first : first + _INSTANTS_PER_QUERY]
-            rows = connection.execute(query.where(schema.series.c.name == name, column.at.in_(chunk)))
-            for at, known_at, value, quality, source in rows:
+    for names in _chunks({key[0] for key in wanted}):
+        for instants in _chunks({key[1] for key in wanted}):
+            both = schema.series.c.name.in_(names), column.at.in_(instants)
+            for name, at, known_at, value, quality, source in connection.execute(query.where(*both)):
                 key, stored = (name, at, known_at), (value, quality, source)
                 if wanted.get(key, stored) != stored:
                     _refuse(key, stored, wanted[key])
+
+
+def _chunks(items: set[_T]) -> Iterator[list[_T]]:
+    """The items in order, a query's worth at a time."""
+    ordered = sorted(items)
+    for first in range(0, len(ordered), _PER_QUERY):
+        yield ordered[first : first + _PER_QUERY]
 
 
 def _refuse(key: _Key, stored: _Content, offered: _Content) -> NoReturn:
