@@ -7,7 +7,7 @@ slot starts; ``power_kw`` is positive into the asset, every other flow is >= 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Literal
 
@@ -265,6 +265,8 @@ class SimulationDocument:
         Asset id to its name in Japanese and English.
     assumptions : tuple of Note
         What the scenario assumes, where its data come from.
+    command : str
+        Command line that makes this document again; empty if it was not made by one.
     """
 
     scenario: str
@@ -279,7 +281,8 @@ class SimulationDocument:
     names: Mapping[str, tuple[str, str]]
     runs: tuple[RunResult, ...]
     basic_factor: float = 0.85
-    assumptions: tuple[Note, ...] = field(default_factory=tuple)
+    assumptions: tuple[Note, ...] = ()
+    command: str = ""
 
     def run(self, controller: Controller) -> RunResult | None:
         """The run of one controller, or None if it was not asked for."""

@@ -147,6 +147,11 @@ class Messages:
         """Whole yen: ``12,345円`` or ``12,345 yen``."""
         return f"{self.number(amount, 0)}円" if self.lang == "ja" else f"{self.number(amount, 0)} yen"
 
+    def about_yen(self, amount: float) -> str:
+        """Yen of an estimate: three leading digits, so that it does not look exact."""
+        digits = 3 - len(f"{abs(amount):.0f}")
+        return self.yen(round(amount, min(0, digits)))
+
     def day(self, day: date) -> str:
         """``11月22日(日)`` or ``Sun 22 Nov``."""
         if self.lang == "ja":
