@@ -1,0 +1,439 @@
+"""One device on the wire: it comes online, is read, written, read back, and goes offline, by its profile."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from devices.config import DeviceConfig
+from devices.planner import Block, Item, plan_reads, split
+from devices.profile import Point, Profile
+from devices.registers import Kind, decode, encode, extract_bits, insert_bits
+from devices.sunspec import scan_models
+from devices.transport import Access, Transport
+from energy.core.clock import Clock
+from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
+from energy.core.measurement import Quality
+
+__all__ = ["Connection", "Device", "Reading"]
+
+log = logging.getLogger(__name__)
+
+_FIRST_WAIT_S: Final = 0.5
+_LONGEST_WAIT_S: Final = 15.0  # longer is no control
+_JITTER: Final = 0.25  # so that devices that fell together do not come back together
+_ILLEGAL_ADDRESS: Final = 2
+_SCALE_EXPONENTS: Final = range(
+    -10, 11
+)  # SunSpec Device Information Model Specification V1.1, 6.5.1.5: sunssf
+_FLOATS: Final = frozenset({Kind.FLOAT32, Kind.FLOAT64})
+
+
+class Connection(StrEnum):
+    """How things stand with a device."""
+
+    NEVER = "never"  # not tried yet
+    ONLINE = "online"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A point as read: its value in the profile's unit, or None with the reason."""
+
+    value: float | None
+    quality: Quality
+    raw: tuple[int, ...]
+    read_at: datetime
+
+
+class Device:
+    """A device, its link and what was last read from it. Not safe for two tasks: hold :attr:`lock`.
+
+    Parameters
+    ----------
+    config : DeviceConfig
+        Where it is.
+    profile : Profile
+        What it is.
+    transport : Transport
+        Its link, shared with other units at the same address.
+    clock : Clock
+        Time of readings and of back-off.
+    access : Access
+        Whether control is taken after connecting. The transport refuses writes on its own account.
+    """
+
+    def __init__(
+        self, config: DeviceConfig, profile: Profile, *, transport: Transport, clock: Clock, access: Access
+    ) -> None:
+        self.config = config
+        self.profile = profile
+        self.lock = asyncio.Lock()
+        self.connection = Connection.NEVER
+        self.control_error: str | None = None
+        self.writes = 0
+        self.lapses = 0
+        self.last_read_at = clock.now()
+        self._transport = transport
+        self._clock = clock
+        self._access = access
+        self._generation = -1
+        self._failures = 0
+        self._retry_at: datetime | None = None
+        self._last_contact: datetime | None = None
+        self._models: dict[int, int] = {}
+        self._blocks: tuple[Block, ...] = ()
+        self._readings: dict[tuple[str, int], Reading] = {}
+
+    # Link
+
+    @property
+    def online(self) -> bool:
+        """Whether it answers, as far as we know."""
+        return self.connection is Connection.ONLINE
+
+    @property
+    def epoch(self) -> tuple[int, int]:
+        """Changes when the device may have forgotten what we wrote: reconnected, or its fail-safe may have fired."""
+        return self._generation, self.lapses
+
+    def now(self) -> datetime:
+        """Current instant, UTC."""
+        return self._clock.now()
+
+    async def ensure_online(self) -> None:
+        """Connect, find the registers, check identity, take control; nothing to do if that stands.
+
+        Raises
+        ------
+        DeviceError
+            If it does not answer, is not the device of the profile, or is being left alone for a while.
+        """
+        if self.online and self._transport.connected and self._generation == self._transport.generation:
+            return
+        now = self._clock.now()
+        if self._retry_at is not None and now < self._retry_at:
+            raise UnreachableError(
+                f"{self.config.id} does not answer",
+                where=f"{self.config.host}:{self.config.port}, next try at {self._retry_at.isoformat()}",
+                hint="check power, cable and address of the device",
+            )
+        try:
+            await self._transport.connect()
+            self._generation = self._transport.generation
+            await self._set_up()
+        except DeviceError as error:
+            self._fell_silent(error)
+            raise
+        if self._failures or self.connection is Connection.OFFLINE:
+            log.info("device.online id=%s tries=%d", self.config.id, self._failures + 1)
+        self.connection = Connection.ONLINE
+        self._failures = 0
+        self._retry_at = None
+
+    def _fell_silent(self, error: DeviceError) -> None:
+        if self._retry_at is not None and self._clock.now() < self._retry_at:
+            return  # counted already
+        if self.connection is not Connection.OFFLINE:
+            log.warning("device.offline id=%s why=%s", self.config.id, error)
+        self.connection = Connection.OFFLINE
+        self._readings.clear()
+        wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(self._failures, 10))
+        share = zlib.crc32(self.config.id.encode()) / 2**32
+        self._retry_at = self._clock.now() + timedelta(seconds=wait_s * (1.0 - _JITTER * share))
+        self._failures += 1
+
+    def _touch(self, now: datetime) -> None:
+        failsafe = self.profile.failsafe
+        if failsafe is not None and self._last_contact is not None:
+            silent_s = (now - self._last_contact).total_seconds()
+            self.lapses += silent_s > failsafe.value_s
+        self._last_contact = now
+
+    async def _set_up(self) -> None:
+        self._readings.clear()
+        if self.profile.models:
+            self._models = await scan_models(self._transport, self.config.unit_id, self.profile.models)
+        once = [name for name, point in self.profile.points.items() if point.poll == "connect"]
+        once += [check.point for check in self.profile.identity]
+        await self._read_blocks(plan_reads(self._items(once), self.profile.wire))
+        for check in self.profile.identity:
+            seen = self.raw_value(check.point)
+            if seen not in check.raw:
+                raise RegisterError(
+                    f"{self.config.id} is not a {self.profile.title}",
+                    where=f"{check.point} reads {seen:g}, expected one of {list(check.raw)}",
+                    hint="check address, unit number and profile of the device",
+                )
+        always = [name for name, point in self.profile.points.items() if point.poll == "always"]
+        self._blocks = plan_reads(self._items(always), self.profile.wire)
+        await self._take_control()
+
+    async def _take_control(self) -> None:
+        """Run the profile's sequence and set the fail-safe; a refusal leaves the device readable."""
+        self.control_error = None
+        if self._access is not Access.CONTROL or self.profile.control == "none":
+            return
+        try:
+            for step in self.profile.sequences.get("take_control", ()):
+                await self.write(step)
+                await self._must_confirm(step)
+            failsafe = self.profile.failsafe
+            if failsafe is not None and failsafe.asserted == "connect":
+                await self.write({failsafe.point: failsafe.value_s})
+                await self._must_confirm({failsafe.point: failsafe.value_s})
+        except (RefusedError, RegisterError) as error:
+            self.control_error = str(error)
+            log.warning("device.no_control id=%s why=%s", self.config.id, error)
+
+    async def _must_confirm(self, values: Mapping[str, float]) -> None:
+        wrong = await self.confirm(values)
+        if wrong is not None:
+            raise RefusedError(
+                f"{self.config.id} does not take control settings",
+                where=wrong,
+                hint="allow remote control in the settings of the device",
+            )
+
+    async def ensure_control(self) -> None:
+        """Be online and in control.
+
+        Raises
+        ------
+        RefusedError
+            If access does not allow writing, or the device does not hand over control.
+        """
+        await self.ensure_online()
+        if self.profile.control == "none":
+            raise RefusedError(f"{self.profile.title} cannot be controlled", where=self.config.id)
+        if self.control_error is not None:
+            await self._take_control()
+        if self.control_error is not None:
+            raise RefusedError(f"{self.config.id} does not hand over control", where=self.control_error)
+
+    # Reading
+
+    def _address(self, name: str, unit: int) -> int:
+        place = self.profile.points[name].at
+        start = place.base + place.stride * unit
+        return start if place.model is None else start + self._models[place.model]
+
+    def _items(self, names: Iterable[str], units: Iterable[int] | None = None) -> list[Item]:
+        items = []
+        for name in dict.fromkeys(names):
+            point = self.profile.points[name]
+            every = range(len(self.config.assets)) if units is None else units
+            for unit in every if point.at.stride else (0,):
+                start = self._address(name, unit)
+                end = start + point.width
+                if point.scale_point is not None:
+                    scale_at = self._address(point.scale_point, unit)
+                    start, end = min(start, scale_at), max(end, scale_at + 1)
+                items.append(Item(name, unit, point.at.space, start, end - start))
+        return items
+
+    def reading(self, name: str, unit: int = 0) -> Reading | None:
+        """What was last read of a point since the device came online."""
+        return self._readings.get((name, unit if self.profile.points[name].at.stride else 0))
+
+    def fresh(self, name: str, unit: int = 0, *, within: timedelta) -> float | None:
+        """Value of a point if it is known and young enough."""
+        reading = self.reading(name, unit)
+        if reading is None or self._clock.now() - reading.read_at > within:
+            return None
+        return reading.value
+
+    def raw_value(self, name: str, unit: int = 0) -> float:
+        """What stands in the registers of a point, scaled but otherwise unjudged: for copying it elsewhere.
+
+        Raises
+        ------
+        RegisterError
+            If it was not read.
+        """
+        point = self.profile.points[name]
+        reading = self.reading(name, unit)
+        if reading is None or not reading.raw:
+            raise RegisterError(
+                f"{name} of unit {unit + 1} is not known",
+                where=self.config.id,
+                hint="nothing was written, for it would change what was not meant",
+            )
+        if point.bits is not None:
+            return extract_bits(reading.raw[0], *point.bits)
+        return decode(reading.raw, point.type, point.order or self.profile.order) * point.scale * point.sign
+
+    async def poll(self) -> None:
+        """Read all points that are read every time.
+
+        Raises
+        ------
+        DeviceError
+            If the device does not answer.
+        """
+        await self.ensure_online()
+        self._blocks = await self._read_blocks(self._blocks)
+        self.last_read_at = self._clock.now()
+
+    async def read_points(self, names: Iterable[str], unit: int = 0) -> None:
+        """Read some points of one unit now; they are then known to :meth:`reading`."""
+        await self._read_blocks(plan_reads(self._items(names, (unit,)), self.profile.wire))
+
+    async def _read_blocks(self, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+        kept: list[Block] = []
+        try:
+            for block in blocks:
+                kept.extend(await self._read_block(block))
+        except UnreachableError as error:
+            self._fell_silent(error)
+            raise
+        return tuple(kept)
+
+    async def _read_block(self, block: Block) -> tuple[Block, ...]:
+        """Read a block; what is left of it to read next time, where the device has holes."""
+        unit_id = self.config.unit_id
+        try:
+            words = await self._transport.read(unit_id, block.space, block.start, block.count)
+        except RegisterError as error:
+            if error.details.get("exception") != _ILLEGAL_ADDRESS:
+                self._unknown(block, Quality.STALE)
+                return (block,)
+            parts = split(block, self.profile.wire)
+            if not parts:
+                log.warning(
+                    "device.hole id=%s points=%s", self.config.id, ",".join(item.name for item in block.items)
+                )
+                self._unknown(block, Quality.INVALID)
+            return tuple([kept for part in parts for kept in await self._read_block(part)])
+        now = self._clock.now()
+        self._touch(now)
+        for item in block.items:
+            self._readings[item.name, item.unit] = self._decoded(item, words, block.start, now)
+        return (block,)
+
+    def _unknown(self, block: Block, quality: Quality) -> None:
+        now = self._clock.now()
+        for item in block.items:
+            self._readings[item.name, item.unit] = Reading(None, quality, (), now)
+
+    def _decoded(self, item: Item, words: tuple[int, ...], start: int, now: datetime) -> Reading:
+        point = self.profile.points[item.name]
+        offset = self._address(item.name, item.unit) - start
+        raw = words[offset : offset + point.width]
+        if point.bits is not None:
+            number: float = extract_bits(raw[0], *point.bits)
+        else:
+            number = decode(raw, point.type, point.order or self.profile.order)
+        value = self._believed(item, point, number, words, start)
+        return Reading(value, Quality.INVALID if value is None else Quality.GOOD, raw, now)
+
+    def _believed(
+        self, item: Item, point: Point, number: float, words: tuple[int, ...], start: int
+    ) -> float | None:
+        if number in point.invalid or not math.isfinite(number):
+            return None
+        if point.values:
+            return self.profile.value_of(item.name, int(number))
+        value = number * point.scale * point.sign
+        if point.scale_point is not None:
+            word = words[self._address(point.scale_point, item.unit) - start]
+            exponent = int(decode((word,), Kind.INT16))
+            if exponent not in _SCALE_EXPONENTS:
+                return None
+            self._readings[point.scale_point, item.unit] = Reading(
+                exponent, Quality.GOOD, (word,), self._clock.now()
+            )
+            value *= 10.0**exponent
+        if point.valid is not None and not point.valid[0] <= value <= point.valid[1]:
+            return None
+        return value if point.floor is None else max(point.floor, value)
+
+    # Writing
+
+    def resolution(self, name: str, unit: int = 0) -> float:
+        """Smallest step of a point, in its unit; 0 for a floating-point register.
+
+        Raises
+        ------
+        RegisterError
+            If its scale factor was not read yet.
+        """
+        point = self.profile.points[name]
+        if point.type in _FLOATS:
+            return 0.0
+        if point.scale_point is None:
+            return point.scale
+        exponent = self.reading(point.scale_point, unit)
+        if exponent is None or exponent.value is None:
+            raise RegisterError(
+                f"scale factor of {name} is not known", where=self.config.id, hint="read the point first"
+            )
+        return float(point.scale * 10.0**exponent.value)
+
+    def _raw(self, name: str, value: float, unit: int) -> float:
+        point = self.profile.points[name]
+        if point.type in _FLOATS:
+            return point.sign * value / point.scale
+        return round(point.sign * value / self.resolution(name, unit))
+
+    async def write(self, values: Mapping[str, float], unit: int = 0) -> None:
+        """Write points that lie side by side in one request.
+
+        Raises
+        ------
+        RefusedError
+            If access does not allow it, or the device refuses.
+        RegisterError
+            If the points do not lie side by side, or a value does not fit.
+        UnreachableError
+            If nobody answers.
+        """
+        words: dict[int, int] = {}
+        for name, value in values.items():
+            point = self.profile.points[name]
+            address = self._address(name, unit)
+            raw = self._raw(name, value, unit)
+            if point.bits is not None:
+                words[address] = insert_bits(words.get(address, 0), int(raw), *point.bits)
+                continue
+            for offset, word in enumerate(encode(raw, point.type, point.order or self.profile.order)):
+                words[address + offset] = word
+        first, count = min(words), len(words)
+        wire = self.profile.wire
+        if max(words) - first + 1 != count or count > wire.max_write:
+            raise RegisterError(
+                f"{', '.join(values)} cannot be written at once",
+                where=f"{self.config.id}: registers {sorted(words)}, at most {wire.max_write} side by side",
+                hint="mend the sequence in the profile",
+            )
+        function = 6 if count == 1 and 6 in wire.functions else 16
+        block = [words[first + offset] for offset in range(count)]
+        try:
+            await self._transport.write(self.config.unit_id, first, block, function=function)
+        except UnreachableError as error:
+            self._fell_silent(error)
+            raise
+        self.writes += 1
+        self._touch(self._clock.now())
+        log.debug("device.write id=%s unit=%d %s", self.config.id, unit, dict(values))
+
+    async def confirm(self, values: Mapping[str, float], unit: int = 0) -> str | None:
+        """Read written points back; what they say if they say something else, else None."""
+        await self.read_points(values, unit)
+        for name, value in values.items():
+            point = self.profile.points[name]
+            reading = self.reading(name, unit)
+            slack = point.write.tolerance if point.write is not None else 0.0
+            slack += 0.5000001 * self.resolution(name, unit)  # half a step, for rounding
+            if reading is None or reading.value is None or abs(reading.value - value) > slack:
+                seen = "nothing" if reading is None or reading.value is None else f"{reading.value:g}"
+                return f"{name} reads {seen}, {value:g} was written"
+        return None

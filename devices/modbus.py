@@ -1,0 +1,240 @@
+"""Modbus TCP: the one file that speaks to pymodbus as a client.
+
+pymodbus frames and matches; everything about time and trust is ours. It is given no repetitions (a late answer to
+a first try would pass for the answer to a second) and no reconnection of its own (300 s back-off is no control),
+and it lets wrong function codes and wrong register counts through, so every answer is checked here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusException
+from pymodbus.pdu import ModbusPDU
+
+from devices.profile import Wire
+from devices.transport import Access, Space, exception_error, require_control
+from energy.core.errors import DeviceError, RegisterError, UnreachableError
+
+__all__ = ["ModbusTransport"]
+
+_ACKNOWLEDGE: Final = 5
+_BUSY: Final = 6
+_TRIES: Final = 2  # one repetition; absolute values only are written, so twice is as good as once
+
+_Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
+
+
+def _quiet_vendor() -> None:
+    """Trouble is logged once by us; pymodbus would log every try. A level set by the user stays."""
+    vendor = logging.getLogger("pymodbus")
+    if vendor.level == logging.NOTSET:
+        vendor.setLevel(logging.CRITICAL)
+
+
+class ModbusTransport:
+    """A Modbus TCP link to one host and port, shared by all units behind it.
+
+    Parameters
+    ----------
+    host, port
+        Where the device or gateway listens.
+    wire : Wire
+        Deadlines and pauses of the device.
+    access : Access
+        Writes pass only with ``CONTROL``; this is the lowest place that knows of writes.
+    """
+
+    def __init__(self, host: str, port: int, *, wire: Wire, access: Access) -> None:
+        _quiet_vendor()
+        self._host = host
+        self._port = port
+        self._wire = wire
+        self._access = access
+        self._client: AsyncModbusTcpClient | None = None
+        self._lock = asyncio.Lock()
+        self._scope: asyncio.Timeout | None = None
+        self._last_end = float("-inf")
+        self.generation = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link stands."""
+        return self._client is not None and self._client.connected
+
+    @property
+    def _address(self) -> str:
+        return f"{self._host}:{self._port}"
+
+    async def connect(self) -> None:
+        """Build the link if it does not stand.
+
+        Raises
+        ------
+        UnreachableError
+            If nobody listens, or not in time.
+        """
+        async with self._lock:
+            await self._connect()
+
+    async def _connect(self) -> None:
+        if self.connected:
+            return
+        await self._drop()
+        client = AsyncModbusTcpClient(
+            self._host,
+            port=self._port,
+            timeout=self._wire.timeout_s,
+            retries=0,
+            reconnect_delay=0,
+            trace_connect=self._on_link,
+        )
+        client.set_max_no_responses(0)
+        if not await client.connect():
+            client.close()
+            raise UnreachableError(
+                "nobody answers",
+                where=self._address,
+                hint="check power, cable and address of the device",
+            )
+        self._client = client
+        self.generation += 1
+
+    def _on_link(self, up: bool) -> None:  # noqa: FBT001  (pymodbus gives it by position)
+        """A lost link ends the waiting request at once instead of at its deadline."""
+        if not up and self._scope is not None and not self._scope.expired():
+            self._scope.reschedule(asyncio.get_running_loop().time())
+
+    async def _drop(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+            await asyncio.sleep(0)  # lets the socket close before anyone looks
+
+    async def close(self) -> None:
+        """End the link."""
+        async with self._lock:
+            await self._drop()
+
+    async def read(self, unit_id: int, space: Space, address: int, count: int) -> tuple[int, ...]:
+        """Registers of one unit.
+
+        Raises
+        ------
+        UnreachableError
+            If nobody answered twice.
+        RegisterError
+            If the answer was an exception, or did not fit twice.
+        """
+        function = space.read_function
+
+        def request(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+            ask = client.read_input_registers if function == 4 else client.read_holding_registers
+            return ask(address, count=count, device_id=unit_id)
+
+        def mismatch(answer: ModbusPDU) -> str | None:
+            if len(answer.registers) != count:
+                return f"asked for {count} registers, got {len(answer.registers)}"
+            return None
+
+        where = f"{self._address} unit {unit_id}, {space} {address}+{count}"
+        answer = await self._exchange(request, mismatch, function=function, where=where)
+        return tuple(answer.registers)
+
+    async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> None:
+        """Write registers of one unit with function code 6 (one register) or 16 (several).
+
+        Raises
+        ------
+        RefusedError
+            If access does not allow it, or the device refused.
+        UnreachableError
+            If nobody answered twice; whether the device took it is unknown.
+        RegisterError
+            If the answer did not fit twice.
+        """
+        where = f"{self._address} unit {unit_id}, {Space.HOLDING} {address}"
+        require_control(self._access, where=where, words=words)
+        values = list(words)
+
+        def request(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+            if function == 6:
+                return client.write_register(address, values[0], device_id=unit_id)
+            return client.write_registers(address, values, device_id=unit_id)
+
+        def mismatch(answer: ModbusPDU) -> str | None:
+            echo = answer.registers[0] if function == 6 and answer.registers else answer.count
+            wanted = values[0] if function == 6 else len(values)
+            if (answer.address, echo) != (address, wanted):
+                return f"wrote {wanted} to {address}, the answer speaks of {echo} at {answer.address}"
+            return None
+
+        await self._exchange(request, mismatch, function=function, where=where, writing=True)
+
+    async def _exchange(
+        self,
+        request: _Request,
+        mismatch: Callable[[ModbusPDU], str | None],
+        *,
+        function: int,
+        where: str,
+        writing: bool = False,
+    ) -> ModbusPDU:
+        """Send, wait, check; repeat once what may be worth it."""
+        async with self._lock:
+            trouble: DeviceError = UnreachableError("no answer", where=where)
+            for _ in range(_TRIES):
+                answer = await self._send(request)
+                if answer is None:
+                    trouble = UnreachableError(
+                        "no answer in time",
+                        where=where,
+                        hint="check power and line of the device",
+                        timeout_s=self._wire.timeout_s,
+                    )
+                    continue
+                if answer.isError():
+                    if answer.exception_code == _ACKNOWLEDGE and writing:
+                        return answer
+                    trouble = exception_error(answer.exception_code, where=where, writing=writing)
+                    if answer.exception_code != _BUSY:
+                        raise trouble
+                    await asyncio.sleep(self._wire.busy_wait_s)
+                    continue
+                wrong = mismatch(answer)
+                if answer.function_code != function:
+                    wrong = f"asked with function {function}, answered with {answer.function_code}"
+                if wrong is None:
+                    return answer
+                await self._drop()  # whatever else is in the pipe belongs to nobody
+                trouble = RegisterError(
+                    f"the answer does not fit the request: {wrong}",
+                    where=where,
+                    hint="the gateway may be broken, or two masters share one line",
+                )
+            if isinstance(trouble, UnreachableError):
+                await self._drop()
+            raise trouble
+
+    async def _send(self, request: _Request) -> ModbusPDU | None:
+        """One try; None if there was no usable answer before the deadline."""
+        loop = asyncio.get_running_loop()
+        await self._connect()
+        client = self._client
+        if client is None:
+            return None
+        pause = self._last_end + self._wire.min_gap_ms / 1000.0 - loop.time()
+        if pause > 0.0:
+            await asyncio.sleep(pause)
+        try:
+            async with asyncio.timeout(self._wire.timeout_s) as self._scope:
+                return await request(client)
+        except (TimeoutError, ModbusException, OSError):
+            return None
+        finally:
+            self._scope = None
+            self._last_end = loop.time()

@@ -1,0 +1,131 @@
+"""What drivers need of a wire, and the access rule that stands below them.
+
+A :class:`Transport` moves registers. It owns deadlines, the one repetition, and the check that an answer fits its
+request; what it raises says whose fault it was:
+
+``UnreachableError``
+    Nobody answered, or a gateway said that nobody is there.
+``RegisterError``
+    A read was answered with an exception, or with something that does not fit the request.
+``RefusedError``
+    A write was refused: by the device, or by the access rule before anything was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
+
+__all__ = ["EXCEPTIONS", "Access", "Space", "Transport", "exception_error", "require_control"]
+
+
+class Space(StrEnum):
+    """Tables of 16-bit registers."""
+
+    INPUT = "input"
+    HOLDING = "holding"
+
+    @property
+    def read_function(self) -> int:
+        """Function code that reads it (Modbus Application Protocol V1.1b3, 6.3 and 6.4)."""
+        return 4 if self is Space.INPUT else 3
+
+
+class Access(StrEnum):
+    """What may be done to equipment."""
+
+    CONTROL = "control"
+    DRY_RUN = "dry_run"
+    READ_ONLY = "read_only"
+
+
+class Transport(Protocol):
+    """Moves registers to and from the units at one address."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the link stands."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Number of the present connection; a new one may mean a rebooted device."""
+        ...
+
+    async def connect(self) -> None:
+        """Build the link if it does not stand; ``UnreachableError`` if it cannot be built."""
+        ...
+
+    async def read(self, unit_id: int, space: Space, address: int, count: int) -> tuple[int, ...]:
+        """Registers of one unit."""
+        ...
+
+    async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> None:
+        """Write registers of one unit with function code 6 (one) or 16 (several)."""
+        ...
+
+    async def close(self) -> None:
+        """End the link."""
+        ...
+
+
+# Modbus Application Protocol V1.1b3, section 7
+EXCEPTIONS = {
+    1: "illegal function",
+    2: "illegal address",
+    3: "illegal value",
+    4: "device failure",
+    5: "acknowledged, still working",
+    6: "busy",
+    7: "negative acknowledge",
+    8: "memory parity error",
+    10: "gateway path unavailable",
+    11: "no answer behind the gateway",
+}
+_NOBODY_THERE = frozenset({10, 11})
+
+
+def exception_error(code: int, *, where: str, writing: bool) -> DeviceError:
+    """The error behind an exception reply."""
+    name = EXCEPTIONS.get(code, "unknown exception")
+    if code in _NOBODY_THERE:
+        return UnreachableError(
+            f"the gateway cannot reach the device: {name}",
+            where=where,
+            hint="check the unit number and the line behind the gateway",
+            exception=code,
+        )
+    kind = RefusedError if writing else RegisterError
+    return kind(
+        f"the device answered: {name}",
+        where=where,
+        hint="compare the profile with the device's manual and firmware",
+        exception=code,
+    )
+
+
+def require_control(access: Access, *, where: str, words: Sequence[int]) -> None:
+    """Let a write pass only where control is allowed.
+
+    Raises
+    ------
+    RefusedError
+        In a dry run (the message shows what would be written) and with read-only access.
+    """
+    match access:
+        case Access.CONTROL:
+            return
+        case Access.DRY_RUN:
+            raise RefusedError(
+                "dry run: nothing was written",
+                where=f"{where} would become {list(words)}",
+                hint="allow control to write",
+                access=access,
+            )
+        case Access.READ_ONLY:
+            raise RefusedError(
+                "read-only: nothing was written", where=where, hint="allow control to write", access=access
+            )
