@@ -10,6 +10,7 @@ from pathlib import Path
 _FENCE = re.compile(r"^(```|~~~)")
 _LINK = re.compile(r"(?<!!)\[[^\]\n]*\]\(([^)\s]+)\)|!\[[^\]\n]*\]\(([^)\s]+)\)")
 _MENTION = re.compile(r"(?<![\w./-])docs/[\w./-]*\w")
+_MARK = re.compile(r"\b(RULES-JP|DEVICES|FORECASTING|OPTIMISATION),? (?:sections? )?(T?\d+(?:\.\d+)*)")
 SHELL = {"sh", "bash", "shell", "console"}
 
 
@@ -71,6 +72,16 @@ def broken_links(page: Path) -> list[str]:
 def mentions(text: str) -> set[str]:
     """Paths below ``docs/`` that a source file speaks of."""
     return set(_MENTION.findall(text))
+
+
+def citations(text: str) -> set[str]:
+    """Marks such as ``RULES-JP 2.2`` in a text."""
+    return {f"{book} {section}" for book, section in _MARK.findall(text)}
+
+
+def uncovered(cited: Iterable[str], listed: set[str]) -> list[str]:
+    """Citations whose section, or the section above it, is not on the list."""
+    return sorted(mark for mark in cited if mark not in listed and mark.rsplit(".", 1)[0] not in listed)
 
 
 def leads_somewhere(root: Path, mention: str) -> bool:

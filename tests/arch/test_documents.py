@@ -57,6 +57,19 @@ def test_a_mention_of_a_lost_document_is_found() -> None:
     assert [m for m in sorted(mentioned) if not documents.leads_somewhere(ROOT, m)] == ["docs/adr/9999"]
 
 
+def test_every_source_that_the_code_cites_is_explained() -> None:
+    listed = documents.citations(text(ROOT / "docs" / "reference" / "sources.md"))
+    cited = {mark for path in SOURCES for mark in documents.citations(text(path))}
+    assert len(cited) > 10
+    assert documents.uncovered(cited, listed) == []
+
+
+def test_a_citation_that_nobody_explains_is_found() -> None:
+    cited = documents.citations("# RULES-JP 2.2: levy\nDEVICES section 2.3, RULES-JP T44; RULES-JP 9.9")
+    assert cited == {"RULES-JP 2.2", "DEVICES 2.3", "RULES-JP T44", "RULES-JP 9.9"}
+    assert documents.uncovered(cited, {"RULES-JP 2.2", "RULES-JP T44", "DEVICES 2"}) == ["RULES-JP 9.9"]
+
+
 @pytest.mark.parametrize("name", sorted(generate.PAGES))
 def test_a_generated_page_says_what_the_code_says(name: str) -> None:
     assert text(generate.REFERENCE / name) == generate.PAGES[name]() + "\n", "run: make docs"
