@@ -1,0 +1,55 @@
+"""Floor 2: the journal of points, and how metered kWh become points of the community coin."""
+
+from energy.ledger.caps import ISSUER, apply_caps, grant_key, points_of_day, post_grant
+from energy.ledger.coin import (
+    KWH_RESOLUTION,
+    CoinRule,
+    Grant,
+    NoGrant,
+    SlotEnergy,
+    TightEvent,
+    TightLevel,
+    WhyNot,
+    expiry_day,
+    grant_for,
+    metered_kwh,
+)
+from energy.ledger.journal import (
+    AlreadyPosted,
+    Entry,
+    Fact,
+    Journal,
+    Posted,
+    Posting,
+    Statement,
+    StatementLine,
+    VerifyReport,
+)
+
+__all__ = [
+    "ISSUER",
+    "KWH_RESOLUTION",
+    "AlreadyPosted",
+    "CoinRule",
+    "Entry",
+    "Fact",
+    "Grant",
+    "Journal",
+    "NoGrant",
+    "Posted",
+    "Posting",
+    "SlotEnergy",
+    "Statement",
+    "StatementLine",
+    "TightEvent",
+    "TightLevel",
+    "VerifyReport",
+    "WhyNot",
+    "apply_caps",
+    "expiry_day",
+    "grant_for",
+    "grant_key",
+    "metered_kwh",
+    "points_of_day",
+    "post_grant",
+]

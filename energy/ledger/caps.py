@@ -1,0 +1,195 @@
+"""Caps on points, and the booking of what is left: who gets how much when the pot is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final
+
+from energy.core.errors import DataError, DuplicateEntryError, LedgerError
+from energy.ledger.coin import CoinRule, Grant, NoGrant, WhyNot
+from energy.ledger.journal import AlreadyPosted, Entry, Fact, Journal, Posted, Posting
+
+__all__ = ["ISSUER", "apply_caps", "grant_key", "points_of_day", "post_grant"]
+
+ISSUER: Final = "operator/issue"  # its balance is minus all points ever granted
+
+
+def apply_caps(
+    rule: CoinRule, grants: Sequence[Grant], *, booked_points: Mapping[str, int] | None = None
+) -> list[Grant | NoGrant]:
+    """Grants of one rule cut to its caps, in the order given; pro rata, never first come, first served.
+
+    First the cap per person and day, then the budget of each event, so that what a person may not have is
+    left for the others. Whole points are shared by largest remainder, ties by the vehicle's id. A grant that
+    is cut to nothing becomes a :class:`NoGrant`. A company's account is no person and has no cap per day.
+
+    Parameters
+    ----------
+    grants : sequence of Grant
+        All grants of the events at hand: a budget can only be shared when everyone is at the table.
+    booked_points : mapping, optional
+        Points each account already got on the day in question, see :func:`points_of_day`.
+
+    Raises
+    ------
+    DataError
+        If a grant was made by another rule.
+    """
+    for grant in grants:
+        if (grant.rule, grant.rule_version) != (rule.id, rule.version):
+            raise DataError(
+                "a grant of another rule",
+                where=f"{grant.vehicle}: {grant.rule}@{grant.rule_version}, caps of {rule.id}@{rule.version}",
+                hint="apply the caps of the rule that made the grant",
+            )
+    booked = booked_points or {}
+    points = [grant.points for grant in grants]
+    after_day = points
+    if rule.max_points_per_person_day is not None:
+        most = rule.max_points_per_person_day
+
+        def left_of_day(grant: Grant) -> int:
+            return max(0, most - booked.get(grant.account, 0))
+
+        persons = [k for k, grant in enumerate(grants) if grant.account.startswith("driver/")]
+        after_day = _cut(grants, points, persons, key=lambda g: (g.account, g.day), limit=left_of_day)
+    after_budget = after_day
+    if rule.event_budget_points is not None:
+        budget = rule.event_budget_points
+        everyone = list(range(len(grants)))
+        after_budget = _cut(grants, after_day, everyone, key=lambda g: g.event, limit=lambda _: budget)
+    return [
+        replace(grant, points=final)
+        if final
+        else NoGrant(
+            event=grant.event,
+            vehicle=grant.vehicle,
+            why=WhyNot.EVENT_BUDGET if day else WhyNot.DAY_CAP,
+            detail=f"{grant.points} points before the cap",
+        )
+        for grant, day, final in zip(grants, after_day, after_budget, strict=True)
+    ]
+
+
+def _cut(
+    grants: Sequence[Grant],
+    points: Sequence[int],
+    chosen: Sequence[int],
+    *,
+    key: Callable[[Grant], Hashable],
+    limit: Callable[[Grant], int],
+) -> list[int]:
+    """Points after a limit on each group of the chosen grants."""
+    groups: dict[Hashable, list[int]] = {}
+    for k in chosen:
+        groups.setdefault(key(grants[k]), []).append(k)
+    result = list(points)
+    for members in groups.values():
+        members.sort(key=lambda k: (grants[k].vehicle, grants[k].event))
+        shares = _share([points[k] for k in members], limit(grants[members[0]]))
+        for k, share in zip(members, shares, strict=True):
+            result[k] = share
+    return result
+
+
+def _share(claims: Sequence[int], limit: int) -> list[int]:
+    """Claims cut to a limit in proportion, whole points, by largest remainder."""
+    total = sum(claims)
+    if total <= limit:
+        return list(claims)
+    shares, rests = map(list, zip(*(divmod(claim * limit, total) for claim in claims), strict=True))
+    for k in sorted(range(len(claims)), key=lambda k: (-rests[k], k))[: limit - sum(shares)]:
+        shares[k] += 1
+    return shares
+
+
+def points_of_day(journal: Journal, account: str, day: date, *, except_event: str) -> int:
+    """Points an account got for a Japanese day, reversals taken off, without one event.
+
+    The event that is being settled is left out, so that settling it again gives the same caps. [points]
+    """
+    return sum(
+        line.points
+        for line in journal.statement(account).lines
+        if line.facts.get("day") == day.isoformat() and line.facts.get("event") != except_event
+    )
+
+
+def grant_key(grant: Grant, *, correction: int = 0) -> str:
+    """Idempotency key of a grant: event, car, rule and version (RULES-JP 5)."""
+    key = f"grant/{grant.event}/{grant.vehicle}/{grant.rule}@{grant.rule_version}"
+    return f"{key}#{correction}" if correction else key
+
+
+def post_grant(
+    journal: Journal, grant: Grant, at: datetime, *, correction: int = 0
+) -> Posted | AlreadyPosted:
+    """Book a grant, once: from ``operator/issue`` to its account.
+
+    Parameters
+    ----------
+    at : datetime
+        When it is booked.
+    correction : int
+        0, or the number of the correction: 1 books anew what was booked wrongly and reversed, and so on.
+
+    Raises
+    ------
+    DuplicateEntryError
+        If this grant is booked with other points or facts, or the car was paid for this event under another
+        rule or version that was not reversed.
+    LedgerError
+        If the grant has no points, or what a correction corrects was not reversed.
+    """
+    key = grant_key(grant, correction=correction)
+    with journal.writing():
+        if correction and not journal.reversed(grant_key(grant, correction=correction - 1)):
+            raise LedgerError(
+                f"correction {correction} has nothing to correct",
+                where=f"{grant_key(grant, correction=correction - 1)!r} was not reversed",
+                hint="reverse the wrong entry first",
+            )
+        for line in journal.statement(grant.account).lines:
+            same = (line.facts.get("event"), line.facts.get("vehicle")) == (grant.event, grant.vehicle)
+            if same and "reverses" not in line.facts and line.key != key and not journal.reversed(line.key):
+                raise DuplicateEntryError(
+                    f"{grant.vehicle} was already paid for event {grant.event!r}",
+                    where=f"entry {line.key!r}: {line.points} points",
+                    hint="reverse that entry first",
+                )
+        return journal.post(
+            Entry(
+                key=key,
+                at=at,
+                postings=(Posting(grant.account, grant.points), Posting(ISSUER, -grant.points)),
+                memo=f"{grant.level} {grant.event}: {grant.net_kwh} kWh",
+                facts=_facts(grant),
+            )
+        )
+
+
+def _facts(grant: Grant) -> dict[str, Fact]:
+    return {
+        "event": grant.event,
+        "level": grant.level.value,
+        "day": grant.day.isoformat(),
+        "vehicle": grant.vehicle,
+        "rule": grant.rule,
+        "rule_version": grant.rule_version,
+        "points_per_kwh": _exact(grant.points_per_kwh),
+        "discharge_kwh": _exact(grant.discharge_kwh),
+        "charge_kwh": _exact(grant.charge_kwh),
+        "net_kwh": _exact(grant.net_kwh),
+        "earned_points": grant.earned_points,
+        "point_class": grant.point_class,
+        "expires_on": grant.expires_on.isoformat(),
+        "left_out": " ".join(slot.start.isoformat() for slot in grant.left_out),
+    }
+
+
+def _exact(number: Decimal) -> str:
+    """One text per number: 6.2 and 6.200 are the same entry."""
+    return f"{number.normalize():f}"
