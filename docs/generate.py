@@ -12,13 +12,15 @@ import typing
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from devices.profile import Location, Profile, load_profile, profile_names
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
 from vpp.scenario import Scenario
@@ -55,6 +57,11 @@ are Japan's.
 
 Complete examples: [kitakata](../../scenarios/kitakata/scenario.yaml),
 [city-hall](../../scenarios/city-hall/scenario.yaml)."""
+PROFILES_INTRO = """\
+A device model is one YAML file in `devices/profiles/`. Confidence says where its facts come from: A the maker or
+an official definition, B two independent drivers agree, C one driver, D memory. Control is `released` where the
+sources are good enough to write, `experimental` where they are not; none has been tried on hardware yet.
+How to write a profile: [add a device](../how-to/add-a-device.md)."""
 PLAIN = {
     str: "text",
     int: "whole number",
@@ -63,6 +70,7 @@ PLAIN = {
     date: "date",
     datetime: "instant with offset",
     time: "time of day",
+    Location: "text like `input:52`, `holding:2000+3n` or `sunspec:103/14`",
     Decimal: "decimal number",
 }
 
@@ -138,21 +146,36 @@ def described(kind: type) -> dict[str, str]:
     return result
 
 
+def is_structure(kind: object) -> bool:
+    """Whether a type is one of our checked structures with named keys."""
+    return isinstance(kind, type) and (dataclasses.is_dataclass(kind) or issubclass(kind, BaseModel))
+
+
+def keys_of(kind: type) -> list[tuple[str, Any, str]]:  # Any: a type hint may be nearly anything
+    """Keys of a structure as (name, type hint, default in words)."""
+    hints = get_type_hints(kind, include_extras=True)
+    if issubclass(kind, BaseModel):
+        return [
+            (name, hints[name], in_words(field.default, field.default_factory))
+            for name, field in kind.model_fields.items()
+        ]
+    return [(field.name, hints[field.name], default_of(field)) for field in dataclasses.fields(kind)]
+
+
 def structures(kind: type, seen: list[type] | None = None) -> list[type]:
-    """A dataclass and all dataclasses below it, in the order in which a reader meets them."""
+    """A structure and all structures below it, in the order in which a reader meets them."""
     seen = [] if seen is None else seen
     if kind not in seen:
         seen.append(kind)
-        hints = get_type_hints(kind)
-        for field in dataclasses.fields(kind):
-            for inner in below(hints[field.name]):
+        for _, hint, _ in keys_of(kind):
+            for inner in below(hint):
                 structures(inner, seen)
     return seen
 
 
 def below(hint: Any) -> Iterator[type]:  # Any: a type hint may be nearly anything
-    """Dataclasses inside a type hint."""
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+    """Structures inside a type hint."""
+    if is_structure(hint):
         yield hint
     for inner in get_args(hint):
         yield from below(inner)
@@ -172,9 +195,9 @@ def shown(hint: Any) -> str:  # Any: as above
         return f"list of {shown(inner[0])}" if same else f"[{', '.join(shown(one) for one in inner)}]"
     if origin is dict:
         return f"{shown(inner[0])} → {shown(inner[1])}"
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+    if is_structure(hint):
         return f"[{hint.__name__}](#{hint.__name__.lower()})"
-    if isinstance(hint, type) and issubclass(hint, StrEnum):
+    if isinstance(hint, type) and issubclass(hint, Enum):
         return " or ".join(f"`{one.value}`" for one in hint)
     return PLAIN.get(hint, getattr(hint, "__name__", str(hint)))
 
@@ -200,12 +223,17 @@ def limits(metadata: tuple[object, ...]) -> str:
 
 
 def default_of(field: dataclasses.Field[Any]) -> str:  # Any: whatever type the field has
-    """What a key means when it is left out."""
-    default, factory = field.default, field.default_factory
-    if isinstance(default, FieldInfo):
-        default, factory = default.default, default.default_factory  # type: ignore[assignment]
-    if factory not in (dataclasses.MISSING, None):
-        default = factory()  # type: ignore[misc]
+    """What a key of a dataclass means when it is left out."""
+    if isinstance(field.default, FieldInfo):
+        return in_words(field.default.default, field.default.default_factory)
+    factory = None if field.default_factory is dataclasses.MISSING else field.default_factory
+    return in_words(field.default, factory)
+
+
+def in_words(default: object, factory: Callable[[], object] | Any | None) -> str:  # Any: pydantic's own kinds
+    """A default value or its factory, as it stands in the table."""
+    if factory is not None:
+        default = factory()
     if default in (dataclasses.MISSING, PydanticUndefined):
         return "**required**"
     return "nothing" if default in (None, (), {}) else f"`{written(default)}`"
@@ -231,16 +259,11 @@ def written(value: object) -> str:
 
 
 def structure_section(kind: type) -> str:
-    """One class of the scenario file: its sentence and a table of its keys."""
-    hints, notes = get_type_hints(kind, include_extras=True), described(kind)
+    """One structure: its sentence and a table of its keys."""
+    notes = described(kind)
     rows = [
-        (
-            f"`{field.name}`",
-            shown(hints[field.name]).replace("|", "\\|"),
-            default_of(field),
-            as_markdown(notes.get(field.name, "")),
-        )
-        for field in dataclasses.fields(kind)
+        (f"`{name}`", shown(hint).replace("|", "\\|"), default, as_markdown(notes.get(name, "")))
+        for name, hint, default in keys_of(kind)
     ]
     return f"## {kind.__name__}\n\n{summary(kind)}\n\n{table(('key', 'value', 'default', 'meaning'), rows)}"
 
@@ -257,9 +280,42 @@ def scenario_page() -> str:
     )
 
 
+# ---- device profiles ----
+
+
+def profiles_page() -> str:
+    """The shipped device profiles, and every key of one."""
+    shipped = [load_profile(name) for name in profile_names()]
+    rows = [
+        (
+            f"`{profile.id}`",
+            profile.title,
+            str(profile.nature.value),
+            profile.control,
+            ", ".join(sorted({source.confidence for source in profile.sources})),
+            f"{profile.failsafe.behaviour} after {profile.failsafe.value_s:g} s"
+            if profile.failsafe
+            else "none",
+        )
+        for profile in shipped
+    ]
+    header = ("profile", "model", "nature", "control", "confidence", "fail-safe of its own")
+    return "\n\n".join(
+        [
+            MADE,
+            "# Device profiles",
+            PROFILES_INTRO,
+            "## Shipped profiles",
+            table(header, rows),
+            *(structure_section(kind) for kind in structures(Profile)),
+        ]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors-and-exit-codes.md": errors_page,
     "scenario-yaml.md": scenario_page,
+    "device-profiles.md": profiles_page,
 }
 
 
