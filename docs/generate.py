@@ -58,9 +58,10 @@ are Japan's.
 Complete examples: [kitakata](../../scenarios/kitakata/scenario.yaml),
 [city-hall](../../scenarios/city-hall/scenario.yaml)."""
 PROFILES_INTRO = """\
-A device model is one YAML file in `devices/profiles/`. Confidence says where its facts come from: A the maker or
-an official definition, B two independent drivers agree, C one driver, D memory. Control is `released` where the
-sources are good enough to write, `experimental` where they are not; none has been tried on hardware yet.
+A device model is one YAML file in `devices/profiles/`. Confidence says where its facts come from: A the
+maker or an official definition, B two independent drivers agree, C one driver, D memory. Control is
+`released` where the sources are good enough to write, `experimental` where they are not; none has
+been tried on hardware yet.
 How to write a profile: [add a device](../how-to/add-a-device.md)."""
 PLAIN = {
     str: "text",

@@ -6,10 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from docs import generate
 from tests.arch import documents
 from tests.arch.rules import ROOT, package_files, tracked
+from vpp.ingest.mapping import ImportKind, parse_mapping
 
 PAGES = [path for path in tracked() if path.suffix == ".md"]
 SOURCES = [
@@ -74,6 +76,17 @@ def test_a_citation_that_nobody_explains_is_found() -> None:
 @pytest.mark.parametrize("name", sorted(generate.PAGES))
 def test_a_generated_page_says_what_the_code_says(name: str) -> None:
     assert text(generate.REFERENCE / name) == generate.PAGES[name]() + "\n", "run: make docs"
+
+
+def test_every_mapping_that_the_import_page_shows_can_be_used() -> None:
+    page = text(ROOT / "docs" / "how-to" / "import-data.md")
+    shown = [
+        yaml.safe_load("\n".join(lines)) for language, lines in documents.blocks(page) if language == "yaml"
+    ]
+    assert {mapping["kind"] for mapping in shown} == set(ImportKind)
+    for mapping in shown:
+        kind = ImportKind(mapping.pop("kind"))
+        assert parse_mapping(kind, mapping).kind is kind
 
 
 def test_every_target_that_a_page_tells_to_make_exists() -> None:
