@@ -59,6 +59,15 @@ def test_a_mention_of_a_lost_document_is_found() -> None:
     assert [m for m in sorted(mentioned) if not documents.leads_somewhere(ROOT, m)] == ["docs/adr/9999"]
 
 
+def test_every_decision_record_is_on_the_list_with_its_title() -> None:
+    folder = ROOT / "docs" / "adr"
+    listed = text(folder / "README.md")
+    for record in sorted(folder.glob("0*.md")):
+        number, title = documents.headings(text(record))[0][1].split(": ", 1)
+        assert record.name.startswith(f"{number}-")
+        assert f"[{number}]({record.name}) | {title} |" in listed
+
+
 def test_every_source_that_the_code_cites_is_explained() -> None:
     listed = documents.citations(text(ROOT / "docs" / "reference" / "sources.md"))
     sources = [path for path in SOURCES if path.parent != ROOT / "tests" / "arch"]
