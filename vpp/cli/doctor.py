@@ -76,6 +76,16 @@ class Finding:
     detail: str
     fix: Fix | None = None
 
+    def to_json(self) -> dict[str, str | None]:
+        """The finding as one JSON object, advice in both languages."""
+        return {
+            "name": self.name,
+            "status": self.status.value,
+            "detail": self.detail,
+            "fix_ja": self.fix.ja if self.fix else None,
+            "fix_en": self.fix.en if self.fix else None,
+        }
+
 
 def examine(
     *,
@@ -259,8 +269,8 @@ def writable(state: Path) -> Finding:
     """Whether the program may write where it keeps its state; leaves nothing behind."""
     nearest = next((place for place in (state, *state.parents) if place.exists()), state)
     fix = Fix(
-        "書き込めるフォルダを VPP_STATE に指定してください",
-        "point VPP_STATE to a directory that can be written",
+        "書き込めるフォルダを --state で指定してください",
+        "name a directory that can be written with --state",
     )
     if not nearest.is_dir():
         return Finding("state directory", Status.FAIL, f"{nearest} is not a directory", fix)

@@ -131,6 +131,19 @@ def test_the_port_that_was_tried_is_given_back() -> None:
         again.bind(("127.0.0.1", port))
 
 
+def test_a_finding_is_one_json_object_with_advice_in_both_languages() -> None:
+    well, ill = doctor.time_zone("Asia/Tokyo").to_json(), doctor.python_version((3, 10, 4)).to_json()
+    assert well == {
+        "name": "time zone",
+        "status": "ok",
+        "detail": "Asia/Tokyo is UTC+9",
+        "fix_ja": None,
+        "fix_en": None,
+    }
+    assert (ill["status"], ill["fix_en"]) == ("fail", "install Python 3.11 or newer")
+    assert ill["fix_ja"]
+
+
 def test_warnings_do_not_make_the_doctor_fail_but_one_failure_does() -> None:
     ok, warn, fail = (Finding("x", status, "y") for status in Status)
     assert worst([ok, warn]) is Status.WARN
