@@ -10,7 +10,14 @@ from energy.core.series import FloatArray
 from energy.core.slots import SLOTS_PER_DAY
 from forecasting.days import BoolArray, IntArray
 
-__all__ = ["IntradayCorrection", "combine", "residual_quantiles", "small_sample_factor", "weighted_quantiles"]
+__all__ = [
+    "IntradayCorrection",
+    "combine",
+    "least_absolute",
+    "residual_quantiles",
+    "small_sample_factor",
+    "weighted_quantiles",
+]
 
 QUARTERS = 4  # weights per quarter of the day
 WEIGHT_HALF_LIFE = 30.0  # days; tuned on Apr-Jun 2018 of the steel series, as all constants here
@@ -210,7 +217,7 @@ class IntradayCorrection:
             target = np.where(past_midnight, u2[at + lead], u1[at + lead])
             ok = ~np.isnan(target) & ~np.isnan(features[at]).any(axis=1)
             if ok.sum() >= 10 * SLOTS_PER_DAY:
-                found, left = _least_absolute(features[at][ok], target[ok], kilowatts[at + lead][ok])
+                found, left = least_absolute(features[at][ok], target[ok], kilowatts[at + lead][ok])
                 if left > _WORTH_IT:
                     break
                 gain[:, k], width[k] = found, left
@@ -285,7 +292,7 @@ def _last_mean(values: FloatArray, span: int) -> float:
     return float(last.mean()) if last.size else 0.0
 
 
-def _least_absolute(x: FloatArray, y: FloatArray, scale: FloatArray) -> tuple[FloatArray, float]:
+def least_absolute(x: FloatArray, y: FloatArray, scale: FloatArray) -> tuple[FloatArray, float]:
     """Coefficients of least absolute deviations, and the error left as a share of the error without them."""
     beta: FloatArray = np.zeros(x.shape[1])
     penalty = 0.01 * float(scale.sum()) * np.eye(x.shape[1])
