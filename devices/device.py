@@ -102,7 +102,7 @@ class Device:
 
     @property
     def epoch(self) -> tuple[int, int]:
-        """Changes when the device may have forgotten what we wrote: reconnected, or its fail-safe may have fired."""
+        """Changes when the device may have forgotten what we wrote: a new link, or a lapse of contact."""
         return self._generation, self.lapses
 
     def now(self) -> datetime:

@@ -1,8 +1,8 @@
 """How each nature is read and commanded, whatever the model; addresses and codings come from the profile.
 
-A command goes: clamp -> already so? -> write in one group -> read back -> outcome. What an asset already does is
-not written again (some devices keep such registers in flash, some count commands); whether it still does it is
-looked up once in a while, and at once after the device was silent.
+A command goes: clamp -> already so? -> write in one group -> read back -> outcome. What an asset already does
+is not written again (some devices keep such registers in flash, some count commands); whether it still does
+it is looked up once in a while, and at once after the device was silent.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class MeterDriver:
 
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Refuse: nothing to command."""
-        raise _wrong_order(self.device, command)
+        raise _wrong_order(self.device, command, unit)
 
     async def refresh(self) -> None:
         """Nothing expires."""
@@ -115,10 +115,10 @@ class MeterDriver:
             return str(error)
 
 
-def _wrong_order(device: Device, command: Command) -> RefusedError:
+def _wrong_order(device: Device, command: Command, unit: int) -> RefusedError:
     return RefusedError(
         f"{type(command.order).__name__} is no order for a {device.profile.nature}",
-        where=f"{command.asset} at {device.config.id}",
+        where=f"{device.config.assets[unit]} at {device.config.id}",
         hint="command the asset by its nature",
     )
 
@@ -148,7 +148,7 @@ class ChargerDriver(MeterDriver):
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Charge or discharge with a power; zero stops."""
         if not isinstance(command.order, ChargerPower):
-            raise _wrong_order(self.device, command)
+            raise _wrong_order(self.device, command, unit)
         await self.device.ensure_control()
         target, limit = self.clamped("set_power_kw", command.order.power_kw)
         order = ChargerPower(target)
@@ -189,7 +189,7 @@ class ChargerDriver(MeterDriver):
         return True
 
     def _contradicted(self, sent: _Sent) -> bool:
-        """Whether the state speaks against what was sent: the car left, an app or a timer stopped or started it."""
+        """Whether the state speaks against what was sent: the car left, an app or a timer acted."""
         state = self.device.reading("state")
         settled = sent.at + timedelta(seconds=self.device.profile.settle_s)
         if state is None or state.read_at <= settled:
@@ -256,7 +256,7 @@ class InverterDriver(MeterDriver):
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Limit the generation, or release it."""
         if not isinstance(command.order, GenerationLimit):
-            raise _wrong_order(self.device, command)
+            raise _wrong_order(self.device, command, unit)
         await self.device.ensure_control()
         await self._know()
         wanted_kw = command.order.limit_kw
@@ -290,7 +290,7 @@ class InverterDriver(MeterDriver):
             await self.device.read_points(("limit_percent", "limit_enabled"))
 
     def _block(self, percent: float, *, enabled: bool) -> dict[str, float]:
-        """All registers of the limit, in order of address: points with a constant between ours are kept up."""
+        """All registers of the limit: ours, and the constants that lie between them."""
         profile = self.device.profile
         block = {
             name: point.write.constant
@@ -361,7 +361,7 @@ class ClimateDriver(MeterDriver):
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Set mode and setpoint of one indoor unit."""
         if not isinstance(command.order, RoomClimate):
-            raise _wrong_order(self.device, command)
+            raise _wrong_order(self.device, command, unit)
         await self.device.ensure_control()
         setpoint_c, limit = self.clamped("set_setpoint_c", command.order.setpoint_c, unit)
         step = self.device.resolution("set_setpoint_c")

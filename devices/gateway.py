@@ -1,4 +1,4 @@
-"""The gateway: reads all equipment of a site at once, carries out commands, and leaves a safe state behind."""
+"""The gateway: reads all equipment of a site at once, carries out commands, leaves a safe state behind."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Gateway:
         return {name: device.writes for name, device in self._devices.items()}
 
     async def connect(self) -> None:
-        """Connect what can be connected, take control of it and set its fail-safe; see :attr:`connections`."""
+        """Connect what can be connected, take control and set the fail-safes; see :attr:`connections`."""
         await asyncio.gather(*(self._connect(device) for device in self._devices.values()))
         online = sum(device.online for device in self._devices.values())
         log.info("gateway.connected online=%d of=%d access=%s", online, len(self._devices), self._access)

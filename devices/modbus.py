@@ -1,14 +1,14 @@
 """Modbus TCP: the one file that speaks to pymodbus as a client.
 
-pymodbus frames and matches; everything about time and trust is ours. It is given no repetitions (a late answer to
-a first try would pass for the answer to a second) and no reconnection of its own (300 s back-off is no control),
-and it lets wrong function codes and wrong register counts through, so every answer is checked here.
+pymodbus frames and matches; everything about time and trust is ours. It is given no repetitions (a late
+answer to a first try would pass for the answer to a second) and no reconnection of its own (300 s of
+back-off is no control), and it lets wrong function codes and wrong register counts
+through, so every answer is checked here.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
@@ -17,7 +17,7 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
 from devices.profile import Wire
-from devices.transport import Access, Space, exception_error, require_control
+from devices.transport import Access, Space, exception_error, quiet_vendor, require_control
 from energy.core.errors import DeviceError, RegisterError, UnreachableError
 
 __all__ = ["ModbusTransport"]
@@ -27,13 +27,6 @@ _BUSY: Final = 6
 _TRIES: Final = 2  # one repetition; absolute values only are written, so twice is as good as once
 
 _Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
-
-
-def _quiet_vendor() -> None:
-    """Trouble is logged once by us; pymodbus would log every try. A level set by the user stays."""
-    vendor = logging.getLogger("pymodbus")
-    if vendor.level == logging.NOTSET:
-        vendor.setLevel(logging.CRITICAL)
 
 
 class ModbusTransport:
@@ -50,7 +43,7 @@ class ModbusTransport:
     """
 
     def __init__(self, host: str, port: int, *, wire: Wire, access: Access) -> None:
-        _quiet_vendor()
+        quiet_vendor()
         self._host = host
         self._port = port
         self._wire = wire
@@ -104,7 +97,7 @@ class ModbusTransport:
         self._client = client
         self.generation += 1
 
-    def _on_link(self, up: bool) -> None:  # noqa: FBT001  (pymodbus gives it by position)
+    def _on_link(self, up: bool) -> None:
         """A lost link ends the waiting request at once instead of at its deadline."""
         if not up and self._scope is not None and not self._scope.expired():
             self._scope.reschedule(asyncio.get_running_loop().time())

@@ -1,4 +1,4 @@
-"""Few legal reads: points that lie close together are read in one request, within the limits of the device."""
+"""Few legal reads: points that lie close together are read in one request, within the device's limits."""
 
 from __future__ import annotations
 

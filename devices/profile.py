@@ -1,7 +1,8 @@
 """Device profiles: one YAML file per model, checked strictly when it is read.
 
-A profile is data: where the points of a device are, how they are coded, what it allows on the wire, how control is
-taken and what its own fail-safe is. Code is needed only for how a *nature* is commanded (:mod:`devices.drivers`).
+A profile is data: where the points of a device are, how they are coded, what it allows on the wire, how
+control is taken and what its own fail-safe is. Code is needed only for how a *nature* is commanded
+(:mod:`devices.drivers`).
 """
 
 from __future__ import annotations
@@ -144,8 +145,8 @@ class Point(_Strict):
     Parameters
     ----------
     at : Location
-        ``input:52``, ``holding:2000+3n`` (n = index of the unit) or ``sunspec:103/14`` (model / offset from its
-        first register).
+        ``input:52``, ``holding:2000+3n`` (n = index of the unit) or ``sunspec:103/14`` (model / offset from
+        its first register).
     type, order
         How it is coded; the order defaults to the profile's.
     bits : (int, int) or None

@@ -1,7 +1,8 @@
 """Numbers in 16-bit registers: our own codec, checked against golden bytes.
 
-A register travels high byte first (Modbus Application Protocol V1.1b3, 4.2); how the registers of a wider number
-follow each other, and whether a device swaps the bytes inside a register, is the device's choice: :class:`Order`.
+A register travels high byte first (Modbus Application Protocol V1.1b3, 4.2); how the registers of a wider
+number follow each other, and whether a device swaps the bytes inside a register, is its own choice:
+:class:`Order`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What drivers need of a wire, and the access rule that stands below them.
 
-A :class:`Transport` moves registers. It owns deadlines, the one repetition, and the check that an answer fits its
-request; what it raises says whose fault it was:
+A :class:`Transport` moves registers. It owns deadlines, the one repetition, and the check that an answer fits
+its request; what it raises says whose fault it was:
 
 ``UnreachableError``
     Nobody answered, or a gateway said that nobody is there.
@@ -13,13 +13,14 @@ request; what it raises says whose fault it was:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
 
-__all__ = ["EXCEPTIONS", "Access", "Space", "Transport", "exception_error", "require_control"]
+__all__ = ["EXCEPTIONS", "Access", "Space", "Transport", "exception_error", "quiet_vendor", "require_control"]
 
 
 class Space(StrEnum):
@@ -86,6 +87,13 @@ EXCEPTIONS = {
     11: "no answer behind the gateway",
 }
 _NOBODY_THERE = frozenset({10, 11})
+
+
+def quiet_vendor() -> None:
+    """Trouble is logged once by us; pymodbus would log every try. A level set by the user stays."""
+    vendor = logging.getLogger("pymodbus")
+    if vendor.level == logging.NOTSET:
+        vendor.setLevel(logging.CRITICAL)
 
 
 def exception_error(code: int, *, where: str, writing: bool) -> DeviceError:

@@ -1,0 +1,288 @@
+"""All equipment of one site as twins, with one clock that only :meth:`TwinSite.step` moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from devices.config import DeviceConfig
+from devices.twins.charger import ChargerTwin
+from devices.twins.climate import AdaptorTwin
+from devices.twins.inverter import InverterTwin
+from devices.twins.meter import MeterTwin
+from devices.twins.rooms import Room, Surroundings
+from devices.twins.server import State, Twin, number
+from energy.core.assets import Charger, HvacZone, PvArray, Vehicle
+from energy.core.errors import ConfigError
+from energy.core.units import AssetId
+
+__all__ = ["CarTruth", "SiteTruth", "TwinSite", "ZoneTruth"]
+
+MAIN_METER: Final = "main-meter"
+HVAC_METER: Final = "hvac-meter"
+INVERTER: Final = "inverter"
+ADAPTOR: Final = "hvac-adapter"
+_PROFILES: Final = {
+    MeterTwin: "eastron-sdm630",
+    InverterTwin: "sunspec-inverter",
+    ChargerTwin: "wallbox-quasar1",
+    AdaptorTwin: "daikin-dta116a51",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CarTruth:
+    """A car as it really is; energies at the AC side since the beginning. [kWh, kW, -]"""
+
+    charge_kwh: float
+    discharge_kwh: float
+    driven_kwh: float
+    battery_kwh: float
+    soc: float
+    plugged: bool
+    power_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneTruth:
+    """A room as it really is. [degC, kWh, kW]"""
+
+    temp_c: float
+    electric_kwh: float
+    power_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class SiteTruth:
+    """A site as it really is: unrounded, energies since the beginning, power as the mean of the last step."""
+
+    import_kw: float
+    import_kwh: float
+    export_kwh: float
+    load_kwh: float
+    pv_kwh: float
+    curtailed_kwh: float
+    cars: dict[str, CarTruth]
+    zones: dict[str, ZoneTruth]
+
+
+class TwinSite:
+    """Meters, inverter, chargers with cars, rooms with air conditioners, each behind its own Modbus server.
+
+    Parameters
+    ----------
+    pv : PvArray or None
+        The array whose inverter there is.
+    zones : sequence of HvacZone
+        Rooms; one adaptor serves them all.
+    vehicles, chargers : sequence
+        Cars, and the chargers that they name.
+    submeters : bool
+        Whether each charger has a meter of its own.
+
+    Raises
+    ------
+    ConfigError
+        If a vehicle's charger is not there, or there are more rooms than an adaptor serves.
+    """
+
+    def __init__(
+        self,
+        *,
+        pv: PvArray | None,
+        zones: Sequence[HvacZone],
+        vehicles: Sequence[Vehicle],
+        chargers: Sequence[Charger],
+        submeters: bool = True,
+    ) -> None:
+        by_id = {charger.id: charger for charger in chargers}
+        for vehicle in vehicles:
+            if vehicle.charger not in by_id:
+                raise ConfigError(
+                    f"no charger {vehicle.charger!r} for {vehicle.id}",
+                    where=f"known: {', '.join(by_id) or 'none'}",
+                    hint="name an existing charger",
+                )
+        if len(zones) > 16:  # DTA116A51
+            raise ConfigError(
+                f"{len(zones)} rooms", where=ADAPTOR, hint="one adaptor serves at most 16 rooms"
+            )
+        self.meter = MeterTwin(MAIN_METER)
+        self.hvac_meter = MeterTwin(HVAC_METER) if zones else None
+        self.inverter = InverterTwin(INVERTER, pv) if pv is not None else None
+        self.adaptor = AdaptorTwin(ADAPTOR, [Room(zone) for zone in zones]) if zones else None
+        self.chargers = {
+            vehicle.id: ChargerTwin(f"charger-{vehicle.id}", by_id[vehicle.charger], vehicle)
+            for vehicle in vehicles
+        }
+        self.submeters = (
+            {vehicle.id: MeterTwin(f"submeter-{vehicle.id}") for vehicle in vehicles} if submeters else {}
+        )
+        self.load_kwh = 0.0
+        self._assets: dict[str, tuple[AssetId, ...]] = {MAIN_METER: (AssetId("meter"),)}
+        self._assets[HVAC_METER] = (AssetId("hvac-meter"),)
+        self._assets[INVERTER] = (AssetId(pv.id),) if pv is not None else ()
+        self._assets[ADAPTOR] = tuple(AssetId(zone.id) for zone in zones)
+        for vehicle in vehicles:
+            self._assets[f"charger-{vehicle.id}"] = (AssetId(vehicle.id),)
+            self._assets[f"submeter-{vehicle.id}"] = (AssetId(f"submeter-{vehicle.id}"),)
+
+    @property
+    def twins(self) -> dict[str, Twin]:
+        """All twins by the id of their device."""
+        some: tuple[Twin | None, ...] = (
+            self.meter,
+            self.hvac_meter,
+            self.inverter,
+            *self.chargers.values(),
+            *self.submeters.values(),
+            self.adaptor,
+        )
+        return {twin.name: twin for twin in some if twin is not None}
+
+    async def start(self, *, host: str = "127.0.0.1", first_port: int = 0) -> tuple[DeviceConfig, ...]:
+        """Start all servers.
+
+        Parameters
+        ----------
+        host : str
+            Address to listen on.
+        first_port : int
+            Port of the first twin, the others follow; 0 takes free ones.
+
+        Returns
+        -------
+        tuple of DeviceConfig
+            What a gateway needs to reach them.
+
+        Raises
+        ------
+        ConfigError
+            If a port is taken; no server is left running.
+        """
+        configs = []
+        try:
+            for offset, (name, twin) in enumerate(self.twins.items()):
+                port = await twin.start(host, first_port + offset if first_port else 0)
+                configs.append(
+                    DeviceConfig(
+                        id=name,
+                        profile=_PROFILES[type(twin)],
+                        host=host,
+                        port=port,
+                        unit_id=twin.unit_id,
+                        assets=self._assets[name],
+                        min_gap_ms=0,  # no serial line here
+                    )
+                )
+        except ConfigError:
+            await self.stop()
+            raise
+        return tuple(configs)
+
+    async def stop(self) -> None:
+        """Stop all servers; the physics stays."""
+        for twin in self.twins.values():
+            await twin.stop()
+
+    def step(
+        self,
+        dt_s: float,
+        *,
+        load_kw: float,
+        pv_available_kw: float,
+        outdoor_c: float,
+        ghi_w_m2: float,
+        occupied: bool,
+    ) -> None:
+        """Let time pass.
+
+        Parameters
+        ----------
+        dt_s : float
+            How much, > 0. [s]
+        load_kw : float
+            Uncontrollable load, >= 0. [kW]
+        pv_available_kw : float
+            What the array could give, >= 0. [kW]
+        outdoor_c : float
+            Air outside. [degC]
+        ghi_w_m2 : float
+            Global horizontal irradiance. [W/m2]
+        occupied : bool
+            Whether people are in.
+        """
+        hours = dt_s / 3600.0
+        around = Surroundings(outdoor_c, ghi_w_m2, occupied)
+        hvac_kwh = 0.0
+        if self.adaptor is not None and self.hvac_meter is not None:
+            self.adaptor.obey()
+            hvac_kwh = sum(room.step(dt_s, around) for room in self.adaptor.rooms)
+            self.adaptor.changed()
+            self.hvac_meter.step(hvac_kwh, hours=hours)
+        cars_kwh = 0.0
+        for name, charger in self.chargers.items():
+            energy = charger.step(dt_s)
+            cars_kwh += energy
+            if name in self.submeters:
+                self.submeters[name].step(energy, hours=hours)
+        pv_kwh = self.inverter.step(dt_s, available_kw=pv_available_kw) if self.inverter is not None else 0.0
+        self.load_kwh += load_kw * hours
+        self.meter.step(load_kw * hours + hvac_kwh + cars_kwh - pv_kwh, hours=hours)
+
+    def unplug(self, vehicle_id: str) -> None:
+        """A car leaves."""
+        self.chargers[vehicle_id].unplug()
+
+    def plug(self, vehicle_id: str, *, used_kwh: float) -> None:
+        """A car returns, having used some energy on the road. [kWh]"""
+        self.chargers[vehicle_id].plug(used_kwh=used_kwh)
+
+    def state(self) -> State:
+        """Everything, as values that go through JSON: temperatures, batteries, counters, settings, timers."""
+        return {
+            "load_kwh": self.load_kwh,
+            "twins": {name: twin.state() for name, twin in self.twins.items()},
+        }
+
+    def restore(self, state: State) -> None:
+        """Go on from a state of the same site.
+
+        Raises
+        ------
+        DataError
+            If the state is not of this site and version.
+        """
+        self.load_kwh = number(state, "load_kwh")
+        saved = state.get("twins")
+        twins: State = saved if isinstance(saved, dict) else {}
+        for name, twin in self.twins.items():
+            own = twins.get(name)
+            twin.restore(own if isinstance(own, dict) else {})
+
+    def truth(self) -> SiteTruth:
+        """What no meter shows: the site as it really is."""
+        rooms = self.adaptor.rooms if self.adaptor is not None else ()
+        inverter = self.inverter
+        return SiteTruth(
+            import_kw=self.meter.power_kw,
+            import_kwh=self.meter.import_kwh,
+            export_kwh=self.meter.export_kwh,
+            load_kwh=self.load_kwh,
+            pv_kwh=inverter.energy_kwh if inverter is not None else 0.0,
+            curtailed_kwh=inverter.curtailed_kwh if inverter is not None else 0.0,
+            cars={
+                name: CarTruth(
+                    charge_kwh=charger.charge_kwh,
+                    discharge_kwh=charger.discharge_kwh,
+                    driven_kwh=charger.driven_kwh,
+                    battery_kwh=charger.battery_kwh,
+                    soc=charger.soc,
+                    plugged=charger.plugged,
+                    power_kw=charger.power_kw,
+                )
+                for name, charger in self.chargers.items()
+            },
+            zones={room.zone.id: ZoneTruth(room.temp_c, room.electric_kwh, room.power_kw) for room in rooms},
+        )
