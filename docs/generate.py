@@ -16,13 +16,16 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.core import TyperGroup
 
 from devices.profile import Location, Profile, load_profile, profile_names
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
+from vpp.cli.main import app
 from vpp.scenario import Scenario
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -57,6 +60,9 @@ are Japan's.
 
 Complete examples: [kitakata](../../scenarios/kitakata/scenario.yaml),
 [city-hall](../../scenarios/city-hall/scenario.yaml)."""
+COMMANDS_INTRO = """\
+Data go to stdout, progress and messages to stderr. `--json` prints one document, its keys English in every
+language. Exit statuses: [errors and exit codes](errors-and-exit-codes.md)."""
 PROFILES_INTRO = """\
 A device model is one YAML file in `devices/profiles/`. Confidence says where its facts come from: A the
 maker or an official definition, B two independent drivers agree, C one driver, D memory. Control is
@@ -313,10 +319,53 @@ def profiles_page() -> str:
     )
 
 
+# ---- command line ----
+
+
+def commands_of(
+    command: Any, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], Any]]:  # typer's own kinds
+    """A command and all commands below it, in the order in which they were defined."""
+    yield path, command
+    if isinstance(command, TyperGroup):
+        for name, inner in command.commands.items():
+            yield from commands_of(inner, (*path, name))
+
+
+def command_section(path: tuple[str, ...], command: Any) -> str:  # Any: as above
+    """One command: its sentence, its usage and its parameters, as its help says them."""
+    context = typer.Context(command, info_name=" ".join(path))
+    records = [
+        record
+        for parameter in command.params
+        if "completion" not in parameter.name and (record := parameter.get_help_record(context))
+    ]
+    usage = " ".join((*path, *command.collect_usage_pieces(context)))
+    parts = [
+        f"## {' '.join(path)}",
+        as_markdown(" ".join((command.help or "").split("\n\n")[0].split())),
+        f"```\n{usage}\n```",
+    ]
+    if records:
+        rows = [
+            (as_markdown(f"`{names}`"), as_markdown(" ".join(meaning.split()))) for names, meaning in records
+        ]
+        parts.append(table(("parameter", "meaning"), rows))
+    return "\n\n".join(parts)
+
+
+def command_line_page() -> str:
+    """Every command with its options."""
+    root = typer.main.get_command(app)
+    sections = [command_section(path, command) for path, command in commands_of(root, ("vpp",))]
+    return "\n\n".join([MADE, "# The command line", COMMANDS_INTRO, *sections])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors-and-exit-codes.md": errors_page,
     "scenario-yaml.md": scenario_page,
     "device-profiles.md": profiles_page,
+    "cli.md": command_line_page,
 }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import Any
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from tests.arch import documents
 from tests.arch.rules import ROOT, tracked
@@ -60,26 +61,22 @@ def test_the_probe_sees_a_heavy_package() -> None:
     assert "heavy ['pandas'" in shown
 
 
-def resolve(root: click.Command, words: list[str]) -> str | None:
+def resolve(root: Any, words: list[str]) -> str | None:
     """What is wrong with a shown command, or None: walks groups, then checks the names of options."""
-    command, context = root, click.Context(root)
-    rest = list(words)
+    command, rest = root, list(words)
     while rest:
         word = rest.pop(0)
-        if word.startswith("--"):
-            known = {
-                name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)
-            }
-            if word.split("=")[0] not in known | {"--help"}:
+        if word.startswith("--") and word != "--help":
+            options = [parameter for parameter in command.params if isinstance(parameter, TyperOption)]
+            option = next((o for o in options if word.split("=")[0] in (*o.opts, *o.secondary_opts)), None)
+            if option is None:
                 return f"{command.name} has no option {word}"
-            option = next((p for p in command.params if word in p.opts), None)
-            if isinstance(option, click.Option) and not option.is_flag and "=" not in word and rest:
+            if not option.is_flag and "=" not in word and rest:
                 rest.pop(0)
-        elif isinstance(command, click.Group):
-            inner = command.get_command(context, word)
-            if inner is None:
+        elif isinstance(command, TyperGroup) and not word.startswith("-"):
+            if word not in command.commands:
                 return f"{command.name} has no command {word}"
-            command = inner
+            command = command.commands[word]
     return None
 
 

@@ -118,7 +118,9 @@ def test_a_long_function_is_found_and_its_docstring_does_not_count() -> None:
 
 
 def test_public_calls_take_at_most_five_positional_arguments() -> None:
-    wide = {m: found for m, path in package_files().items() if (found := wide_calls(source(path)))}
+    # A command's parameters are options: only typer calls it, and by name.
+    files = {m: path for m, path in package_files().items() if not m.startswith("vpp.cli.")}
+    wide = {m: found for m, path in files.items() if (found := wide_calls(source(path)))}
     assert wide == {}
 
 
