@@ -96,3 +96,15 @@ def test_every_command_that_a_page_shows_exists() -> None:
 )
 def test_a_command_that_does_not_exist_is_found(words: str) -> None:
     assert re.match(r"\w+ has no (command|option)", resolve(typer.main.get_command(app), words.split()) or "")
+
+
+@pytest.mark.parametrize(
+    "words", [("--nope",), ("brew",), ("simulate",), ("simulate", "kitakata", "--days", "many")]
+)
+def test_a_wrong_word_is_a_usage_error_in_three_lines_and_no_bug(words: tuple[str, ...]) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "vpp.cli.main", *words], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert len(ended.stderr.splitlines()) == 3
+    assert ended.stdout == ""
