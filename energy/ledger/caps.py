@@ -165,7 +165,7 @@ def post_grant(
                 key=key,
                 at=at,
                 postings=(Posting(grant.account, grant.points), Posting(ISSUER, -grant.points)),
-                memo=f"{grant.level} {grant.event}: {grant.net_kwh} kWh",
+                memo=f"{grant.event}: {_exact(grant.net_kwh)} kWh",
                 facts=_facts(grant),
             )
         )

@@ -39,7 +39,7 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-# Series -----------------------------------------------------------------------------------------------------
+# Series
 
 
 def test_a_sql_store_is_a_store(store: Store) -> None:
@@ -160,7 +160,7 @@ def test_a_whole_series_goes_in_and_comes_out(store: Store) -> None:
     assert store.as_of(slot(2)).series(LOAD, grid, Unit.KWH).known_at == slot(1)
 
 
-# Append-only ------------------------------------------------------------------------------------------------
+# Append-only
 
 
 def test_the_same_points_again_change_nothing(store: Store) -> None:
@@ -211,7 +211,7 @@ def test_points_that_fail_half_way_leave_nothing(store: Store) -> None:
     assert store.as_of(LATER).ids() == []
 
 
-# Transactions -----------------------------------------------------------------------------------------------
+# Transactions
 
 
 def test_a_transaction_writes_all_kinds_at_once_or_not_at_all(store: Store) -> None:

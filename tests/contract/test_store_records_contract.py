@@ -29,7 +29,7 @@ def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-# Documents, audit trail, journal ----------------------------------------------------------------------------
+# Documents, audit trail, journal
 
 
 def test_a_document_is_read_in_the_version_of_the_instant(store: Store) -> None:
@@ -153,7 +153,7 @@ def test_the_journal_lock_keeps_a_second_writer_out_until_the_first_is_done(shar
     assert order == ["first is done", f"second sees {row(1, 'first', ('a', 1), ('b', -1))}"]
 
 
-# Opening and closing ----------------------------------------------------------------------------------------
+# Opening and closing
 
 
 def test_what_is_written_is_there_after_closing_and_opening(shared_url: str) -> None:
