@@ -18,10 +18,11 @@ from pydantic.dataclasses import dataclass
 from energy.core.assets import Identifier, NonNegative, Positive, Ratio, Weekday, strict
 from energy.core.errors import ConfigError
 from energy.core.site import Site
-from energy.ledger.coin import CoinRule, TightLevel
+from energy.ledger import CoinRule, TightLevel
 from vpp.config import read_yaml
 
 __all__ = [
+    "Assumption",
     "ForecastErrors",
     "LoadSource",
     "PeopleErrors",
@@ -106,7 +107,7 @@ class PvTruth:
     """
 
     extra_loss: Ratio = 0.05
-    snowfall_cm_per_h: NonNegative = 0.8
+    snowfall_cm_per_h: NonNegative = 1.5
     snow_below_c: float = 0.5
     snow_clearness: Ratio = 0.25
 
@@ -169,6 +170,14 @@ class World:
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class Assumption:
+    """One sentence on what the scenario assumes, in both languages; the report prints it."""
+
+    ja: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class Scenario:
     """A named site in its world."""
 
@@ -178,6 +187,7 @@ class Scenario:
     site: Site
     world: World
     coin: CoinRule | None = None
+    assumptions: tuple[Assumption, ...] = ()
 
 
 def scenarios_root() -> Path:

@@ -15,14 +15,14 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from energy.core.assets import Trip, expand_trips
-from energy.core.calendar import DayType
 from energy.core.errors import DataError, GapError
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import Site
-from energy.core.slots import JST, jst_midnight
-from energy.ledger.coin import TightEvent
+from energy.core.slots import JST, Slot, jst_midnight
+from energy.ledger import TightEvent
 from vpp.scenario import ForecastErrors, LoadSource, PeopleErrors, Scenario, TightEvening
 
 __all__ = ["LoadProfile", "StandardYear", "WeatherForecast", "actual_trips", "issues_between", "tight_events"]
@@ -46,6 +46,11 @@ class LoadProfile:
         self._path = folder / source.file
         self._per_day = 24 * 60 // source.step_minutes
         self._days = self._read()
+
+    @property
+    def step(self) -> timedelta:
+        """Length of the source's intervals."""
+        return timedelta(minutes=self._source.step_minutes)
 
     def _read(self) -> dict[date, FloatArray]:
         days: dict[date, FloatArray] = {}
@@ -119,7 +124,7 @@ class LoadProfile:
         GapError
             If the load has a gap in the stretch.
         """
-        series = self.series(start, end, step=timedelta(minutes=self._source.step_minutes))
+        series = self.series(start, end, step=self.step)
         gaps = series.missing()
         if gaps:
             first, last = gaps[0]
@@ -257,21 +262,13 @@ def tight_events(rule: TightEvening | None, start: datetime, end: datetime) -> t
             events.append(
                 TightEvent(
                     id=f"tight-{day.isoformat()}",
-                    start=begins,
-                    end=ends,
+                    start=Slot(begins),
+                    end=Slot(ends),
                     level=rule.level,
                     known_at=announced,
                 )
             )
     return tuple(events)
-
-
-def is_occupied(site: Site, instant: datetime, zone_index: int = 0) -> bool:
-    """Whether people work in a zone at an instant."""
-    local = instant.astimezone(JST)
-    band = site.zones[zone_index].comfort
-    open_today = site.calendar.calendar().day_type(local.date()) is DayType.WEEKDAY
-    return open_today and band.opens <= local.time() < band.closes
 
 
 def standard_year(scenario: Scenario, folder: Path) -> StandardYear:
@@ -303,7 +300,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[str]]]:
     return list(enumerate(rows[1:], start=2))
 
 
-def _by_local_day(grid: Grid) -> list[tuple[date, FloatArray]]:
+def _by_local_day(grid: Grid) -> list[tuple[date, NDArray[np.int64]]]:
     days = np.array([grid.time(k).astimezone(JST).toordinal() for k in range(grid.count)])
     return [(date.fromordinal(int(day)), np.flatnonzero(days == day)) for day in np.unique(days)]
 

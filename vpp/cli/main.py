@@ -1,0 +1,67 @@
+"""The command ``vpp``. Everything heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from vpp.cli.console import Console, default_lang, guarded
+from vpp.cli.data import app as data_app
+from vpp.cli.ledger import app as ledger_app
+from vpp.cli.plan import app as plan_app
+from vpp.cli.simulation import demo, doctor, simulate
+
+__all__ = ["app", "run"]
+
+app = typer.Typer(
+    name="vpp",
+    help="Regional energy aggregation: forecasts, plans, control and coins. 地域エネルギー管理。",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command()(simulate)
+app.command()(doctor)
+app.add_typer(plan_app, name="plan")
+app.add_typer(data_app, name="data")
+app.add_typer(ledger_app, name="ledger")
+
+_console = Console(default_lang())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("aizu-vpp"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    context: typer.Context,
+    lang: Annotated[
+        Literal["ja", "en"] | None, typer.Option(help="Language of texts; that of LANG if not given.")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    _version_wanted: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Regional energy aggregation: forecasts, plans, control and coins. 地域エネルギー管理。"""
+    if lang is not None:
+        _console.lang = lang
+    _console.debug = debug
+    context.obj = _console
+
+
+def run() -> None:
+    """Entry point of the command."""
+    sys.exit(guarded(lambda: app(standalone_mode=False), lambda: _console))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,96 @@
+"""``vpp plan``: what was planned, and why."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from energy.core.errors import ConfigError, DataError
+from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_database
+
+if TYPE_CHECKING:
+    from energy.store import Document
+    from vpp.operate import SlotRecord
+
+__all__ = ["app"]
+
+app = typer.Typer(help="What was planned, and why.", no_args_is_help=True)
+
+
+@app.callback()
+def _plan() -> None:
+    """What was planned, and why."""
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    slot: Annotated[str, typer.Argument(help="2026-08-05T16:30, or 16:30 for the last stored day.")],
+    asset: Annotated[str, typer.Argument(help="Id of a car or a room, or pv.")],
+    state: Annotated[Path, typer.Option(help="Folder of a simulation.")] = DEFAULT_STATE,
+    controller: Annotated[str, typer.Option(help="none, rules or optimal.")] = "optimal",
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Say in words what an asset was told to do in a slot, and why."""
+    from energy.core.slots import Slot
+    from vpp.explain import asset_names, explain_slot
+    from vpp.operate import SLOT_RECORD
+
+    console = cast("Console", context.obj)
+    store = open_database(newest_database(state, controller))
+    try:
+        known = store.as_of(_END_OF_TIME)
+        documents = known.documents(SLOT_RECORD)
+        if not documents:
+            raise DataError("nothing was planned yet", where=str(state), hint="run vpp demo first")
+        wanted = Slot.containing(_instant(slot, documents))
+        record = _find(documents, wanted.start)
+        said = explain_slot(record, asset, names=asset_names(known), lang=console.lang)
+    finally:
+        store.close()
+    if json:
+        from json import dumps
+
+        print(dumps(said.to_json(), ensure_ascii=False, indent=1))
+    else:
+        print("\n".join(said.sentences))
+
+
+_END_OF_TIME = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
+
+
+def _instant(text: str, documents: list[Document]) -> datetime:
+    """An instant from ``YYYY-MM-DDTHH:MM`` in Japan, or from ``HH:MM`` of the last stored day."""
+    from energy.core.slots import JST, parse_jst
+
+    try:
+        if len(text.strip()) <= 5:
+            last = _start(documents[-1]).astimezone(JST).date()
+            return parse_jst(f"{last.isoformat()} {text.strip().zfill(5)}")
+        return parse_jst(text)
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is not a slot", where="SLOT", hint="write it like 2026-08-05T16:30"
+        ) from None
+
+
+def _start(document: Document) -> datetime:
+    return datetime.fromisoformat(document.key.rsplit("/", 1)[1])
+
+
+def _find(documents: list[Document], start: datetime) -> SlotRecord:
+    from energy.core.slots import JST
+    from vpp.operate import SlotRecord
+
+    for document in documents:
+        if _start(document) == start:
+            return SlotRecord.from_json(document.body)
+    first, last = _start(documents[0]).astimezone(JST), _start(documents[-1]).astimezone(JST)
+    raise DataError(
+        f"nothing is stored for {start.astimezone(JST):%Y-%m-%d %H:%M}",
+        where=f"stored: {first:%Y-%m-%d %H:%M} to {last + timedelta(minutes=30):%Y-%m-%d %H:%M} (Japan)",
+        hint="choose a slot inside these days",
+    )

@@ -1,0 +1,444 @@
+"""The minute's work: read, guard, envelope, command, read back.
+
+The same code drives real equipment and the twins; both are reached over sockets through the gateway. What the
+plan wants passes the guard of the clocked half-hour and then the envelope; every command carries its reason
+and its end.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from dispatch.guard import CarFlex, DemandGuard, GuardDecision, GuardInput, ZoneFlex
+from energy.core.assets import HvacZone, Trip, Vehicle
+from energy.core.calendar import DayType
+from energy.core.clock import Clock
+from energy.core.errors import StaleDataError
+from energy.core.measurement import Measurement
+from energy.core.outcome import (
+    ChargerPower,
+    ClimateMode,
+    Command,
+    CommandSource,
+    GenerationLimit,
+    Order,
+    Outcome,
+    RoomClimate,
+)
+from energy.core.plan import Plan, Reason, ReasonCode, Setpoint
+from energy.core.site import Season, Site
+from energy.core.slots import JST, Slot
+from energy.core.units import AssetId
+from vpp.envelope import CarState, PowerRange, car_range, comfort_limits, share_discharge
+
+__all__ = ["METER", "Equipment", "Readings", "SiteController", "Tick", "band_applies"]
+
+log = logging.getLogger(__name__)
+
+METER = AssetId("meter")
+HVAC_METER = AssetId("hvac-meter")
+# A reading older than this is not acted on: one missed minute is forgiven, two are not.
+FRESH = timedelta(seconds=90)
+# Setpoints closer than this to the standing one are not written: adapters count their writes.
+SETPOINT_STEP_K = 0.2
+# People want the room ready when they come; the thermostat of an uncontrolled site starts this much earlier.
+WARM_UP = timedelta(hours=1)
+
+Readings = Mapping[AssetId, Mapping[str, Measurement]]
+
+
+class Equipment(Protocol):
+    """What control needs of the gateway."""
+
+    async def read(self, ids: Sequence[str] | None = None) -> Readings:
+        """Newest readings by asset and point."""
+        ...
+
+    async def apply(self, command: Command) -> Outcome:
+        """Carry out one command."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What an asset should do before the envelope has its say."""
+
+    order: Order
+    reason: Reason
+    source: CommandSource
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """What one minute brought."""
+
+    readings: Readings
+    decision: GuardDecision | None
+    outcomes: tuple[Outcome, ...]
+    reasons: dict[AssetId, Reason]
+
+
+@dataclass(slots=True)
+class _Window:
+    slot: Slot
+    plan: Plan | None
+    setpoints: dict[AssetId, Setpoint]
+    target_kw: float | None
+    meter_at_start_kwh: float | None
+
+
+@dataclass(slots=True)
+class SiteController:
+    """Brings one site from its plan to its equipment.
+
+    Parameters
+    ----------
+    trips : sequence of Trip
+        The calendar: departures that were promised. What people really do is seen at the plug.
+    guard : DemandGuard or None
+        None where nobody watches the demand (the uncontrolled comparison).
+    opted_out : set of AssetId
+        Cars whose drivers do not want to give back today.
+    """
+
+    site: Site
+    equipment: Equipment
+    clock: Clock
+    trips: Sequence[Trip]
+    guard: DemandGuard | None
+    opted_out: set[AssetId] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
+    _window: _Window | None = None
+    _standing: dict[AssetId, Order] = field(default_factory=dict)
+    _fast: tuple[str, ...] | None = None
+
+    def read_every_minute(self, device_ids: Sequence[str]) -> None:
+        """Name the devices that are read every minute; sub-meters are read once a slot."""
+        self._fast = tuple(device_ids)
+
+    def begin_slot(
+        self, slot: Slot, plan: Plan | None, target_kw: float | None, meter_kwh: float | None
+    ) -> None:
+        """Start a window with its plan, its target and the reading of the import counter at its start."""
+        setpoints = plan.at(slot) if plan is not None else {}
+        self._window = _Window(slot, plan, setpoints, target_kw, meter_kwh)
+
+    async def tick(self) -> Tick:
+        """One minute: read everything, decide, command what has changed."""
+        window = self._window
+        if window is None:
+            msg = "begin_slot comes before the first tick"
+            raise RuntimeError(msg)
+        now = self.clock.now()
+        readings = await self.equipment.read(self._fast)
+        import_kw = _fresh(readings, METER, "power_kw", now)
+        ranges = {
+            AssetId(vehicle.id): self._range(vehicle, readings, now, meter_ok=import_kw is not None)
+            for vehicle in self.site.vehicles
+        }
+        wishes = self._planned(window, now)
+        decision = self._guard(window, readings, ranges, wishes, now)
+        if decision is not None:
+            self._heed(decision, wishes, now)
+        self._inside_envelope(wishes, ranges, readings, import_kw)
+        outcomes = [
+            await self.equipment.apply(self._command(asset, wish, now, window.slot))
+            for asset, wish in wishes.items()
+            if self._is_news(asset, wish.order)
+        ]
+        for outcome in outcomes:
+            self._note(outcome)
+        return Tick(
+            readings, decision, tuple(outcomes), {asset: wish.reason for asset, wish in wishes.items()}
+        )
+
+    # -- what the plan wants ---------------------------------------------------------------------------
+
+    def _planned(self, window: _Window, now: datetime) -> dict[AssetId, Wish]:
+        wishes: dict[AssetId, Wish] = {}
+        for vehicle in self.site.vehicles:
+            asset = AssetId(vehicle.id)
+            point = window.setpoints.get(asset)
+            if point is not None:
+                wishes[asset] = Wish(ChargerPower(point.power_kw), point.reason, CommandSource.PLAN)
+            else:
+                power = self.site.charger_of(vehicle).max_charge_kw
+                wishes[asset] = Wish(ChargerPower(power), Reason(ReasonCode.IDLE), CommandSource.PLAN)
+        for zone in self.site.zones:
+            asset = AssetId(zone.id)
+            point = window.setpoints.get(asset)
+            order = self._thermostat(zone, now) if point is None else self._climate(zone, point)
+            reason = Reason(ReasonCode.COMFORT) if point is None else point.reason
+            wishes[asset] = Wish(order, reason, CommandSource.PLAN)
+        return wishes
+
+    def _thermostat(self, zone: HvacZone, now: datetime) -> RoomClimate:
+        """What a room does when nobody plans: it holds its setpoint while people are in."""
+        season = self._season(now)
+        ahead = any(band_applies(self.site, zone, at) for at in (now, now + WARM_UP))
+        if season is Season.OFF or not ahead:
+            return RoomClimate(ClimateMode.OFF, _setpoint(zone, season))
+        return RoomClimate(_mode(season), _setpoint(zone, season))
+
+    def _climate(self, zone: HvacZone, point: Setpoint) -> RoomClimate:
+        """Setpoint that brings the room to where the plan expects it at the end of the slot."""
+        season = self._season(point.slot.start)
+        occupied = band_applies(self.site, zone, point.slot.end)
+        running = point.power_kw > 0.02 * zone.max_electric_kw
+        if season is Season.OFF or (not running and not occupied):
+            return RoomClimate(ClimateMode.OFF, _setpoint(zone, season))
+        low, high = comfort_limits(zone, season)
+        if not running:
+            return RoomClimate(_mode(season), high if season is Season.COOLING else low)
+        wanted = point.expected if point.expected is not None else _setpoint(zone, season)
+        if occupied:
+            wanted = min(high, max(low, wanted))
+        return RoomClimate(_mode(season), round(wanted, 1))
+
+    # -- guard -----------------------------------------------------------------------------------------
+
+    def _guard(
+        self,
+        window: _Window,
+        readings: Readings,
+        ranges: Mapping[AssetId, PowerRange],
+        wishes: Mapping[AssetId, Wish],
+        now: datetime,
+    ) -> GuardDecision | None:
+        import_kw = _fresh(readings, METER, "power_kw", now)
+        counter_kwh = _fresh(readings, METER, "import_kwh", now)
+        start_kwh = window.meter_at_start_kwh
+        blind = import_kw is None or counter_kwh is None or start_kwh is None
+        if self.guard is None or window.target_kw is None or blind:
+            if blind and self.guard is not None:
+                self.counts["guard_blind_minutes"] += 1
+            return None
+        assert import_kw is not None
+        assert counter_kwh is not None
+        assert start_kwh is not None
+        cars = [
+            CarFlex(
+                asset,
+                bounds.clip(_power(wishes[asset]), wishes[asset].reason)[0],
+                _fresh(readings, asset, "power_kw", now) or 0.0,
+                bounds.low_kw,
+            )
+            for asset, bounds in ranges.items()
+            if bounds.high_kw > bounds.low_kw
+        ]
+        return self.guard.decide(
+            GuardInput(
+                elapsed_min=(now - window.slot.start) / timedelta(minutes=1),
+                imported_kwh=max(0.0, counter_kwh - start_kwh),
+                import_kw=import_kw,
+                target_kw=window.target_kw,
+                cars=cars,
+                zones=self._zone_flex(window, readings, now),
+            )
+        )
+
+    def _zone_flex(self, window: _Window, readings: Readings, now: datetime) -> list[ZoneFlex]:
+        """Rooms that run and could coast; the HVAC meter's power is shared out by the plan's powers."""
+        total_kw = _fresh(readings, HVAC_METER, "power_kw", now) or 0.0
+        season = self._season(now)
+        planned = {
+            zone.id: max(0.0, window.setpoints[AssetId(zone.id)].power_kw)
+            if AssetId(zone.id) in window.setpoints
+            else zone.max_electric_kw
+            for zone in self.site.zones
+        }
+        sum_kw = sum(planned.values())
+        flex = []
+        for zone in self.site.zones:
+            room_c = _fresh(readings, AssetId(zone.id), "room_c", now)
+            if room_c is None or season is Season.OFF:
+                continue
+            low, high = comfort_limits(zone, season)
+            headroom = high - room_c if season is Season.COOLING else room_c - low
+            if not band_applies(self.site, zone, now):
+                headroom = max(headroom, 1.0)
+            share = planned[zone.id] / sum_kw if sum_kw > 0 else 1 / len(self.site.zones)
+            flex.append(ZoneFlex(AssetId(zone.id), total_kw * share, headroom))
+        return flex
+
+    def _heed(self, decision: GuardDecision, wishes: dict[AssetId, Wish], now: datetime) -> None:
+        """Put the guard's word in the place of the plan's."""
+        facts: dict[str, float | str] = {
+            "demand_kw": round(decision.projected_kw, 1),
+            "limit_kw": round(self._window.target_kw or 0.0, 1) if self._window else 0.0,
+        }
+        reason = Reason(ReasonCode.GUARD, facts)
+        for asset, power_kw in decision.cars.items():
+            wishes[asset] = Wish(ChargerPower(power_kw), reason, CommandSource.GUARD)
+        zones = {AssetId(zone.id): zone for zone in self.site.zones}
+        season = self._season(now)
+        for asset in decision.shed:
+            low, high = comfort_limits(zones[asset], season)
+            edge = high if season is Season.COOLING else low
+            wishes[asset] = Wish(RoomClimate(_mode(season), edge), reason, CommandSource.GUARD)
+        if decision.cars or decision.shed:
+            self.counts["guard_actions"] += 1
+        if decision.unmet_kw > 0:
+            self.counts["guard_unmet_minutes"] += 1
+
+    # -- envelope --------------------------------------------------------------------------------------
+
+    def _range(self, vehicle: Vehicle, readings: Readings, now: datetime, *, meter_ok: bool) -> PowerRange:
+        asset = AssetId(vehicle.id)
+        plugged = _fresh(readings, asset, "plugged", now)
+        departure = next(
+            (trip for trip in self.trips if trip.vehicle == vehicle.id and trip.departs > now), None
+        )
+        state = CarState(
+            plugged=plugged == 1.0,
+            soc=_fresh(readings, asset, "soc", now),
+            departs=departure.departs if departure else None,
+            promise_soc=departure.promise_soc if departure else 0.0,
+            opted_out=asset in self.opted_out,
+        )
+        if self.guard is None:  # the uncontrolled comparison only charges
+            return (
+                car_range(vehicle, self.site.charger_of(vehicle), state, now=now, meter_ok=False)
+                if (not state.plugged or state.soc is None)
+                else _charge_only(vehicle, self.site.charger_of(vehicle).max_charge_kw, state.soc)
+            )
+        return car_range(vehicle, self.site.charger_of(vehicle), state, now=now, meter_ok=meter_ok)
+
+    def _inside_envelope(
+        self,
+        wishes: dict[AssetId, Wish],
+        ranges: Mapping[AssetId, PowerRange],
+        readings: Readings,
+        import_kw: float | None,
+    ) -> None:
+        now = self.clock.now()
+        powers: dict[str, float] = {}
+        for asset, bounds in ranges.items():
+            power, reason = bounds.clip(_power(wishes[asset]), wishes[asset].reason)
+            powers[asset] = power
+            wishes[asset] = Wish(ChargerPower(power), reason, wishes[asset].source)
+        giving = -sum(min(0.0, _fresh(readings, asset, "power_kw", now) or 0.0) for asset in ranges)
+        margin = self.site.import_margin_kw
+        if import_kw is not None:
+            limited = share_discharge(powers, import_kw + giving - margin)
+            for asset in ranges:
+                if limited[asset] != powers[asset]:
+                    why = Reason(ReasonCode.EXPORT, {"margin_kw": margin})
+                    wishes[asset] = Wish(ChargerPower(limited[asset]), why, wishes[asset].source)
+            if self.guard is not None and import_kw > self.site.contract_kw:
+                self._stop_charging(wishes, ranges)
+        self._limit_pv(wishes, readings, import_kw, now)
+
+    def _stop_charging(self, wishes: dict[AssetId, Wish], ranges: Mapping[AssetId, PowerRange]) -> None:
+        why = Reason(ReasonCode.PEAK, {"limit_kw": self.site.contract_kw})
+        for asset in ranges:
+            if _power(wishes[asset]) > 0:
+                wishes[asset] = Wish(ChargerPower(0.0), why, CommandSource.EMERGENCY)
+
+    def _limit_pv(
+        self, wishes: dict[AssetId, Wish], readings: Readings, import_kw: float | None, now: datetime
+    ) -> None:
+        """Keep the import above its margin by limiting the inverter; release when the sun is far below."""
+        pv = self.site.pv
+        if pv is None or import_kw is None:
+            return
+        generation_kw = _fresh(readings, AssetId(pv.id), "generation_kw", now)
+        if generation_kw is None:
+            return
+        limit_kw = max(0.0, import_kw + generation_kw - self.site.import_margin_kw)
+        standing = self._standing.get(AssetId(pv.id))
+        limited = isinstance(standing, GenerationLimit) and standing.limit_kw is not None
+        why = Reason(ReasonCode.EXPORT, {"margin_kw": self.site.import_margin_kw})
+        if generation_kw > 0.8 * limit_kw or (limited and generation_kw > 0.5 * limit_kw):
+            order = GenerationLimit(round(min(limit_kw, pv.inverter_kw), 1))
+            wishes[AssetId(pv.id)] = Wish(order, why, CommandSource.GUARD)
+        elif limited:
+            wishes[AssetId(pv.id)] = Wish(GenerationLimit(None), Reason(ReasonCode.IDLE), CommandSource.GUARD)
+
+    # -- commands --------------------------------------------------------------------------------------
+
+    def _command(self, asset: AssetId, wish: Wish, now: datetime, slot: Slot) -> Command:
+        return Command(
+            asset=asset,
+            order=wish.order,
+            source=wish.source,
+            reason=wish.reason,
+            issued_at=now,
+            expires_at=slot.end + timedelta(minutes=1),
+        )
+
+    def _is_news(self, asset: AssetId, order: Order) -> bool:
+        """Whether an order differs from the standing one by more than its dead band."""
+        match order, self._standing.get(asset):
+            case ChargerPower(new), ChargerPower(old):
+                return abs(new - old) > 0.05
+            case RoomClimate(mode, new), RoomClimate(old_mode, old):
+                return mode != old_mode or (
+                    mode is not ClimateMode.OFF and abs(new - old) >= SETPOINT_STEP_K - 1e-9
+                )
+            case GenerationLimit(new_limit), GenerationLimit(old_limit):
+                if new_limit is None or old_limit is None:
+                    return new_limit is not old_limit
+                return abs(new_limit - old_limit) > 1.0
+            case _:
+                return True
+
+    def _note(self, outcome: Outcome) -> None:
+        kind = type(outcome).__name__.lower()
+        self.counts[kind] += 1
+        if kind in ("applied", "clipped"):
+            self._standing[outcome.command.asset] = outcome.command.order
+        else:
+            self._standing.pop(outcome.command.asset, None)
+            log.warning("command.%s asset=%s order=%s", kind, outcome.command.asset, outcome.command.order)
+
+    def forget(self, asset: AssetId) -> None:
+        """Take the standing order of an asset for unknown, so that the next one is written."""
+        self._standing.pop(asset, None)
+
+    def _season(self, at: datetime) -> Season:
+        return self.site.calendar.season(at.astimezone(JST).date())
+
+
+def band_applies(site: Site, zone: HvacZone, at: datetime) -> bool:
+    """Whether people are in a zone at an instant, so that its comfort band holds (both ends included)."""
+    local = at.astimezone(JST)
+    if site.calendar.calendar().day_type(local.date()) is not DayType.WEEKDAY:
+        return False
+    return zone.comfort.opens <= local.time() <= zone.comfort.closes
+
+
+def _charge_only(vehicle: Vehicle, max_charge_kw: float, soc: float) -> PowerRange:
+    high = max_charge_kw if soc < vehicle.soc_max else 0.0
+    full = Reason(ReasonCode.IDLE, {"soc_percent": 100 * soc})
+    return PowerRange(0.0, high, full, full)
+
+
+def _fresh(readings: Readings, asset: AssetId, point: str, now: datetime) -> float | None:
+    """A reading that may be acted on, or None."""
+    measurement = readings.get(asset, {}).get(point)
+    if measurement is None:
+        return None
+    try:
+        return measurement.fresh(now, limit=FRESH)
+    except StaleDataError:
+        return None
+
+
+def _power(wish: Wish) -> float:
+    assert isinstance(wish.order, ChargerPower)
+    return wish.order.power_kw
+
+
+def _setpoint(zone: HvacZone, season: Season) -> float:
+    comfort = zone.comfort
+    return comfort.heating_setpoint_c if season is Season.HEATING else comfort.cooling_setpoint_c
+
+
+def _mode(season: Season) -> ClimateMode:
+    return ClimateMode.HEAT if season is Season.HEATING else ClimateMode.COOL

@@ -1,0 +1,381 @@
+"""Running one site, half-hour after half-hour: plan, control, record, settle.
+
+The same code runs a real site and a simulated one; what differs is the clock, the equipment and who calls it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from pydantic import TypeAdapter
+
+from dispatch.guard import DemandGuard
+from dispatch.planner import Planner
+from dispatch.rules import rules_plan
+from energy.core.assets import Trip
+from energy.core.clock import Clock
+from energy.core.outcome import GenerationLimit
+from energy.core.plan import Plan, PlanSource, Reason, Setpoint, Shortfall
+from energy.core.series import Grid
+from energy.core.site import Site
+from energy.core.slots import JST, Slot
+from energy.core.units import AssetId
+from energy.ledger import CoinRule, Journal, TightEvent
+from energy.market.demand import PeakMemory
+from energy.store import Point, Store
+from vpp.control import METER, Equipment, Readings, SiteController, Tick
+from vpp.forecasts import ForecastDesk
+from vpp.planning import Outlook, SiteState, build_problem
+from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
+from vpp.settle import settle_event
+
+__all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
+
+Mode = Literal["none", "rules", "optimal"]
+HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
+DAY_AHEAD_HOUR = 12  # local hour at which the forecast of the next day is kept for the score
+SLOT_RECORD = "slot"
+"""Kind of the document that says, for one slot and asset, what was planned and why."""
+EVENT = "tight-event"
+"""Kind of the document that announces a tight-supply event."""
+
+_EVENT = TypeAdapter(TightEvent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRecord:
+    """What was planned for a slot, why, and what control made of it.
+
+    Parameters
+    ----------
+    planned : tuple of Setpoint
+        The plan's setpoints of this slot; empty where nobody plans.
+    last_reasons : dict
+        By asset: the reason that held at the end of the slot, after guard and envelope.
+    guard_minutes : int
+        Minutes in which the guard overruled the plan.
+    """
+
+    slot: datetime
+    source: str
+    tight: bool
+    target_kw: float | None
+    gap: float | None
+    solve_ms: float
+    planned: tuple[Setpoint, ...]
+    last_reasons: dict[str, Reason]
+    guard_minutes: int
+    shortfalls: tuple[Shortfall, ...]
+
+    def to_json(self) -> str:
+        """The record as one JSON document."""
+        return _RECORD.dump_json(self).decode()
+
+    @staticmethod
+    def from_json(text: str) -> SlotRecord:
+        """The record from its document."""
+        return _RECORD.validate_json(text)
+
+
+_RECORD = TypeAdapter(SlotRecord)
+
+
+@dataclass(slots=True)
+class _Open:
+    """The slot that runs."""
+
+    slot: Slot
+    plan: Plan | None
+    target_kw: float | None
+    before: Counters
+    guard_minutes: int = 0
+    reasons: dict[AssetId, Reason] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class SiteOperator:
+    """Operates a site.
+
+    Parameters
+    ----------
+    mode : str
+        ``optimal`` plans with the optimiser, ``rules`` without, ``none`` leaves cars and rooms alone.
+    trips : sequence of Trip
+        The calendar, sorted by departure.
+    """
+
+    site: Site
+    mode: Mode
+    store: Store
+    clock: Clock
+    equipment: Equipment
+    trips: Sequence[Trip]
+    coin: CoinRule | None = None
+    counts: Counter[str] = field(default_factory=Counter)
+    control: SiteController = field(init=False)
+    _desk: ForecastDesk = field(init=False)
+    _planner: Planner = field(init=False)
+    _guard: DemandGuard = field(init=False)
+    _month_peaks: dict[str, float] = field(default_factory=dict)
+    _soc_kwh: dict[str, float] = field(default_factory=dict)
+    _previous: Plan | None = None
+    _limited: bool = False
+    _open: _Open | None = None
+
+    def __post_init__(self) -> None:
+        self._desk = ForecastDesk(self.site)
+        self._planner = Planner()
+        self._guard = DemandGuard()
+        self.control = SiteController(
+            site=self.site,
+            equipment=self.equipment,
+            clock=self.clock,
+            trips=self.trips,
+            guard=None if self.mode == "none" else self._guard,
+            counts=self.counts,
+        )
+        for vehicle in self.site.vehicles:
+            self._soc_kwh[vehicle.id] = vehicle.initial_soc * vehicle.capacity_kwh
+
+    # -- one slot --------------------------------------------------------------------------------------
+
+    def begin(self, slot: Slot, readings: Readings) -> None:
+        """Open a slot: forecast, plan, hand over to control."""
+        before = counters_of(readings, slot.start)
+        self._follow_cars(readings)
+        plan, target_kw = self._plan(slot, readings)
+        self.control.begin_slot(slot, plan, target_kw, before.get((str(METER), "import_kwh")))
+        self._open = _Open(slot, plan, target_kw, before)
+
+    async def minute(self) -> Tick:
+        """One minute of control."""
+        current = self._current()
+        tick = await self.control.tick()
+        for outcome in tick.outcomes:
+            if isinstance(outcome.command.order, GenerationLimit):
+                self._limited = outcome.command.order.limit_kw is not None
+        if tick.decision is not None and (tick.decision.cars or tick.decision.shed):
+            current.guard_minutes += 1
+        current.reasons = tick.reasons
+        return tick
+
+    def finish(self, readings: Readings) -> None:
+        """Close the slot: energies from counters, the record, and what became due.
+
+        Belongs inside a transaction of the store, together with whatever else must not be half-written.
+        """
+        current = self._current()
+        slot = current.slot
+        after = counters_of(readings, slot.end)
+        names = SiteSeries(self.site.id)
+        points = list(slot_points(self.site, slot, current.before, after, readings))
+        facts = {("guard", "target_kw"): current.target_kw}
+        if self.site.pv is not None:
+            facts[self.site.pv.id, "limited"] = 1.0 if self._limited else 0.0
+        points += [
+            Point(series=names[key], at=slot.start, known_at=slot.end, value=value, source="control")
+            for key, value in facts.items()
+            if value is not None
+        ]
+        self.store.append(points)
+        self._remember_peak(slot, points)
+        self.store.put_document(
+            SLOT_RECORD,
+            f"{self.site.id}/{slot.start.isoformat()}",
+            known_at=slot.end,
+            body=self._record().to_json(),
+        )
+        self._settle(slot)
+        self._open = None
+
+    def _current(self) -> _Open:
+        if self._open is None:
+            msg = "begin comes before minute and finish"
+            raise RuntimeError(msg)
+        return self._open
+
+    def _record(self) -> SlotRecord:
+        current = self._current()
+        plan = current.plan
+        return SlotRecord(
+            slot=current.slot.start,
+            source=plan.source.value if plan is not None else "none",
+            tight=any(event.start <= current.slot < event.end for event in self._events(current.slot.start)),
+            target_kw=current.target_kw,
+            gap=plan.gap if plan is not None else None,
+            solve_ms=plan.solve_ms if plan is not None else 0.0,
+            planned=tuple(plan.at(current.slot).values()) if plan is not None else (),
+            last_reasons={str(asset): reason for asset, reason in current.reasons.items()},
+            guard_minutes=current.guard_minutes,
+            shortfalls=plan.shortfalls if plan is not None else (),
+        )
+
+    # -- planning --------------------------------------------------------------------------------------
+
+    def _plan(self, slot: Slot, readings: Readings) -> tuple[Plan | None, float | None]:
+        if self.mode == "none":
+            return None, None
+        now = self.clock.now()
+        known = self.store.as_of(now)
+        outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
+        self._keep_forecasts(outlook, slot)
+        events = self._events(now)
+        problem = build_problem(
+            self.site,
+            self._state(readings, now),
+            outlook,
+            now=now,
+            trips=self.trips,
+            events=events,
+            coin=self.coin,
+        )
+        self.counts["plans"] += 1
+        if self.mode == "rules":
+            plan, target = rules_plan(problem), self.site.target_demand_kw
+        else:
+            plan = self._planner.plan(problem, previous=self._previous)
+            target = plan.target_demand_kw
+            self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
+        self.counts["shortfalls"] += sum(1 for shortfall in plan.shortfalls if shortfall.index <= 1)
+        self._previous = plan
+        return plan, target
+
+    def _keep_forecasts(self, outlook: Outlook, slot: Slot) -> None:
+        """Store what was forecast for this slot, and at noon what was forecast for tomorrow."""
+        names = SiteSeries(self.site.id)
+        targets = [("load", outlook.load)]
+        if self.site.pv is not None and outlook.pv is not None:
+            targets.append((self.site.pv.id, outlook.pv))
+        wanted = [("forecast", 0, 1)]
+        local = slot.start.astimezone(JST)
+        if (local.hour, local.minute) == (DAY_AHEAD_HOUR, 0):
+            wanted.append(("day_ahead", 24, 72))
+        points = [
+            Point(
+                series=names[asset, f"{kind}_{quantile}_kw"],
+                at=forecast.grid.time(k),
+                known_at=slot.start,
+                value=float(values[k]),
+                source=forecast.model,
+            )
+            for asset, forecast in targets
+            for kind, first, last in wanted
+            for quantile, values in (("p10", forecast.p10), ("p50", forecast.p50), ("p90", forecast.p90))
+            for k in range(first, last)
+        ]
+        self.store.append(points)
+
+    def _events(self, at: datetime) -> list[TightEvent]:
+        """Tight-supply events that are known at an instant."""
+        return [_EVENT.validate_json(document.body) for document in self.store.as_of(at).documents(EVENT)]
+
+    def _state(self, readings: Readings, now: datetime) -> SiteState:
+        rooms = {}
+        for zone in self.site.zones:
+            measured = _good(readings, zone.id, "room_c")
+            rooms[AssetId(zone.id)] = zone.initial_c if measured is None else measured
+        absent = frozenset(
+            AssetId(vehicle.id)
+            for vehicle in self.site.vehicles
+            if _good(readings, vehicle.id, "plugged") != 1.0
+        )
+        return SiteState(
+            soc_kwh={AssetId(name): energy for name, energy in self._expected_soc(absent, now).items()},
+            absent=absent,
+            room_c=rooms,
+            peak_memory_kw=self._peak_memory(now),
+            opted_out=frozenset(self.control.opted_out),
+        )
+
+    def _follow_cars(self, readings: Readings) -> None:
+        """Remember the last measured charge of every car."""
+        for vehicle in self.site.vehicles:
+            soc = _good(readings, vehicle.id, "soc")
+            if soc is not None and _good(readings, vehicle.id, "plugged") == 1.0:
+                self._soc_kwh[vehicle.id] = soc * vehicle.capacity_kwh
+
+    def _expected_soc(self, absent: frozenset[AssetId], now: datetime) -> dict[str, float]:
+        """Energy by car: measured at the plug; on the road the last reading less the trip's share. [kWh]"""
+        energy = dict(self._soc_kwh)
+        for vehicle in self.site.vehicles:
+            if AssetId(vehicle.id) not in absent:
+                continue
+            trip = next(
+                (t for t in reversed(self.trips) if t.vehicle == vehicle.id and t.departs <= now), None
+            )
+            if trip is not None and now - trip.returns < timedelta(hours=12):
+                share = min(1.0, (now - trip.departs) / (trip.returns - trip.departs))
+                energy[vehicle.id] = max(0.0, energy[vehicle.id] - share * trip.energy_kwh)
+        return energy
+
+    def _peak_memory(self, now: datetime) -> float:
+        """Highest demand that the contract remembers in the month of an instant. [kW]"""
+        memory = PeakMemory(dict(self.site.peak_memory_kw))
+        for month, peak in self._month_peaks.items():
+            memory = memory.with_peak(month, peak)
+        return float(memory.peak_kw(f"{now.astimezone(JST):%Y-%m}"))
+
+    def _remember_peak(self, slot: Slot, points: Sequence[Point]) -> None:
+        name = SiteSeries(self.site.id)["meter", "import_kwh"]
+        imported = next(point.value for point in points if point.series == name)
+        if imported is not None:
+            month = f"{slot.start.astimezone(JST):%Y-%m}"
+            self._month_peaks[month] = max(self._month_peaks.get(month, 0.0), 2.0 * imported)
+
+    # -- settlement ------------------------------------------------------------------------------------
+
+    def _settle(self, slot: Slot) -> None:
+        """Pay for events that ended with this slot; paying twice changes nothing."""
+        if self.coin is None or self.mode == "none":
+            return
+        known = self.store.as_of(slot.end)
+        for event in self._events(slot.end):
+            if event.end.start == slot.end:
+                settle_event(
+                    Journal(self.store),
+                    known,
+                    self.site,
+                    self.coin,
+                    event,
+                    opted_out=self.control.opted_out,
+                    at=slot.end,
+                )
+
+    # -- restart ---------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, object]:
+        """What must survive a restart, as plain values; everything else is in the store."""
+        return {
+            "counts": dict(self.counts),
+            "guard": self._guard.state(),
+            "month_peaks": self._month_peaks,
+            "soc_kwh": self._soc_kwh,
+            "limited": self._limited,
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        """Go on from :meth:`state`."""
+        saved = json.loads(json.dumps(state))
+        self.counts.clear()
+        self.counts.update(saved["counts"])
+        self._guard.restore(saved["guard"])
+        self._month_peaks = saved["month_peaks"]
+        self._soc_kwh = saved["soc_kwh"]
+        self._limited = saved["limited"]
+
+
+def announce(store: Store, event: TightEvent) -> None:
+    """Make a tight-supply event known to the store at its announcement."""
+    store.put_document(EVENT, event.id, known_at=event.known_at, body=_EVENT.dump_json(event).decode())
+
+
+def _good(readings: Readings, asset: str, point: str) -> float | None:
+    measurement = readings.get(AssetId(asset), {}).get(point)
+    if measurement is None or measurement.quality.value != "good":
+        return None
+    return measurement.value

@@ -1,0 +1,238 @@
+"""From what is known at an instant to a :class:`~energy.core.plan.Problem`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from energy.core.assets import HvacZone, OwnerType, Trip, Vehicle
+from energy.core.forecast import QuantileForecast
+from energy.core.plan import CarProblem, Problem, Promise, PvProblem, SiteLimits, ZoneProblem
+from energy.core.series import FloatArray, Grid
+from energy.core.site import Season, Site
+from energy.core.slots import JST
+from energy.core.units import AssetId
+from energy.ledger import CoinRule, TightEvent
+from forecasting.ev import car_availability
+from vpp.control import band_applies
+
+__all__ = ["Outlook", "Reserves", "SiteState", "build_problem", "peak_price_yen_per_kw"]
+
+# One kW of new demand is paid for twelve months (RULES-JP 2.1, T24).
+MONTHS_IN_MEMORY = 12
+# Empty rooms: protected against frost and heat only. [degC]
+EMPTY_LOW_C = 10.0
+EMPTY_HIGH_C = 35.0
+# A degree-hour outside the band costs more than any peak it could save: the band is kept wherever it can be.
+DISCOMFORT_YEN_PER_DEGC_H = 50_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reserves:
+    """How far a plan stays away from limits that reality could push it over.
+
+    Parameters
+    ----------
+    band_k : float
+        Inside a comfort band: half for the thermostat, half for the forecast. [K]
+    promise : float
+        Above a promised state of charge: the charger's register counts whole percent. [-]
+    """
+
+    band_k: float = 0.4
+    promise: float = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Forecasts on one grid: load and PV as quantiles [kW], temperature [degC], irradiance [W/m2]."""
+
+    load: QuantileForecast
+    pv: QuantileForecast | None
+    outdoor_c: FloatArray
+    ghi_w_m2: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class SiteState:
+    """What is known of the assets when the plan is made.
+
+    Parameters
+    ----------
+    soc_kwh : dict
+        Battery energy by car: measured if plugged, else the last known less the trip's share. [kWh]
+    absent : set of AssetId
+        Cars that are not at their plug, whatever the calendar says.
+    room_c : dict
+        Room temperatures. [degC]
+    peak_memory_kw : float
+        Highest demand in the twelve-month memory, this month's so far included. [kW]
+    """
+
+    soc_kwh: Mapping[AssetId, float]
+    absent: frozenset[AssetId]
+    room_c: Mapping[AssetId, float]
+    peak_memory_kw: float
+    opted_out: frozenset[AssetId] = frozenset()
+
+
+def peak_price_yen_per_kw(site: Site, at: datetime) -> float:
+    """What one kW of demand above the memory costs: basic charge x power-factor term x 12 months. [yen/kW]
+
+    30 kW at 2,000 yen and a power factor of 100 % are 612,000 yen a year (RULES-JP T24).
+    """
+    period = site.tariff.on(at.astimezone(JST).date())
+    return float(period.basic_yen_per_kw_month * site.tariff.basic_factor()) * MONTHS_IN_MEMORY
+
+
+def build_problem(
+    site: Site,
+    state: SiteState,
+    outlook: Outlook,
+    *,
+    now: datetime,
+    trips: Sequence[Trip],
+    events: Sequence[TightEvent],
+    coin: CoinRule | None,
+    reserves: Reserves = Reserves(),
+) -> Problem:
+    """The problem of a site at an instant, on the grid of its outlook.
+
+    Parameters
+    ----------
+    trips : sequence of Trip
+        The calendar.
+    events : sequence of TightEvent
+        Tight-supply events that are known now.
+    coin : CoinRule or None
+        What giving back in a tight slot earns; one coin is taken as one yen.
+    """
+    grid = outlook.load.grid
+    tight = tuple(any(event.start <= slot < event.end for event in events) for slot in grid.slots())
+    price = tuple(
+        float(site.tariff.on(at.astimezone(JST).date()).energy_yen_per_kwh(at.astimezone(JST).date()))
+        for at in grid.times()
+    )
+    return Problem(
+        site=site.id,
+        made_at=now,
+        grid=grid,
+        load_p10_kw=_floats(outlook.load.p10),
+        load_p50_kw=_floats(outlook.load.p50),
+        load_p90_kw=_floats(outlook.load.p90),
+        outdoor_c=_floats(outlook.outdoor_c),
+        price_yen_per_kwh=price,
+        tight=tight,
+        limits=SiteLimits(
+            contract_kw=site.contract_kw,
+            peak_memory_kw=state.peak_memory_kw,
+            peak_yen_per_kw=peak_price_yen_per_kw(site, now),
+            import_margin_kw=site.import_margin_kw,
+        ),
+        cars=tuple(
+            _car(site, vehicle, state, grid, trips, _Values(tight, coin, reserves))
+            for vehicle in site.vehicles
+        ),
+        zones=tuple(_zone(site, zone, state, outlook, reserves) for zone in site.zones),
+        pv=_pv(site, outlook),
+        discomfort_yen_per_degc_h=DISCOMFORT_YEN_PER_DEGC_H,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """What giving back is worth, and the reserves."""
+
+    tight: tuple[bool, ...]
+    coin: CoinRule | None
+    reserves: Reserves
+
+
+def _car(
+    site: Site, vehicle: Vehicle, state: SiteState, grid: Grid, trips: Sequence[Trip], values: _Values
+) -> CarProblem:
+    asset, charger = AssetId(vehicle.id), site.charger_of(vehicle)
+    here = car_availability([trip for trip in trips if trip.vehicle == vehicle.id], grid)
+    plugged = list(here.plugged)
+    if asset in state.absent and plugged:
+        plugged[0] = False
+    earns = values.coin is not None and vehicle.owner is OwnerType.EMPLOYEE
+    value = float(values.coin.points_per_kwh) if values.coin is not None and earns else 0.0
+    may = asset not in state.opted_out
+    return CarProblem(
+        id=asset,
+        capacity_kwh=vehicle.capacity_kwh,
+        soc0_kwh=min(vehicle.capacity_kwh, max(0.0, state.soc_kwh[asset])),
+        floor_kwh=vehicle.soc_min * vehicle.capacity_kwh,
+        ceiling_kwh=vehicle.soc_max * vehicle.capacity_kwh,
+        max_charge_kw=charger.max_charge_kw,
+        max_discharge_kw=charger.max_discharge_kw,
+        charge_efficiency=charger.charge_efficiency,
+        discharge_efficiency=charger.discharge_efficiency,
+        wear_yen_per_kwh=vehicle.wear_yen_per_kwh,
+        plugged=tuple(plugged),
+        drive_kwh=here.drive_kwh,
+        may_discharge=(may,) * grid.count,
+        promises=tuple(
+            Promise(
+                index=index,
+                soc_kwh=min(promise + values.reserves.promise, vehicle.soc_max) * vehicle.capacity_kwh,
+            )
+            for index, promise in here.departures
+        ),
+        discharge_value_yen_per_kwh=tuple(value if is_tight else 0.0 for is_tight in values.tight),
+    )
+
+
+def _zone(site: Site, zone: HvacZone, state: SiteState, outlook: Outlook, reserves: Reserves) -> ZoneProblem:
+    grid = outlook.load.grid
+    signs, cops, gains, lows, highs = [], [], [], [], []
+    for k in range(grid.count):
+        start, end = grid.time(k), grid.time(k + 1)
+        season = site.calendar.season(start.astimezone(JST).date())
+        cop = zone.heating_cop if season is Season.HEATING else zone.cooling_cop
+        signs.append({Season.HEATING: 1, Season.COOLING: -1, Season.OFF: 0}[season])
+        cops.append(cop.at(float(outlook.outdoor_c[k])))
+        occupied = band_applies(site, zone, start) and band_applies(site, zone, end)
+        gains.append(
+            zone.base_gain_kw
+            + (zone.occupied_gain_kw if occupied else 0.0)
+            + zone.solar_aperture_m2 * float(outlook.ghi_w_m2[k]) / 1000.0
+        )
+        if band_applies(site, zone, end) and season is not Season.OFF:
+            low, high = zone.comfort.heating_c if season is Season.HEATING else zone.comfort.cooling_c
+            lows.append(low + reserves.band_k)
+            highs.append(high - reserves.band_k)
+        else:
+            lows.append(EMPTY_LOW_C)
+            highs.append(EMPTY_HIGH_C)
+    return ZoneProblem(
+        id=AssetId(zone.id),
+        temp0_c=state.room_c[AssetId(zone.id)],
+        capacitance_kwh_per_k=zone.capacitance_kwh_per_k,
+        loss_kw_per_k=zone.loss_kw_per_k,
+        max_electric_kw=zone.max_electric_kw,
+        mode_sign=tuple(signs),
+        cop=tuple(cops),
+        gain_kw=tuple(gains),
+        low_c=tuple(lows),
+        high_c=tuple(highs),
+    )
+
+
+def _pv(site: Site, outlook: Outlook) -> tuple[PvProblem, ...]:
+    if site.pv is None or outlook.pv is None:
+        return ()
+    return (
+        PvProblem(
+            id=AssetId(site.pv.id),
+            p10_kw=_floats(outlook.pv.p10),
+            p50_kw=_floats(outlook.pv.p50),
+            p90_kw=_floats(outlook.pv.p90),
+        ),
+    )
+
+
+def _floats(values: FloatArray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)

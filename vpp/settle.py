@@ -1,0 +1,83 @@
+"""From verified energy to coins: an event that ended is paid once, car by car."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from energy.core.series import Grid, Unit
+from energy.core.site import Site
+from energy.core.slots import Slot, slots_between
+from energy.core.units import AssetId
+from energy.ledger import (
+    CoinRule,
+    Grant,
+    Journal,
+    SlotEnergy,
+    TightEvent,
+    apply_caps,
+    grant_for,
+    metered_kwh,
+    points_of_day,
+    post_grant,
+)
+from energy.store import Snapshot
+from vpp.recorder import SiteSeries
+
+__all__ = ["energy_of_slot", "event_slots", "settle_event"]
+
+
+def event_slots(event: TightEvent) -> list[Slot]:
+    """Slots of an event, in order."""
+    return slots_between(event.start.start, event.end.start)
+
+
+def energy_of_slot(slot: Slot, discharge_kwh: float, charge_kwh: float) -> SlotEnergy:
+    """AC energies of a slot as the sub-meter's register says them. [kWh]"""
+    return SlotEnergy(slot=slot, discharge_kwh=metered_kwh(discharge_kwh), charge_kwh=metered_kwh(charge_kwh))
+
+
+def settle_event(
+    journal: Journal,
+    known: Snapshot,
+    site: Site,
+    rule: CoinRule,
+    event: TightEvent,
+    *,
+    opted_out: Collection[AssetId],
+    at: datetime,
+) -> Sequence[Grant]:
+    """Grant the coins of an event from the sub-meters' energies; granting twice posts nothing new.
+
+    A slot whose sub-meter is missing counts nothing: only verified energy is paid.
+
+    Parameters
+    ----------
+    at : datetime
+        When the entries are posted, UTC.
+    """
+    names = SiteSeries(site.id)
+    slots = event_slots(event)
+    grid = Grid(slots[0].start, len(slots))
+    earned = []
+    for vehicle in site.vehicles:
+        given = known.series(names[vehicle.id, "discharge_kwh"], grid, Unit.KWH).values.tolist()
+        taken = known.series(names[vehicle.id, "charge_kwh"], grid, Unit.KWH).values.tolist()
+        energies = [
+            energy_of_slot(slot, discharge, charge)
+            for slot, discharge, charge in zip(slots, given, taken, strict=True)
+            if not (math.isnan(discharge) or math.isnan(charge))
+        ]
+        opted_in = AssetId(vehicle.id) not in opted_out
+        result = grant_for(rule, event, vehicle=vehicle, energies=energies, opted_in=opted_in)
+        if isinstance(result, Grant):
+            earned.append(result)
+    booked = {
+        grant.account: points_of_day(journal, grant.account, grant.day, except_event=event.id)
+        for grant in earned
+    }
+    paid = [grant for grant in apply_caps(rule, earned, booked_points=booked) if isinstance(grant, Grant)]
+    for grant in paid:
+        post_grant(journal, grant, at)
+    return paid
