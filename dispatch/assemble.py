@@ -1,0 +1,119 @@
+"""From a schedule to a :class:`~energy.core.plan.Plan`: setpoints, trajectory, target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+
+from dispatch.reasons import pv_reasons, setting, storage_reasons, zone_reasons
+from dispatch.schedule import Schedule, curtailed_kw
+from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
+from dispatch.terms import hours, peak_margin_kw
+from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
+from energy.core.series import FloatArray
+from energy.core.slots import Slot
+from energy.core.units import AssetId
+
+__all__ = ["Origin", "assemble"]
+
+_DAY = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a schedule came from, and what the optimiser knows about it."""
+
+    source: PlanSource
+    peak_quantile_share: float
+    gap: float | None = None
+    solve_ms: float = 0.0
+    peak_dual: FloatArray | None = None
+    note: str = ""
+
+
+def assemble(problem: Problem, schedule: Schedule, origin: Origin) -> Plan:
+    """The plan of a schedule that keeps all hard limits (:func:`dispatch.schedule.settle`)."""
+    clean = replace(
+        schedule,
+        car_kw=_rounded(schedule.car_kw),
+        hvac_kw=_rounded(schedule.hvac_kw),
+        pv_kw=_rounded(schedule.pv_kw),
+        battery_kw=_rounded(schedule.battery_kw),
+    )
+    expected = expect(problem, clean)
+    return Plan(
+        site=problem.site,
+        made_at=problem.made_at,
+        grid=problem.grid,
+        source=origin.source,
+        setpoints=tuple(_setpoints(problem, clean, expected, origin)),
+        trajectory=_trajectory(problem, clean, expected),
+        target_demand_kw=_target(problem, expected, origin.peak_quantile_share),
+        objective_yen=objective_yen(problem, clean, peak_quantile_share=origin.peak_quantile_share),
+        gap=origin.gap,
+        solve_ms=origin.solve_ms,
+        shortfalls=shortfalls(problem, expected),
+        note=origin.note,
+    )
+
+
+def _rounded(power_kw: FloatArray) -> FloatArray:
+    """Powers without the solver's dust; never -0.0."""
+    return np.round(power_kw, 6) + 0.0
+
+
+def _setpoints(problem: Problem, schedule: Schedule, expected: Expected, origin: Origin) -> list[Setpoint]:
+    view = setting(
+        problem,
+        schedule,
+        expected,
+        peak_quantile_share=origin.peak_quantile_share,
+        peak_dual=origin.peak_dual,
+    )
+    slots = [Slot(moment) for moment in problem.grid.times()]
+    points: list[Setpoint] = []
+
+    def add(asset: AssetId, power: FloatArray, reasons: list[Reason], state: FloatArray | None) -> None:
+        states = [None] * len(slots) if state is None else [round(value, 6) for value in state.tolist()]
+        for slot, kw, reason, end in zip(slots, power.tolist(), reasons, states, strict=True):
+            points.append(Setpoint(asset=asset, slot=slot, power_kw=kw, reason=reason, expected=end))
+
+    for car, power in zip(problem.cars, schedule.car_kw, strict=True):
+        soc = expected.soc_kwh[car.id]
+        add(car.id, power, storage_reasons(view, car, power, soc), soc)
+    for zone, power in zip(problem.zones, schedule.hvac_kw, strict=True):
+        room = expected.room_c[zone.id]
+        add(zone.id, power, zone_reasons(view, zone, power, room), room)
+    for array, used in zip(problem.pv, schedule.pv_kw, strict=True):
+        add(array.id, -used + 0.0, pv_reasons(view, np.asarray(array.p50_kw), used), None)
+    for battery, power in zip(problem.batteries, schedule.battery_kw, strict=True):
+        soc = expected.soc_kwh[battery.id]
+        add(battery.id, power, storage_reasons(view, battery, power, soc), soc)
+    return points
+
+
+def _trajectory(problem: Problem, schedule: Schedule, expected: Expected) -> Trajectory:
+    """What the plan expects at the medians; the peak is what the expected demand adds to the memory."""
+    excess = max(0.0, float(expected.demand_kw.max()) - problem.limits.peak_memory_kw)
+    energy = hours(problem) * np.asarray(problem.price_yen_per_kwh) * expected.import_kw
+    return Trajectory(
+        import_kw=tuple(np.round(expected.import_kw, 6).tolist()),
+        load_kw=tuple(float(value) for value in problem.load_p50_kw),
+        pv_kw=tuple(schedule.pv_kw.sum(axis=0).tolist()),
+        curtailed_kw=tuple(np.round(curtailed_kw(problem, schedule), 6).tolist()),
+        energy_yen=float(np.sum(energy)),
+        peak_yen=problem.limits.peak_yen_per_kw * excess,
+    )
+
+
+def _target(problem: Problem, expected: Expected, peak_quantile_share: float) -> float:
+    """Demand that the guard holds: the peak that is paid anyway, or the highest planned within a day. [kW]
+
+    With the plan's room for forecast errors, rounded up to 0.1 kW, and never above the contract.
+    """
+    first = min(problem.grid.count, max(1, _DAY // problem.grid.step))
+    planned = (expected.demand_kw + peak_margin_kw(problem, peak_quantile_share))[:first]
+    target = max(problem.limits.peak_memory_kw, float(np.ceil(planned.max() * 10.0 - 1e-6)) / 10.0)
+    return round(float(min(target, problem.limits.contract_kw)), 1)

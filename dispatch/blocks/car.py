@@ -1,0 +1,75 @@
+"""A car at its charger: a storage that drives away with a promise.
+
+Three things are soft, each with a name and a price: ``lacking_kwh`` to a departure promise, ``below_kwh`` to
+the owner's floor after driving, and ``road_kwh``, energy that the car must take elsewhere because it would
+run empty on its way. With them every car has a plan, whatever its driver asks.
+"""
+
+from __future__ import annotations
+
+import pyomo.environ as pyo
+
+from dispatch.blocks.columns import Block, Term, decide, power_limits
+from dispatch.blocks.storage import build_storage, soc_before
+
+__all__ = ["build_car"]
+
+_SERIES = (
+    "drive_kwh",
+    "drop_kwh",  # by how much driving alone may take the car below its floor
+    "promise_kwh",  # wanted at the end of the interval, 0 where nothing is promised
+    "lacking_yen_per_kwh",
+    "road_yen_per_kwh",
+)
+
+
+def _energy(b: Block, t: int) -> Term:
+    """soc_kwh[t] = soc[t-1] + h*(eta_c*charge_kw[t] - discharge_kw[t]/eta_d) - drive_kwh[t] + road_kwh[t].
+
+    In kWh; charging and discharging at the AC side.
+    """
+    return (
+        b.kept_kwh[t] - b.below_kwh[t]
+        == soc_before(b, t)
+        + b.given.stored_kwh_per_kw[t] * b.charge_kw[t]
+        - b.given.drawn_kwh_per_kw[t] * b.discharge_kw[t]
+        - b.given.drive_kwh[t]
+        + b.road_kwh[t]
+    )
+
+
+def _promise(b: Block, t: int) -> Term:
+    """soc_kwh[t] + lacking_kwh[t] >= promise_kwh[t]; without a promise: never below empty. [kWh]"""
+    return b.kept_kwh[t] - b.below_kwh[t] + b.lacking_kwh[t] >= b.given.promise_kwh[t]
+
+
+def _floor_is_left_by_driving_only(b: Block, t: int) -> Term:
+    """below_kwh[t] <= below_kwh[t-1] + drop_kwh[t] + lacking_kwh[t-1]. [kWh]
+
+    Only driving takes a car below its floor, and only as far as it must when it left as promised; what lacked
+    at the departure may lack afterwards too. Giving back never does.
+    """
+    if t == 0:
+        return b.below_kwh[0] <= b.given.below0_kwh + b.given.drop_kwh[0]
+    return b.below_kwh[t] <= b.below_kwh[t - 1] + b.given.drop_kwh[t] + b.lacking_kwh[t - 1]
+
+
+def build_car(block: Block, count: int) -> None:
+    """Fill a block with the equations of a car.
+
+    The cost of the storage grows by ``sum(lacking_yen*lacking_kwh + road_yen*road_kwh)``.
+    """
+    build_storage(block, count, series=_SERIES)
+    decide(block, "lacking_kwh", "road_kwh")
+    power_limits(block, "lacking_kwh", "promise_kwh")
+    power_limits(block, "road_kwh", "drive_kwh")
+    block.energy = pyo.Constraint(block.intervals, rule=_energy)
+    block.promise = pyo.Constraint(block.intervals, rule=_promise)
+    block.floor_is_left_by_driving_only = pyo.Constraint(block.intervals, rule=_floor_is_left_by_driving_only)
+    block.promise_cost = pyo.Expression(
+        expr=sum(
+            block.given.lacking_yen_per_kwh[t] * block.lacking_kwh[t]
+            + block.given.road_yen_per_kwh[t] * block.road_kwh[t]
+            for t in block.intervals
+        )
+    )

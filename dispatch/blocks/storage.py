@@ -1,0 +1,91 @@
+"""What a car's battery and a stationary one have in common: energy, floor, ceiling, one direction at a time.
+
+``soc_kwh[t] = kept_kwh[t] - below_kwh[t]`` is the energy stored at the end of interval ``t``: ``kept_kwh``
+stays between floor and ceiling, ``below_kwh`` is what is missing to the floor. Written so, floor and ceiling
+are bounds of columns and cost no row.
+"""
+
+from __future__ import annotations
+
+import pyomo.environ as pyo
+
+from dispatch.blocks.columns import LAZY, Block, Term, decide, give, power_limits
+
+__all__ = ["SCALARS", "SERIES", "build_storage", "soc_before"]
+
+SERIES = (
+    "max_charge_kw",  # 0 where it may not charge
+    "max_discharge_kw",  # 0 where it may not discharge
+    "stored_kwh_per_kw",  # h * eta_c
+    "drawn_kwh_per_kw",  # h / eta_d
+    "floor_kwh",
+    "ceiling_kwh",
+    "charge_yen_per_kw",
+    "discharge_yen_per_kw",
+    "below_yen_per_kwh",
+)
+SCALARS = ("soc0_kwh", "below0_kwh", "keep_kwh", "keep_yen_per_kwh")
+
+
+def soc_before(b: Block, t: int) -> Term:
+    """Energy stored at the start of interval ``t``. [kWh]"""
+    return b.kept_kwh[t - 1] - b.below_kwh[t - 1] if t > 0 else b.given.soc0_kwh
+
+
+def _above_floor(b: Block, t: int) -> Term:
+    """kept_kwh[t] >= floor_kwh[t]. [kWh]"""
+    return b.kept_kwh[t] >= b.given.floor_kwh[t]
+
+
+def _under_ceiling(b: Block, t: int) -> Term:
+    """kept_kwh[t] <= ceiling_kwh[t]. [kWh]"""
+    return b.kept_kwh[t] <= b.given.ceiling_kwh[t]
+
+
+def _charge_one_way(b: Block, t: int) -> Term:
+    """charge_kw[t] <= max_charge_kw[t] * charging[t]; the charger's own limit is the big M. [kW]"""
+    return b.charge_kw[t] <= b.given.max_charge_kw[t] * b.charging[t]
+
+
+def _discharge_one_way(b: Block, t: int) -> Term:
+    """discharge_kw[t] <= max_discharge_kw[t] * (1 - charging[t]); the charger's limit is the big M. [kW]"""
+    return b.discharge_kw[t] <= b.given.max_discharge_kw[t] - b.given.max_discharge_kw[t] * b.charging[t]
+
+
+def _keep(b: Block) -> Term:
+    """soc_kwh[T-1] + lost_kwh >= keep_kwh: what the horizon takes from the battery is paid for. [kWh]"""
+    last = b.intervals.last()
+    return b.kept_kwh[last] - b.below_kwh[last] + b.lost_kwh >= b.given.keep_kwh
+
+
+def build_storage(block: Block, count: int, *, series: tuple[str, ...] = ()) -> None:
+    """Declare a storage: columns, limits, directions, the port ``power_kw`` and the cost; not the energy row.
+
+    ``cost = sum(charge_yen*charge_kw + discharge_yen*discharge_kw + below_yen*below_kwh)
+    + keep_yen*lost_kwh``
+    """
+    give(block, count, series=SERIES + series, scalars=SCALARS)
+    decide(block, "charge_kw", "discharge_kw", "kept_kwh", "below_kwh")
+    block.lost_kwh = pyo.Var(within=pyo.NonNegativeReals)
+    block.charging = pyo.Var(block.intervals, within=pyo.Binary)
+    power_limits(block, "charge_kw", "max_charge_kw")
+    power_limits(block, "discharge_kw", "max_discharge_kw")
+    block.above_floor = pyo.Constraint(block.intervals, rule=_above_floor)
+    block.under_ceiling = pyo.Constraint(block.intervals, rule=_under_ceiling)
+    block.keep = pyo.Constraint(rule=_keep)
+    lazy = (
+        pyo.Block()
+    )  # rows that are needed only where the linear program would charge and discharge at once
+    block.add_component(LAZY, lazy)
+    lazy.charge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _charge_one_way(block, t))
+    lazy.discharge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _discharge_one_way(block, t))
+    block.power_kw = pyo.Expression(block.intervals, rule=lambda b, t: b.charge_kw[t] - b.discharge_kw[t])
+    block.cost = pyo.Expression(
+        expr=sum(
+            block.given.charge_yen_per_kw[t] * block.charge_kw[t]
+            + block.given.discharge_yen_per_kw[t] * block.discharge_kw[t]
+            + block.given.below_yen_per_kwh[t] * block.below_kwh[t]
+            for t in block.intervals
+        )
+        + block.given.keep_yen_per_kwh * block.lost_kwh
+    )

@@ -1,0 +1,79 @@
+"""A room and its air conditioner: first-order physics, solved exactly over each interval.
+
+``C dT/dt = U (T_out - T) + gain + s*cop*p`` with constant inputs gives, with ``a = exp(-U h / C)``::
+
+    T[t] = a T[t-1] + (1 - a) (T_out[t] + (gain[t] + s[t] cop[t] p[t]) / U)
+
+The room is ``inside_c + hot_c - cold_c``: ``inside_c`` stays in the comfort band (a bound, no row), the other
+two are the priced degrees outside of it.
+"""
+
+from __future__ import annotations
+
+import pyomo.environ as pyo
+
+from dispatch.blocks.columns import Block, Term, decide, give, power_limits
+
+__all__ = ["build_zone"]
+
+_SERIES = (
+    "max_kw",  # 0 where the unit is off
+    "decay",  # a
+    "kelvin_per_kw",  # (1 - a) / U * s * cop, signed
+    "drift_c",  # (1 - a) (T_out + gain / U), in interval 0 with a * T0
+    "low_c",
+    "high_c",
+    "discomfort_yen_per_k",
+)
+
+
+def _room(b: Block, t: int) -> Term:
+    """T[t] = decay[t]*T[t-1] + kelvin_per_kw[t]*p[t] + drift_c[t]; T[-1] is inside drift_c[0]. [degC]"""
+    kept = (
+        b.given.decay[t] * b.inside_c[t - 1]
+        + b.given.decay[t] * b.hot_c[t - 1]
+        - b.given.decay[t] * b.cold_c[t - 1]
+        if t > 0
+        else 0.0
+    )
+    room = b.inside_c[t] + b.hot_c[t] - b.cold_c[t]
+    return room == kept + b.given.kelvin_per_kw[t] * b.hvac_kw[t] + b.given.drift_c[t]
+
+
+def _not_too_cold(b: Block, t: int) -> Term:
+    """inside_c[t] >= low_c[t]. [degC]"""
+    return b.inside_c[t] >= b.given.low_c[t]
+
+
+def _not_too_hot(b: Block, t: int) -> Term:
+    """inside_c[t] <= high_c[t]. [degC]"""
+    return b.inside_c[t] <= b.given.high_c[t]
+
+
+def _rise(b: Block, t: int) -> Term:
+    """rise_kw[t] >= p[t] - p[t-1]: a very small price on it keeps the unit from chattering. [kW]"""
+    return pyo.Constraint.Skip if t == 0 else b.rise_kw[t] >= b.hvac_kw[t] - b.hvac_kw[t - 1]
+
+
+def build_zone(block: Block, count: int) -> None:
+    """Fill a block with the equations of a room.
+
+    ``cost = sum(discomfort_yen*(hot_c + cold_c) + smooth_yen*rise_kw)``
+    """
+    give(block, count, series=_SERIES, scalars=("smooth_yen_per_kw",))
+    decide(block, "hvac_kw", "hot_c", "cold_c", "rise_kw")
+    block.inside_c = pyo.Var(block.intervals)
+    power_limits(block, "hvac_kw", "max_kw")
+    block.not_too_cold = pyo.Constraint(block.intervals, rule=_not_too_cold)
+    block.not_too_hot = pyo.Constraint(block.intervals, rule=_not_too_hot)
+    block.room = pyo.Constraint(block.intervals, rule=_room)
+    block.rise = pyo.Constraint(block.intervals, rule=_rise)
+    block.power_kw = pyo.Expression(block.intervals, rule=lambda b, t: b.hvac_kw[t])
+    block.cost = pyo.Expression(
+        expr=sum(
+            block.given.discomfort_yen_per_k[t] * block.hot_c[t]
+            + block.given.discomfort_yen_per_k[t] * block.cold_c[t]
+            + block.given.smooth_yen_per_kw * block.rise_kw[t]
+            for t in block.intervals
+        )
+    )

@@ -1,0 +1,62 @@
+"""How rooms are held without an optimiser: in the middle of the band, ready when people come."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dispatch.terms import RoomTerms, room_terms
+from energy.core.plan import Problem, ZoneProblem
+from energy.core.series import FloatArray
+
+__all__ = ["hold_rooms"]
+
+_OCCUPIED_K = 8.0  # a band wider than this is one where nobody is in; bands of people span 3 to 6 K
+
+
+def hold_rooms(problem: Problem, room_kw: FloatArray) -> FloatArray:
+    """Power of all air conditioners by a thermostat that looks ahead. [kW]
+
+    Where people are, each room is held in the middle of its band; else it may drift to the edge of the band,
+    but no further than from where full power brings it back in time. Where the units together would need
+    more than ``room_kw``, all are held down by the same share.
+
+    Parameters
+    ----------
+    room_kw : ndarray, shape (n,)
+        What the connection leaves for all units together. [kW]
+    """
+    rooms = [room_terms(problem, zone) for zone in problem.zones]
+    targets = [_targets(zone, room) for zone, room in zip(problem.zones, rooms, strict=True)]
+    level = [zone.temp0_c for zone in problem.zones]
+    power = np.zeros((len(rooms), problem.grid.count))
+    for t in range(problem.grid.count):
+        for k, room in enumerate(rooms):
+            drift = room.decay[t] * level[k] + room.drift_c[t]
+            if room.max_kw[t] > 0.0:
+                power[k, t] = np.clip((targets[k][t] - drift) / room.kelvin_per_kw[t], 0.0, room.max_kw[t])
+        total = power[:, t].sum()
+        if total > max(0.0, room_kw[t]):
+            power[:, t] *= max(0.0, room_kw[t]) / total
+        for k, room in enumerate(rooms):
+            level[k] = room.decay[t] * level[k] + room.drift_c[t] + room.kelvin_per_kw[t] * power[k, t]
+    return power
+
+
+def _targets(zone: ZoneProblem, room: RoomTerms) -> FloatArray:
+    """Temperature that the thermostat holds at the end of each interval. [degC]
+
+    Backwards in time: the edge from which full power still reaches the next target, or the band's own edge.
+    """
+    low, high = np.asarray(zone.low_c), np.asarray(zone.high_c)
+    occupied = high - low <= _OCCUPIED_K
+    cools = np.asarray(zone.mode_sign) < 0
+    edge = np.where(cools, high, low)
+    target = np.where(occupied, (low + high) / 2.0, edge)
+    for t in range(len(target) - 2, -1, -1):
+        if room.max_kw[t + 1] <= 0.0:
+            continue
+        reach = room.drift_c[t + 1] + room.kelvin_per_kw[t + 1] * room.max_kw[t + 1]
+        needed = (target[t + 1] - reach) / room.decay[t + 1]
+        if not occupied[t]:
+            target[t] = min(target[t], needed) if cools[t + 1] else max(target[t], needed)
+    return target

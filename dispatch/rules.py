@@ -1,0 +1,115 @@
+"""Plans without an optimiser: the fallback that always answers, and what a site does with no plan at all.
+
+Both come out of the same physics and checks as an optimal plan. :func:`rules_plan` fills valleys, gives back
+in tight hours what the next departure can spare, and holds the rooms inside their bands;
+:func:`charge_on_arrival_plan` is the site as it was before: cars charge at full power when they are plugged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dispatch.assemble import Origin, assemble
+from dispatch.carrules import charge_and_give
+from dispatch.roomrules import hold_rooms
+from dispatch.schedule import Schedule, settle
+from dispatch.terms import available_kw, hours, least_import_kw, peak_margin_kw
+from dispatch.validate import require_sound
+from energy.core.plan import Plan, PlanSource, Problem, StorageProblem
+from energy.core.series import FloatArray
+
+__all__ = ["charge_on_arrival_plan", "rules_plan", "rules_schedule"]
+
+_SHARE = 0.3  # as much room for forecast errors below the peak as the optimiser leaves by default
+
+
+def rules_plan(problem: Problem, *, peak_quantile_share: float = _SHARE, note: str = "") -> Plan:
+    """Plan by rules of thumb, in milliseconds and without a solver.
+
+    Raises
+    ------
+    DataError
+        If no plan can be made for the problem.
+    """
+    require_sound(problem)
+    origin = Origin(source=PlanSource.RULES, peak_quantile_share=peak_quantile_share, note=note)
+    return assemble(problem, rules_schedule(problem, peak_quantile_share=peak_quantile_share), origin)
+
+
+def charge_on_arrival_plan(problem: Problem) -> Plan:
+    """What happens when nobody plans: cars charge at full power on arrival, nothing is given back.
+
+    The rooms are held as by rules; nobody looks at the peak or at the contract.
+
+    Raises
+    ------
+    DataError
+        If no plan can be made for the problem.
+    """
+    require_sound(problem)
+    idle = Schedule.idle(problem)
+    limits = [np.where(car.plugged, car.max_charge_kw, 0.0) for car in problem.cars]
+    full = Schedule(
+        car_kw=np.array(limits).reshape(idle.car_kw.shape),
+        hvac_kw=hold_rooms(problem, np.full(problem.grid.count, np.inf)),
+        pv_kw=idle.pv_kw,
+        battery_kw=idle.battery_kw,
+    )
+    origin = Origin(source=PlanSource.RULES, peak_quantile_share=0.0, note="charge on arrival")
+    return assemble(problem, settle(problem, full), origin)
+
+
+def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> Schedule:
+    """Powers by rules of thumb: rooms first, then batteries, then cars in order of their departures."""
+    limits, margin = problem.limits, peak_margin_kw(problem, peak_quantile_share)
+    rest = np.asarray(problem.load_p50_kw) - available_kw(problem)
+    contract = limits.contract_kw - margin
+    hvac = hold_rooms(problem, contract - rest)
+    net = rest + hvac.sum(axis=0)
+    peak = np.minimum(contract, max(limits.peak_memory_kw, float(np.max(net + margin))) - margin)
+    battery = []
+    for storage in problem.batteries:
+        battery.append(_battery(problem, storage, net, peak))
+        net = net + battery[-1]
+    cars: dict[int, FloatArray] = {}
+    for k in sorted(range(len(problem.cars)), key=lambda k: _first_departure(problem, k)):
+        cars[k] = charge_and_give(problem, problem.cars[k], net, peak_kw=peak, contract_kw=contract)
+        net = net + cars[k]
+    idle = Schedule.idle(problem)
+    wanted = Schedule(
+        car_kw=np.array([cars[k] for k in range(len(problem.cars))]).reshape(idle.car_kw.shape),
+        hvac_kw=hvac,
+        pv_kw=idle.pv_kw,
+        battery_kw=np.array(battery).reshape(idle.battery_kw.shape),
+    )
+    return settle(problem, wanted)
+
+
+def _first_departure(problem: Problem, k: int) -> tuple[int, int]:
+    return min((promise.index for promise in problem.cars[k].promises), default=problem.grid.count + 1), k
+
+
+def _battery(
+    problem: Problem, storage: StorageProblem, net_kw: FloatArray, peak_kw: FloatArray
+) -> FloatArray:
+    """Take the sun that would be wasted, give in tight hours and above the peak, refill below it. [kW]"""
+    length, soc = hours(problem), storage.soc0_kwh
+    least = least_import_kw(problem)
+    power = np.zeros(problem.grid.count)
+    for t in range(problem.grid.count):
+        room = (storage.capacity_kwh - soc) / (length[t] * storage.charge_efficiency)
+        spare = max(0.0, soc - storage.reserve_kwh) * storage.discharge_efficiency / length[t]
+        surplus = least[t] - net_kw[t]
+        over = net_kw[t] - peak_kw[t]
+        if surplus > 0.0:
+            power[t] = min(surplus, room, storage.max_charge_kw)
+        elif over > 0.0:
+            power[t] = -min(over, spare, storage.max_discharge_kw)
+        elif problem.tight[t]:
+            power[t] = -min(-surplus, spare, storage.max_discharge_kw)
+        elif soc < storage.soc0_kwh:
+            lacking = (storage.soc0_kwh - soc) / (length[t] * storage.charge_efficiency)
+            power[t] = min(-over, lacking, room, storage.max_charge_kw)
+        gain = storage.charge_efficiency if power[t] > 0.0 else 1.0 / storage.discharge_efficiency
+        soc += length[t] * gain * power[t]
+    return power

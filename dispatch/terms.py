@@ -1,0 +1,196 @@
+"""What the equations need of a problem, as arrays: lengths, room coefficients, limits, slack prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from energy.core.plan import CarProblem, Problem, PvProblem, StorageProblem, ZoneProblem
+from energy.core.series import FloatArray
+
+__all__ = [
+    "Asset",
+    "RoomTerms",
+    "SlackPrices",
+    "Storage",
+    "assets",
+    "available_kw",
+    "ceiling_kwh",
+    "demand_kw",
+    "drop_kwh",
+    "hours",
+    "least_import_kw",
+    "peak_margin_kw",
+    "promised_kwh",
+    "refill_yen_per_kwh",
+    "room_terms",
+    "share_of_slot",
+    "slack_prices",
+    "storages",
+]
+
+
+Storage = CarProblem | StorageProblem
+Asset = CarProblem | ZoneProblem | PvProblem | StorageProblem
+
+
+def assets(problem: Problem) -> list[Asset]:
+    """All controllable assets, in the order of their setpoints."""
+    return [*problem.cars, *problem.zones, *problem.pv, *problem.batteries]
+
+
+def storages(problem: Problem) -> list[Storage]:
+    """Cars, then batteries."""
+    return [*problem.cars, *problem.batteries]
+
+
+def share_of_slot(problem: Problem) -> FloatArray:
+    """Part of each interval that still lies ahead: 1, but less in interval 0 of a plan made inside it. [-]
+
+    A plan is made inside its first slot if it brings what the slot has imported so far
+    (``limits.demand_so_far_kwh > 0``); powers of interval 0 then hold from ``made_at`` to its end.
+    """
+    share = np.ones(problem.grid.count)
+    if problem.limits.demand_so_far_kwh > 0.0:
+        share[0] = 1.0 - (problem.made_at - problem.grid.start) / problem.grid.step
+    return share
+
+
+def hours(problem: Problem) -> FloatArray:
+    """Length of each interval for which its powers hold. [h]"""
+    length: FloatArray = problem.grid.hours * share_of_slot(problem)
+    return length
+
+
+def available_kw(problem: Problem) -> FloatArray:
+    """Median of what all arrays together could give. [kW]"""
+    suns = np.array([array.p50_kw for array in problem.pv], dtype=float).reshape(-1, problem.grid.count)
+    total: FloatArray = suns.sum(axis=0)
+    return total
+
+
+def demand_kw(problem: Problem, import_kw: FloatArray) -> FloatArray:
+    """Demand (デマンド値) of each slot: the imports so far and those planned. [kW]"""
+    demand = share_of_slot(problem) * import_kw
+    demand[0] += problem.limits.demand_so_far_kwh / problem.grid.hours
+    return demand
+
+
+def peak_margin_kw(problem: Problem, share: float) -> FloatArray:
+    """Room that is left for forecast errors below contract and peak. [kW]
+
+    ``share * sqrt((load P90 - P50)^2 + (pv P50 - P10)^2)``: errors of load and sun are taken as independent.
+    ``share = 1`` leaves room up to P90, 0 trusts the median.
+    """
+    load = np.subtract(problem.load_p90_kw, problem.load_p50_kw)
+    low = np.array([array.p10_kw for array in problem.pv], dtype=float).reshape(-1, problem.grid.count)
+    margin: FloatArray = share * np.hypot(load, available_kw(problem) - low.sum(axis=0))
+    return margin
+
+
+def least_import_kw(problem: Problem) -> FloatArray:
+    """No export: the import stays above the margin, or above the load if that is less. [kW]"""
+    least: FloatArray = np.minimum(problem.limits.import_margin_kw, problem.load_p50_kw)
+    return least
+
+
+def ceiling_kwh(car: CarProblem) -> FloatArray:
+    """Highest energy at the end of each interval; a car that came fuller may stay so. [kWh]"""
+    return np.maximum(car.ceiling_kwh, car.soc0_kwh - np.cumsum(car.drive_kwh))
+
+
+def promised_kwh(car: CarProblem) -> FloatArray:
+    """What must be stored at the end of each interval for the departures right after it. [kWh]
+
+    A departure at index 0 lies before everything that a plan can do and is not in here.
+    """
+    promised = np.zeros(len(car.plugged))
+    for promise in car.promises:
+        if promise.index > 0:
+            promised[promise.index - 1] = max(promised[promise.index - 1], promise.soc_kwh)
+    return promised
+
+
+def drop_kwh(car: CarProblem) -> FloatArray:
+    """By how much the driving of each interval may take a car below its floor if it left as promised. [kWh]
+
+    Of a trip that uses ``D`` and leaves with ``P`` above the floor, the part ``max(0, D - P)``, at its end; a
+    trip without a promise may do so with all it uses, one that begins at interval 0 leaves with ``soc0_kwh``.
+    """
+    wanted = {promise.index: promise.soc_kwh for promise in car.promises}
+    drop = np.zeros(len(car.plugged))
+    spare = max(0.0, car.soc0_kwh - car.floor_kwh)
+    for t, drive in enumerate(car.drive_kwh):
+        if t > 0 and (car.plugged[t] or car.plugged[t - 1]):
+            spare = max(0.0, wanted.get(t, 0.0) - car.floor_kwh)
+        drop[t] = max(0.0, drive - spare)
+        spare = max(0.0, spare - drive)
+    return drop
+
+
+def refill_yen_per_kwh(problem: Problem, charge_efficiency: float) -> float:
+    """Value of a stored kWh at the end of the horizon: what it costs to buy it back. [yen/kWh]
+
+    The lower quartile of the horizon's prices, through the charger, less 2 % so that buying for the end's
+    sake alone never pays; only what the battery held at the start is valued. So a plan that is renewed every
+    half hour neither empties the batteries at its end nor fills them for nothing.
+    """
+    price = max(0.0, float(np.quantile(problem.price_yen_per_kwh, 0.25)))
+    return 0.98 * price / charge_efficiency
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTerms:
+    """``T[t] = decay[t]*T[t-1] + drift_c[t] + kelvin_per_kw[t]*p[t]``, exact for inputs constant in ``t``."""
+
+    decay: FloatArray
+    drift_c: FloatArray
+    kelvin_per_kw: FloatArray
+    max_kw: FloatArray
+
+
+def room_terms(problem: Problem, zone: ZoneProblem) -> RoomTerms:
+    """Coefficients of a room: ``a = exp(-U h / C)``; heat enters with ``(1 - a) / U`` (U = 0: ``h / C``)."""
+    length = hours(problem)
+    capacity, loss = zone.capacitance_kwh_per_k, zone.loss_kw_per_k
+    decay = np.exp(-loss * length / capacity)
+    kelvin_per_heat = -np.expm1(-loss * length / capacity) / loss if loss > 0.0 else length / capacity
+    sign = np.asarray(zone.mode_sign, dtype=float)
+    return RoomTerms(
+        decay=decay,
+        drift_c=(1.0 - decay) * np.asarray(problem.outdoor_c) + kelvin_per_heat * np.asarray(zone.gain_kw),
+        kelvin_per_kw=kelvin_per_heat * sign * np.asarray(zone.cop),
+        max_kw=np.where(sign != 0.0, zone.max_electric_kw, 0.0),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SlackPrices:
+    """What it costs in the plan to miss a soft limit; each outbids everything below it.
+
+    Contract, then departure, then money and comfort: a car may leave short only if the contract would be
+    broken otherwise, and neither for the sake of the peak.
+    """
+
+    contract_yen_per_kw: float
+    departure_yen_per_kwh: float
+    road_yen_per_kwh: float
+    floor_yen_per_kwh_h: float
+
+
+def slack_prices(problem: Problem) -> SlackPrices:
+    """Prices of the soft limits, derived from what else is at stake.
+
+    A kWh of a promise may have to be charged in a single interval, through a charger of half efficiency at
+    worst, and set the peak: ``2 / h`` kW of it. One kW above the contract gives promises at most ``h`` kWh.
+    """
+    length = problem.grid.hours
+    dearest = max(1.0, float(np.max(np.abs(problem.price_yen_per_kwh))))
+    departure = 3.0 * problem.limits.peak_yen_per_kw / length + 20.0 * dearest + 1000.0
+    return SlackPrices(
+        contract_yen_per_kw=4.0 * length * departure,
+        departure_yen_per_kwh=departure,
+        road_yen_per_kwh=2.0 * departure,
+        floor_yen_per_kwh_h=100.0,  # dearer than any hour's energy, cheaper than a new peak
+    )

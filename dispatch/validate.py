@@ -1,0 +1,187 @@
+"""Refuses problems that no plan can be made for, by asset, interval and value."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+
+from dispatch.terms import assets
+from energy.core.errors import DataError
+from energy.core.plan import CarProblem, Problem, PvProblem, StorageProblem, ZoneProblem
+from energy.core.slots import SLOT_LENGTH, Slot
+
+__all__ = ["require_sound"]
+
+_SLACK = 1e-6  # kWh and kW that rounding may add
+_RESERVED = "site"  # names the connection point in shortfalls
+
+
+def require_sound(problem: Problem) -> Problem:
+    """Give the problem back if a plan can be made for it.
+
+    Raises
+    ------
+    DataError
+        Naming the first thing that is wrong, with asset, interval and value, and how many more there are.
+    """
+    findings = list(_findings(problem))
+    if findings:
+        where, wrong = findings[0]
+        more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
+        raise DataError(
+            f"no plan can be made for site {problem.site}: {wrong}",
+            where=f"{where}{more}",
+            hint="mend the input of the plan; the plan in force goes on",
+            findings=tuple(f"{place}: {text}" for place, text in findings),
+        )
+    return problem
+
+
+_Finding = tuple[str, str]
+
+
+def _findings(problem: Problem) -> Iterator[_Finding]:
+    if problem.grid.count == 0:
+        yield "grid", "the horizon is empty"
+        return
+    if problem.grid.step % SLOT_LENGTH or problem.grid.step < SLOT_LENGTH:
+        yield "grid", f"steps of {problem.grid.step} are not whole half-hours"
+    elif Slot.containing(problem.grid.start).start != problem.grid.start:
+        yield "grid", f"{problem.grid.start.isoformat()} does not start a slot"
+    yield from _ids(problem)
+    yield from _site(problem)
+    n = problem.grid.count
+    for car in problem.cars:
+        yield from _car(car, n)
+    for battery in problem.batteries:
+        yield from _storage(battery, battery.reserve_kwh, battery.capacity_kwh)
+    for zone in problem.zones:
+        yield from _zone(zone, n)
+    for array in problem.pv:
+        yield from _pv(array, n)
+
+
+def _ids(problem: Problem) -> Iterator[_Finding]:
+    for name, count in Counter(part.id for part in assets(problem)).items():
+        if count > 1:
+            yield name, f"{count} assets have this id"
+        if name == _RESERVED:
+            yield name, "this id means the connection point"
+
+
+def _series(
+    owner: str, name: str, values: tuple[float, ...], n: int, *, least: float = -math.inf
+) -> Iterator[_Finding]:
+    if len(values) != n:
+        yield owner, f"{name} has {len(values)} values, the horizon {n} intervals"
+        return
+    for t, value in enumerate(values):
+        if not math.isfinite(value):
+            yield owner, f"{name}[{t}] is {value}"
+            return
+        if value < least:
+            yield owner, f"{name}[{t}] is {value}, below {least:g}"
+            return
+
+
+def _numbers(owner: str, values: dict[str, float], *, least: float = 0.0) -> Iterator[_Finding]:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            yield owner, f"{name} is {value}"
+        elif value < least:
+            yield owner, f"{name} is {value}, below {least:g}"
+
+
+def _quantiles(
+    owner: str, names: tuple[str, str, str], values: tuple[tuple[float, ...], ...]
+) -> Iterator[_Finding]:
+    for t, (low, mid, high) in enumerate(zip(*values, strict=False)):
+        if not low - _SLACK <= mid <= high + _SLACK:
+            yield owner, f"{names[0]}, {names[1]}, {names[2]} cross at [{t}]: {low}, {mid}, {high}"
+            return
+
+
+def _site(problem: Problem) -> Iterator[_Finding]:
+    n, limits = problem.grid.count, problem.limits
+    names = ("load_p10_kw", "load_p50_kw", "load_p90_kw")
+    loads = (problem.load_p10_kw, problem.load_p50_kw, problem.load_p90_kw)
+    for name, values in zip(names, loads, strict=True):
+        yield from _series("load", name, values, n, least=0.0)
+    yield from _quantiles("load", names, loads)
+    yield from _series("weather", "outdoor_c", problem.outdoor_c, n)
+    yield from _series("price", "price_yen_per_kwh", problem.price_yen_per_kwh, n)
+    if len(problem.tight) != n:
+        yield "tight", f"has {len(problem.tight)} values, the horizon {n} intervals"
+    yield from _numbers(
+        "limits",
+        {
+            "contract_kw": limits.contract_kw,
+            "peak_memory_kw": limits.peak_memory_kw,
+            "peak_yen_per_kw": limits.peak_yen_per_kw,
+            "import_margin_kw": limits.import_margin_kw,
+            "demand_so_far_kwh": limits.demand_so_far_kwh,
+            "discomfort_yen_per_degc_h": problem.discomfort_yen_per_degc_h,
+        },
+    )
+    inside = problem.grid.start < problem.made_at < problem.grid.time(1)
+    if limits.demand_so_far_kwh > 0.0 and not inside:
+        made = problem.made_at.isoformat()
+        yield "limits", f"demand_so_far_kwh is given, but {made} is not inside the first interval"
+
+
+def _storage(storage: CarProblem | StorageProblem, floor: float, ceiling: float) -> Iterator[_Finding]:
+    powers = {
+        name: getattr(storage, name) for name in ("max_charge_kw", "max_discharge_kw", "wear_yen_per_kwh")
+    }
+    levels = {"soc0_kwh": storage.soc0_kwh, "floor_kwh": floor, "ceiling_kwh": ceiling}
+    yield from _numbers(storage.id, {**powers, **levels, "capacity_kwh": storage.capacity_kwh})
+    for name in ("charge_efficiency", "discharge_efficiency"):
+        if not 0.0 < getattr(storage, name) <= 1.0:
+            yield storage.id, f"{name} is {getattr(storage, name)}, not in (0, 1]"
+    if floor > ceiling:
+        yield storage.id, f"floor {floor} kWh is above the ceiling {ceiling} kWh"
+    for name, level in levels.items():
+        if level > storage.capacity_kwh + _SLACK:
+            yield storage.id, f"{name} is {level}, above the capacity of {storage.capacity_kwh} kWh"
+
+
+def _car(car: CarProblem, n: int) -> Iterator[_Finding]:
+    yield from _storage(car, car.floor_kwh, car.ceiling_kwh)
+    yield from _series(car.id, "drive_kwh", car.drive_kwh, n, least=0.0)
+    yield from _series(car.id, "discharge_value_yen_per_kwh", car.discharge_value_yen_per_kwh, n)
+    for name in ("plugged", "may_discharge"):
+        if len(getattr(car, name)) != n:
+            yield car.id, f"{name} has {len(getattr(car, name))} values, the horizon {n} intervals"
+    for promise in car.promises:
+        if not 0 <= promise.index <= n:
+            yield car.id, f"a promise at interval {promise.index} lies outside the horizon of {n}"
+        if not 0.0 <= promise.soc_kwh <= car.ceiling_kwh + _SLACK:
+            told = f"{promise.soc_kwh} kWh at interval {promise.index}"
+            yield car.id, f"promised are {told}, the ceiling is {car.ceiling_kwh} kWh"
+
+
+def _zone(zone: ZoneProblem, n: int) -> Iterator[_Finding]:
+    yield from _numbers(
+        zone.id, {"loss_kw_per_k": zone.loss_kw_per_k, "max_electric_kw": zone.max_electric_kw}
+    )
+    yield from _numbers(zone.id, {"temp0_c": zone.temp0_c}, least=-100.0)
+    if not zone.capacitance_kwh_per_k > 0.0 or not math.isfinite(zone.capacitance_kwh_per_k):
+        yield zone.id, f"capacitance_kwh_per_k is {zone.capacitance_kwh_per_k}, not above 0"
+    for name in ("gain_kw", "low_c", "high_c"):
+        yield from _series(zone.id, name, getattr(zone, name), n)
+    yield from _series(zone.id, "cop", zone.cop, n, least=1e-6)
+    if len(zone.mode_sign) != n or not set(zone.mode_sign) <= {-1, 0, 1}:
+        yield zone.id, "mode_sign is not one of -1, 0, 1 per interval"
+    for t, (low, high) in enumerate(zip(zone.low_c, zone.high_c, strict=False)):
+        if low > high:
+            yield zone.id, f"the comfort band is upside down at [{t}]: {low} degC is above {high} degC"
+            return
+
+
+def _pv(array: PvProblem, n: int) -> Iterator[_Finding]:
+    names = ("p10_kw", "p50_kw", "p90_kw")
+    values = (array.p10_kw, array.p50_kw, array.p90_kw)
+    for name, series in zip(names, values, strict=True):
+        yield from _series(array.id, name, series, n, least=0.0)
+    yield from _quantiles(array.id, names, values)
