@@ -1,0 +1,52 @@
+"""The page of stored series lists exactly what a simulated day leaves in its database."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from energy.store import open_store
+from tests.arch.rules import ROOT
+from vpp.scenario import load_scenario
+
+PAGE = ROOT / "docs" / "reference" / "store-series-names.md"
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+pytestmark = pytest.mark.e2e
+
+
+def listed() -> set[str]:
+    rows = (
+        line.split("|")[1] for line in PAGE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")
+    )
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row) if not name.startswith("jepx/")}
+
+
+def as_listed(series: str) -> str:
+    site = load_scenario("kitakata")[0].site
+    _, asset, quantity = series.split("/")
+    kinds = {vehicle.id: "CAR" for vehicle in site.vehicles} | {zone.id: "ZONE" for zone in site.zones}
+    if site.pv is not None:
+        kinds[site.pv.id] = "PV"
+    return f"{kinds.get(asset, asset)}/{quantity}"
+
+
+def test_the_page_lists_exactly_what_a_simulated_day_stores(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "vpp.cli.main", "simulate", "kitakata", "--days", "1", "--compare", "rules",
+         "--state", str(tmp_path)],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    store = open_store(f"sqlite:///{next(tmp_path.glob('*/rules.db'))}", read_only=True)
+    try:
+        stored = {as_listed(str(series)) for series in store.as_of(LATER).ids()}
+    finally:
+        store.close()
+    assert len(listed()) > 30
+    assert stored == listed()
