@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, TypeVarTuple
 
-from sqlalchemy import Connection, Row, func, insert, select, text
+from sqlalchemy import Connection, LargeBinary, Row, Select, String, cast, func, insert, select, text
 
+from energy.core.errors import DataError
 from energy.store import schema
 from energy.store.engine import Connections
 from energy.store.values import JournalRow
@@ -15,6 +16,7 @@ from energy.store.values import JournalRow
 __all__ = ["SqlJournal"]
 
 _PAGE: Final = 500  # rows read at once: a long journal is never held in memory
+_Ts = TypeVarTuple("_Ts")
 _J, _L = schema.journal.c, schema.posting.c
 
 
@@ -59,19 +61,36 @@ class SqlJournal:
             return None if row is None else _with_postings(connection, [row])[0]
 
     def rows(self, *, account: str | None = None) -> Iterator[JournalRow]:
-        """All rows in order, or those that touch an account."""
-        page = select(schema.journal).order_by(_J.number).limit(_PAGE)
+        """All rows in order, or those that touch an account.
+
+        Bytes that are no text any more (a damaged file) are read as U+FFFD, so that whoever checks the hashes
+        can name the row.
+        """
+        page = select(_J.number).order_by(_J.number).limit(_PAGE)
         if account is not None:
             page = page.where(_J.number.in_(select(_L.number).where(_L.account == account)))
         last = 0
         while True:
             with self._connections.read() as connection:
-                found = connection.execute(page.where(_J.number > last)).all()
-                rows = _with_postings(connection, found)
-            yield from rows
-            if len(rows) < _PAGE:
+                numbers = list(connection.scalars(page.where(_J.number > last)))
+            yield from self._read(numbers)
+            if len(numbers) < _PAGE:
                 return
-            last = rows[-1].number
+            last = numbers[-1]
+
+    def _read(self, numbers: Sequence[int]) -> list[JournalRow]:
+        if not numbers:
+            return []
+        query = select(schema.journal).where(_J.number.in_(numbers)).order_by(_J.number)
+        try:
+            with self._connections.read() as connection:
+                return _with_postings(connection, connection.execute(query).all())
+        except DataError:
+            if self._connections.dialect != "sqlite":
+                raise
+        with self._connections.read() as connection:
+            rows = connection.execute(_raw(query)).all()
+            return _with_postings(connection, rows, raw=True)
 
     def balance(self, account: str) -> int:
         """Sum of an account's postings. [points]"""
@@ -91,19 +110,33 @@ class SqlJournal:
             return [int(number) for number in connection.scalars(query)]
 
 
-def _with_postings(connection: Connection, rows: Sequence[Row[int, str, str, str]]) -> list[JournalRow]:
+def _with_postings(
+    connection: Connection, rows: Sequence[Row[int, str, str, str]], *, raw: bool = False
+) -> list[JournalRow]:
     if not rows:
         return []
     lines = (
         select(_L.number, _L.account, _L.points)
-        .where(_L.number >= rows[0].number, _L.number <= rows[-1].number)
+        .where(_L.number.in_([row.number for row in rows]))
         .order_by(_L.number, _L.line)
     )
-    if len(rows) <= rows[-1].number - rows[0].number:  # not neighbours: one account's entries
-        lines = lines.where(_L.number.in_([row.number for row in rows]))
     postings: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
-    for number, account, points in connection.execute(lines):
-        postings[number].append((account, points))
+    for number, account, points in connection.execute(_raw(lines) if raw else lines):
+        postings[number].append((_text(account), points))
     return [
-        JournalRow(number, key, body, digest, tuple(postings[number])) for number, key, body, digest in rows
+        JournalRow(number, _text(key), _text(body), _text(digest), tuple(postings[number]))
+        for number, key, body, digest in rows
     ]
+
+
+def _raw(query: Select[*_Ts]) -> Select[*_Ts]:
+    """The same query with texts as bytes."""
+    columns = (
+        cast(column, LargeBinary) if isinstance(column.type, String) else column
+        for column in query.selected_columns
+    )
+    return query.with_only_columns(*columns)
+
+
+def _text(stored: str | bytes) -> str:
+    return stored.decode("utf-8", errors="replace") if isinstance(stored, bytes) else stored
