@@ -320,9 +320,8 @@ class Device:
         return (block,)
 
     def _unknown(self, block: Block, quality: Quality) -> None:
-        now = self._clock.now()
         for item in block.items:
-            self._readings[item.name, item.unit] = Reading(None, quality, (), now)
+            self._readings[item.name, item.unit] = Reading(None, quality, (), self.last_read_at)
 
     def _decoded(self, item: Item, words: tuple[int, ...], start: int, now: datetime) -> Reading:
         point = self.profile.points[item.name]

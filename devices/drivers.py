@@ -341,14 +341,30 @@ class InverterDriver(MeterDriver):
             log.warning("device.not_safe id=%s why=%s", self.device.config.id, wrong)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ordered:
+    """What a unit was told, and when."""
+
+    order: RoomClimate
+    at: datetime
+
+
 class ClimateDriver(MeterDriver):
     """Indoor units behind one adapter: copy the state, change what was asked, write the unit as a whole."""
 
     def __init__(self, device: Device) -> None:
         super().__init__(device)
-        self._sent: dict[int, tuple[RoomClimate, datetime]] = {}
+        self._sent: dict[int, _Ordered] = {}
+
+    def _present(self, unit: int) -> bool:
+        if "units_connected" not in self.device.profile.points:
+            return True
+        return bool(int(self.device.raw_value("units_connected")) >> unit & 1)
 
     def _measured(self, name: str, unit: int) -> Measurement:
+        if self.device.online and not self._present(unit):
+            kind = NATURES[Nature.CLIMATE][name]
+            return Measurement(name, None, kind, self.device.last_read_at, Quality.INVALID)
         if name != "mode":
             return self._of(name, unit, name)
         on, operation = self._of(name, unit, "on"), self._of(name, unit, "operation")
@@ -363,23 +379,32 @@ class ClimateDriver(MeterDriver):
         if not isinstance(command.order, RoomClimate):
             raise _wrong_order(self.device, command, unit)
         await self.device.ensure_control()
+        if not self._present(unit):
+            raise RefusedError(
+                f"there is no indoor unit {unit + 1}",
+                where=self.device.config.id,
+                hint="check the group addresses of the units, or the list of zones",
+            )
         setpoint_c, limit = self.clamped("set_setpoint_c", command.order.setpoint_c, unit)
         step = self.device.resolution("set_setpoint_c")
         order = RoomClimate(command.order.mode, round(setpoint_c / step) * step)
-        since = self._since_sent(order, unit)
-        if since is not None and since < timedelta(seconds=self.device.profile.settle_s):
-            return _outcome(command, order, limit, None)
-        if self.device.fresh("on", unit, within=_RECHECK) is None:
+        sent = self._sent.get(unit)
+        if sent is not None and self._settling(sent):
+            wrong = None if sent.order == order else await self._set(order, unit)
+            return _outcome(command, order, limit, wrong)
+        shown = self.device.reading("on", unit)
+        known_since = self.device.now() - _RECHECK if sent is None else sent.at
+        if shown is None or shown.read_at <= known_since:
             await self._look(unit)
         if self._shows(order, unit):
             return _outcome(command, order, limit, None)
-        if since is not None and since < _INSIST:
+        if sent is not None and sent.order == order and self.device.now() - sent.at < _INSIST:
             return Unconfirmed(command, self._story(unit))
         return _outcome(command, order, limit, await self._set(order, unit))
 
-    def _since_sent(self, order: RoomClimate, unit: int) -> timedelta | None:
-        sent, at = self._sent.get(unit, (None, self.device.now()))
-        return self.device.now() - at if sent == order else None
+    def _settling(self, sent: _Ordered) -> bool:
+        """Whether the state cannot show yet what was written."""
+        return self.device.now() - sent.at < timedelta(seconds=self.device.profile.settle_s)
 
     async def _look(self, unit: int) -> None:
         copied = [
@@ -416,11 +441,14 @@ class ClimateDriver(MeterDriver):
             elif point.write.copy_from is not None:
                 image[name] = self.device.raw_value(point.write.copy_from, unit)
         image["set_on"] = float(order.mode is not ClimateMode.OFF)
-        if order.mode is not ClimateMode.OFF:
-            image["set_operation"] = self._raw_mode(order.mode)
-            image["set_setpoint_c"] = order.setpoint_c
+        kept = order
+        if order.mode is ClimateMode.OFF and (sent := self._sent.get(unit)) and self._settling(sent):
+            kept = sent.order  # the state does not show it yet
+        if kept.mode is not ClimateMode.OFF:
+            image["set_operation"] = self._raw_mode(kept.mode)
+            image["set_setpoint_c"] = kept.setpoint_c
         await self.device.write(image, unit)
-        self._sent[unit] = (order, self.device.now())
+        self._sent[unit] = _Ordered(order, self.device.now())
         return await self.confirmed(image, unit)
 
     def _raw_mode(self, mode: ClimateMode) -> float:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from devices.config import DeviceConfig, check_devices
 from devices.device import Connection, Device
 from devices.drivers import Driver, driver_for
 from devices.modbus import ModbusTransport
+from devices.profile import Profile, Wire
 from devices.transport import Access
 from energy.core.clock import Clock
 from energy.core.errors import ConfigError, DeviceError, RefusedError, RegisterError, UnreachableError
@@ -21,6 +22,23 @@ from energy.core.units import AssetId
 __all__ = ["Access", "Connection", "DeviceConfig", "Gateway"]
 
 log = logging.getLogger(__name__)
+
+
+def _wires(devices: Sequence[DeviceConfig], profiles: Mapping[str, Profile]) -> dict[tuple[str, int], Wire]:
+    """Patience per address: what suits the slowest of the units behind it."""
+    wires: dict[tuple[str, int], Wire] = {}
+    for config in devices:
+        wire = profiles[config.id].wire
+        gap_ms = wire.min_gap_ms if config.min_gap_ms is None else config.min_gap_ms
+        other = wires.get((config.host, config.port))
+        wires[config.host, config.port] = wire.model_copy(
+            update={
+                "min_gap_ms": max(gap_ms, other.min_gap_ms if other else 0),
+                "timeout_s": max(wire.timeout_s, other.timeout_s if other else 0.0),
+                "busy_wait_s": max(wire.busy_wait_s, other.busy_wait_s if other else 0.0),
+            }
+        )
+    return wires
 
 
 class Gateway:
@@ -45,6 +63,7 @@ class Gateway:
         self, devices: Sequence[DeviceConfig], *, clock: Clock, access: Access = Access.CONTROL
     ) -> None:
         profiles = check_devices(devices)
+        wires = _wires(devices, profiles)
         self._clock = clock
         self._access = access
         self._links: dict[tuple[str, int], ModbusTransport] = {}
@@ -53,13 +72,11 @@ class Gateway:
         self._places: dict[AssetId, tuple[str, int]] = {}
         for config in devices:
             profile = profiles[config.id]
-            wire = profile.wire
-            if config.min_gap_ms is not None:
-                wire = wire.model_copy(update={"min_gap_ms": config.min_gap_ms})
-            link = self._links.setdefault(
-                (config.host, config.port),
-                ModbusTransport(config.host, config.port, wire=wire, access=access),
-            )
+            place = (config.host, config.port)
+            link = self._links.get(place)
+            if link is None:
+                link = ModbusTransport(*place, wire=wires[place], access=access)
+                self._links[place] = link
             device = Device(config, profile, transport=link, clock=clock, access=access)
             self._devices[config.id] = device
             self._drivers[config.id] = driver_for(device)
@@ -176,7 +193,14 @@ class Gateway:
             try:
                 await (driver.refresh() if what == "refresh" else driver.safe_state())
             except DeviceError as error:
-                log.warning("device.%s_failed id=%s why=%s", what, name, error)
+                known = what == "refresh" and not device.online  # that it is silent was logged already
+                log.log(
+                    logging.DEBUG if known else logging.WARNING,
+                    "device.%s_failed id=%s why=%s",
+                    what,
+                    name,
+                    error,
+                )
 
     async def close(self) -> None:
         """Leave the safe state, if control was allowed, and end all links."""

@@ -213,7 +213,7 @@ class Twin(ABC):
             return planted
         self.heard()
         if self.faults.ignore_writes:
-            values[:] = registers[address - start : address - start + count]  # type: ignore[assignment]
+            self.changed()  # the answer repeats what was asked, the next read shows what is
             return None
         refusal = self.take(address, [int(value) for value in values])
         if refusal is None:
@@ -224,13 +224,14 @@ class Twin(ABC):
     def _on_read(
         self, function: int, start: int, address: int, count: int, registers: list[int]
     ) -> ExcCodes | None:
-        if function not in _WRITES:  # pymodbus reads back what function 6 wrote
-            planted = self.faults.hit(writing=False)
-            if planted is not None:
-                return planted
-            if count > self.max_read or (self.even_only and (address % 2 or count % 2)):
-                return ExcCodes.ILLEGAL_ADDRESS
-            self.heard()
+        if function in _WRITES:  # the answer to function 6 repeats what was written
+            return None
+        planted = self.faults.hit(writing=False)
+        if planted is not None:
+            return planted
+        if count > self.max_read or (self.even_only and (address % 2 or count % 2)):
+            return ExcCodes.ILLEGAL_ADDRESS
+        self.heard()
         table = INPUT if function == 4 else HOLDING
         if table in self._stale:
             self._stale.discard(table)

@@ -1,0 +1,124 @@
+"""A small site of twins with a gateway before it, for the tests of devices."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+from devices.gateway import Access, DeviceConfig, Gateway
+from devices.twins.server import Twin
+from devices.twins.site import TwinSite
+from energy.core.assets import Charger, HvacZone, OwnerType, PvArray, Vehicle
+from energy.core.clock import ManualClock
+from energy.core.measurement import Measurement
+from energy.core.outcome import Command, CommandSource, Order, Outcome
+from energy.core.plan import Reason, ReasonCode
+from energy.core.units import AssetId
+
+START = datetime(2026, 7, 1, 0, 0, tzinfo=UTC)
+
+
+def zone(name: str = "hall", **changes: float) -> HvacZone:
+    values: dict[str, float] = {
+        "max_electric_kw": 16.0,
+        "capacitance_kwh_per_k": 12.0,
+        "loss_kw_per_k": 1.0,
+        "base_gain_kw": 2.0,
+        "occupied_gain_kw": 9.0,
+        "solar_aperture_m2": 6.0,
+        "initial_c": 26.5,
+        **changes,
+    }
+    return HvacZone(id=name, name_ja="工場", name_en="Hall", **values)
+
+
+def vehicle(name: str = "leaf", *, charger: str = "cp-1", initial_soc: float = 0.5) -> Vehicle:
+    return Vehicle(
+        id=name,
+        name_ja="車",
+        name_en="Car",
+        capacity_kwh=40.0,
+        charger=charger,
+        owner=OwnerType.COMPANY,
+        initial_soc=initial_soc,
+    )
+
+
+def charger(name: str = "cp-1", *, discharge_kw: float = 6.0) -> Charger:
+    return Charger(id=name, max_charge_kw=6.0, max_discharge_kw=discharge_kw)
+
+
+PV = PvArray(id="roof", capacity_kw=60.0, inverter_kw=50.0, tilt_deg=10.0, azimuth_deg=180.0)
+
+
+class Bench:
+    """Twins, their clock and a gateway."""
+
+    def __init__(self, *, rooms: int = 2, initial_soc: float = 0.5, discharge_kw: float = 6.0) -> None:
+        self.clock = ManualClock(START)
+        self.site = TwinSite(
+            pv=PV,
+            zones=[zone(f"hall-{number}") for number in range(rooms)],
+            vehicles=[vehicle(initial_soc=initial_soc)],
+            chargers=[charger(discharge_kw=discharge_kw)],
+        )
+        self.configs: tuple[DeviceConfig, ...] = ()
+        self.gateway: Gateway
+
+    def twin(self, name: str) -> Twin:
+        return self.site.twins[name]
+
+    def config(self, name: str) -> DeviceConfig:
+        return next(config for config in self.configs if config.id == name)
+
+    def step(self, *, minutes: int = 1, pv_kw: float = 40.0) -> None:
+        for _ in range(minutes):
+            self.clock.advance(timedelta(minutes=1))
+            self.site.step(
+                60.0, load_kw=100.0, pv_available_kw=pv_kw, outdoor_c=32.0, ghi_w_m2=500.0, occupied=True
+            )
+
+    async def read(self, asset: str) -> dict[str, Measurement]:
+        device = self.gateway.assets[AssetId(asset)]
+        return (await self.gateway.read([device]))[AssetId(asset)]
+
+    async def values(self, asset: str) -> dict[str, float | None]:
+        return {name: point.value for name, point in (await self.read(asset)).items()}
+
+    async def apply(self, asset: str, order: Order) -> Outcome:
+        return await self.gateway.apply(self.command(asset, order))
+
+    def command(self, asset: str, order: Order) -> Command:
+        return Command(
+            asset=AssetId(asset),
+            order=order,
+            source=CommandSource.PLAN,
+            reason=Reason(ReasonCode.PEAK),
+            issued_at=self.clock.now(),
+            expires_at=self.clock.now() + timedelta(minutes=30),
+        )
+
+
+@asynccontextmanager
+async def bench(
+    *,
+    access: Access = Access.CONTROL,
+    rooms: int = 2,
+    initial_soc: float = 0.5,
+    discharge_kw: float = 6.0,
+    only: Sequence[str] | None = None,
+    connect: bool = True,
+) -> AsyncIterator[Bench]:
+    """Twins on free ports and a connected gateway, both gone afterwards."""
+    made = Bench(rooms=rooms, initial_soc=initial_soc, discharge_kw=discharge_kw)
+    configs = await made.site.start()
+    made.configs = tuple(config for config in configs if only is None or config.id in only)
+    made.gateway = Gateway(made.configs, clock=made.clock, access=access)
+    try:
+        if connect:
+            await made.gateway.connect()
+        yield made
+    finally:
+        await made.gateway.close()
+        await made.site.stop()
