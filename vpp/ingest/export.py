@@ -98,7 +98,9 @@ def export_series(
     """
     if not ids or len(set(ids)) != len(ids):
         raise ConfigError(
-            "name at least one series, each once", where=", ".join(ids) or "none given", hint="--series"
+            "name at least one series, each once",
+            where=", ".join(ids) or "none given",
+            hint="vpp data gaps lists the series that are known",
         )
     columns = [snapshot.series(series, grid, unit_of_series(series)).values.tolist() for series in ids]
     missing = sum(math.isnan(value) for column in columns for value in column)

@@ -43,6 +43,9 @@ _UNIT_ENDINGS = {
     "ratio": Unit.RATIO,
     "soc": Unit.RATIO,
     "coin": Unit.COIN,
+    "k": Unit.CELSIUS,  # a difference of temperatures
+    "plugged": Unit.RATIO,  # 0 or 1
+    "limited": Unit.RATIO,  # 0 or 1
 }
 
 SeriesName = Annotated[str, Field(pattern=r"^[a-z0-9-]+/[a-z0-9-]+/[a-z0-9_]+$", max_length=120)]

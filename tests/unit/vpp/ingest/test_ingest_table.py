@@ -260,6 +260,8 @@ def test_a_mapping_that_cannot_be_right_is_refused(changes: dict[str, object], c
         ("a/weather/ghi_w_m2", Unit.W_PER_M2),
         ("a/weather/snow_cm", Unit.CM),
         ("a/car/soc", Unit.RATIO),
+        ("a/car/plugged", Unit.RATIO),
+        ("a/truth/excursion_k", Unit.CELSIUS),
         ("a/x/reserve_percent", Unit.PERCENT),
     ],
 )
