@@ -18,14 +18,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from packaging.requirements import Requirement
 
 from energy.core.clock import Clock
-from energy.core.errors import ExitStatus, VppError
+from energy.core.errors import ExitStatus, PlanError, VppError
 
-__all__ = ["Finding", "Fix", "Status", "examine", "exit_status", "worst"]
+if TYPE_CHECKING:
+    from energy.core.plan import Problem
+
+__all__ = ["Finding", "Fix", "Status", "examine", "exit_status", "solve_probe", "worst"]
 
 DISTRIBUTION = "aizu-vpp"
 OUR_PACKAGES = ("energy", "forecasting", "dispatch", "devices", "vpp")
@@ -198,6 +202,65 @@ def solver(probe: Callable[[], str] | None) -> Finding:
     except (VppError, ImportError, OSError, RuntimeError) as error:
         return Finding("solver", Status.FAIL, f"HiGHS {version} does not solve: {error}", fix)
     return Finding("solver", Status.OK, f"HiGHS {version}, {solved}")
+
+
+def solve_probe() -> str:
+    """Plan a car for two hours and say what solved it; the price falls, so charging has to wait.
+
+    Raises
+    ------
+    PlanError
+        If the plan does not come from the optimiser, or charges while energy is dear.
+    """
+    from dispatch.planner import Planner  # loads Pyomo and HiGHS
+    from energy.core.plan import PlanSource
+
+    plan = Planner().plan(_small_problem())
+    early, late = (
+        sum(point.power_kw for point in plan.setpoints[half]) for half in (slice(0, 2), slice(2, 4))
+    )
+    if plan.source is not PlanSource.OPTIMAL or not early < late:
+        raise PlanError("a small plan came out wrong", source=plan.source, early_kw=early, late_kw=late)
+    return f"a small plan, {plan.source}"
+
+
+def _small_problem() -> Problem:
+    from energy.core.plan import CarProblem, Problem, Promise, SiteLimits
+    from energy.core.series import Grid
+    from energy.core.units import AssetId
+
+    count = 4
+    same = (0.0,) * count
+    car = CarProblem(
+        id=AssetId("car"),
+        capacity_kwh=40.0,
+        soc0_kwh=20.0,
+        floor_kwh=12.0,
+        ceiling_kwh=38.0,
+        max_charge_kw=6.0,
+        max_discharge_kw=0.0,
+        charge_efficiency=0.9,
+        discharge_efficiency=0.9,
+        wear_yen_per_kwh=5.0,
+        plugged=(True,) * count,
+        drive_kwh=same,
+        may_discharge=(False,) * count,
+        promises=(Promise(index=count, soc_kwh=24.0),),
+        discharge_value_yen_per_kwh=same,
+    )
+    return Problem(
+        site="doctor",
+        made_at=_EARLIEST,
+        grid=Grid(_EARLIEST, count),
+        load_p10_kw=(10.0,) * count,
+        load_p50_kw=(10.0,) * count,
+        load_p90_kw=(10.0,) * count,
+        outdoor_c=(20.0,) * count,
+        price_yen_per_kwh=(30.0, 30.0, 20.0, 20.0),
+        tight=(False,) * count,
+        limits=SiteLimits(contract_kw=50.0, peak_memory_kw=50.0, peak_yen_per_kw=0.0, import_margin_kw=1.0),
+        cars=(car,),
+    )
 
 
 def foreign_packages(search_path: Sequence[str]) -> list[Finding]:

@@ -88,6 +88,12 @@ def test_a_solver_that_solves_says_so() -> None:
     assert "a car charged" in finding.detail
 
 
+def test_the_solver_really_plans_a_car_into_the_cheap_hour() -> None:
+    finding = doctor.solver(doctor.solve_probe)
+    assert finding.status is Status.OK
+    assert "optimal" in finding.detail
+
+
 @pytest.mark.parametrize("layout", ["dispatch/__init__.py", "dispatch.py"])
 def test_a_namesake_before_our_package_is_found(tmp_path: Path, layout: str) -> None:
     stranger = tmp_path / layout
