@@ -46,8 +46,6 @@ HVAC_METER = AssetId("hvac-meter")
 FRESH = timedelta(seconds=90)
 # Setpoints closer than this to the standing one are not written: adapters count their writes.
 SETPOINT_STEP_K = 0.2
-# People want the room ready when they come; the thermostat of an uncontrolled site starts this much earlier.
-WARM_UP = timedelta(hours=1)
 
 Readings = Mapping[AssetId, Mapping[str, Measurement]]
 
@@ -178,12 +176,14 @@ class SiteController:
         return wishes
 
     def _thermostat(self, zone: HvacZone, now: datetime) -> RoomClimate:
-        """What a room does when nobody plans: it holds its setpoint while people are in."""
+        """What a room does when nobody plans: it holds its setpoint from a while before people come."""
         season = self._season(now)
-        ahead = any(band_applies(self.site, zone, at) for at in (now, now + WARM_UP))
-        if season is Season.OFF or not ahead:
-            return RoomClimate(ClimateMode.OFF, _setpoint(zone, season))
-        return RoomClimate(_mode(season), _setpoint(zone, season))
+        soon = now + timedelta(hours=zone.comfort.start_hours)
+        if season is not Season.OFF and any(band_applies(self.site, zone, at) for at in (now, soon)):
+            return RoomClimate(_mode(season), _setpoint(zone, season))
+        if season is Season.HEATING:
+            return RoomClimate(ClimateMode.HEAT, zone.comfort.setback_c)
+        return RoomClimate(ClimateMode.OFF, _setpoint(zone, season))
 
     def _climate(self, zone: HvacZone, point: Setpoint) -> RoomClimate:
         """Setpoint that brings the room to where the plan expects it at the end of the slot."""

@@ -21,9 +21,8 @@ __all__ = ["Outlook", "Reserves", "SiteState", "build_problem", "peak_price_yen_
 
 # One kW of new demand is paid for twelve months (RULES-JP 2.1, T24).
 MONTHS_IN_MEMORY = 12
-# Empty rooms: protected against frost and heat only. [degC]
-EMPTY_LOW_C = 10.0
-EMPTY_HIGH_C = 35.0
+# Nobody minds how warm an empty room gets; how cold it may get is the room's setback. [degC]
+EMPTY_HIGH_C = 40.0
 # A degree-hour outside the band costs more than any peak it could save: the band is kept wherever it can be.
 DISCOMFORT_YEN_PER_DEGC_H = 50_000.0
 
@@ -205,7 +204,7 @@ def _zone(site: Site, zone: HvacZone, state: SiteState, outlook: Outlook, reserv
             lows.append(low + reserves.band_k)
             highs.append(high - reserves.band_k)
         else:
-            lows.append(EMPTY_LOW_C)
+            lows.append(zone.comfort.setback_c + reserves.band_k if season is Season.HEATING else 0.0)
             highs.append(EMPTY_HIGH_C)
     return ZoneProblem(
         id=AssetId(zone.id),

@@ -258,6 +258,10 @@ class ComfortBand:
         What the thermostat holds when nobody optimises. [degC]
     opens, closes : time
         Local hours of occupation on working days.
+    setback_c : float
+        An empty room is not let below this temperature in the heating season. [degC]
+    start_hours : float
+        A thermostat without a plan starts this long before people come. [h]
     """
 
     cooling_c: tuple[float, float] = (24.0, 28.0)
@@ -266,6 +270,8 @@ class ComfortBand:
     heating_setpoint_c: float = 20.0
     opens: time = time(8, 0)
     closes: time = time(18, 0)
+    setback_c: float = 14.0
+    start_hours: Annotated[float, Field(ge=0.0, le=12.0)] = 3.0
 
     @model_validator(mode="after")
     def _is_the_right_way_up(self) -> ComfortBand:

@@ -13,6 +13,10 @@ __all__ = ["AssetKind", "action_text", "reason_sentence"]
 
 AssetKind = Literal["car", "zone", "pv", "battery"]
 _STILL_KW: Final = 0.05  # below half a digit of what is shown, a power is nothing
+_MOMENTS: Final = frozenset({"at", "until", "back_at"})
+_DARK: Final = frozenset(
+    {"idle", "surplus", "price"}
+)  # reasons that mean no more than "no sun" without power
 
 
 def reason_sentence(
@@ -40,8 +44,8 @@ def reason_sentence(
     setpoint_c : float or None
         Setpoint of an air conditioner. [degC]
     """
-    values = _values(messages, reason.facts)
-    why = messages.first(_reason_key(messages, reason, kind), values)
+    values = _values(messages, reason.facts, power_kw)
+    why = messages.first(_reason_key(messages, reason, kind, power_kw), values)
     does = action_text(messages, reason.code, kind=kind, power_kw=power_kw, setpoint_c=setpoint_c)
     if name:
         return messages.text("reason.sentence", name=name, action=does, why=why)
@@ -80,19 +84,36 @@ def _action_key(code: ReasonCode, kind: AssetKind, power_kw: float | None) -> st
     return "action.car_charges" if power_kw > 0 else "action.car_gives"
 
 
-def _reason_key(messages: Messages, reason: Reason, kind: AssetKind) -> str:
+def _reason_key(messages: Messages, reason: Reason, kind: AssetKind, power_kw: float | None) -> str:
     """Key of the reason: a kind's own text if there is one, the general one otherwise."""
-    code: str = reason.code.value
-    if reason.code is ReasonCode.PRICE:
-        now, later = _float(reason.facts.get("now")), _float(reason.facts.get("later"))
-        if now is not None and later is not None and now != later:
-            code = "price_cheap" if now < later else "price_dear"
-    own = f"reason.{code}.{kind}"
-    return own if messages.has(own) else f"reason.{code}.any"
+    story = _story(reason)
+    if kind == "pv" and story in _DARK and power_kw is not None and abs(power_kw) < _STILL_KW:
+        story = "dark"
+    own = f"reason.{story}.{kind}"
+    return own if messages.has(own) else f"reason.{story}.any"
 
 
-def _values(messages: Messages, facts: Mapping[str, float | str]) -> dict[str, str]:
-    """Facts as the reader writes them; what cannot be read is left out."""
+def _story(reason: Reason) -> str:
+    """The code, split where its facts tell different stories."""
+    facts, code = reason.facts, reason.code.value
+    match reason.code:
+        case ReasonCode.PRICE:
+            now, later = _float(facts.get("now")), _float(facts.get("later"))
+            if now is not None and later is not None and now != later:
+                return "price_cheap" if now < later else "price_dear"
+        case ReasonCode.PRE_CONDITION if facts.get("because") in {"event", "price"}:
+            return f"{code}_{facts['because']}"
+        case ReasonCode.PROMISE if "floor_percent" in facts:
+            return "promise_floor"
+        case ReasonCode.PEAK | ReasonCode.EVENT | ReasonCode.COMFORT if _moment(facts.get("at")):
+            return f"{code}_later"
+        case _:
+            pass
+    return code
+
+
+def _values(messages: Messages, facts: Mapping[str, float | str], power_kw: float | None) -> dict[str, str]:
+    """Facts as the reader writes them; what cannot be read, or says nothing, is left out."""
     writers: dict[str, Callable[[float], str]] = {
         "_kw": messages.kw,
         "_c": messages.celsius,
@@ -103,12 +124,19 @@ def _values(messages: Messages, facts: Mapping[str, float | str]) -> dict[str, s
     values = {}
     for name, fact in facts.items():
         number = _float(fact)
-        if name in {"at", "until"}:
+        if name in _MOMENTS:
             if (moment := _moment(fact)) is not None:
                 values[name] = messages.moment(moment)
+        elif name == "missing":
+            if messages.has(f"missing.{fact}"):
+                values[name] = messages.text(f"missing.{fact}")
         elif number is not None:
             suffix = next(suffix for suffix in writers if name.endswith(suffix))
             values[name] = writers[suffix](number)
+    if _float(facts.get("coins_per_kwh")) == 0.0:
+        del values["coins_per_kwh"]  # a company car earns none
+    if power_kw is None or power_kw < _STILL_KW:
+        values.pop("price", None)  # the price of charging explains nothing else
     return values
 
 
@@ -121,7 +149,7 @@ def _float(fact: float | str | None) -> float | None:
     return number if number is not None and abs(number) < float("inf") else None
 
 
-def _moment(fact: float | str) -> datetime | None:
+def _moment(fact: float | str | None) -> datetime | None:
     """Aware instant of a fact, or None."""
     try:
         instant = datetime.fromisoformat(str(fact))

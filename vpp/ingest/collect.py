@@ -110,7 +110,6 @@ def collect(path: Path, layout: Layout, *, known_at: datetime, skip_bad: bool) -
             f"{path.name} holds no usable row",
             where=f"{path}: {found.rows_blank} blank rows, {len(found.rejects)} bad rows",
             hint="check the kind of file, or import without skipping bad rows to see the first fault",
-            file=path.name,
         )
     if layout.whole_days and not skip_bad:
         _require_whole_days(path, found)
@@ -154,16 +153,15 @@ def _shown(value: object) -> str:
 
 
 def _bad_row(path: Path, line: int, fault: RowFault) -> DataError:
-    column = f", column {fault.column}" if fault.column else ""
+    place: dict[str, object] = {"line": line}
+    if fault.column:
+        place["column"] = fault.column
     return DataError(
         f"a row of {path.name} cannot be used; nothing was imported",
-        where=f"{path} line {line}{column}: {_shown(fault.value)!r}: {fault.reason}",
+        where=f"{path}: {fault.reason}",
         hint="correct the row, or skip bad rows (--skip-bad) and look at the reject file",
-        file=path.name,
-        line=line,
-        column=fault.column,
+        **place,
         value=_shown(fault.value),
-        reason=fault.reason,
     )
 
 

@@ -308,6 +308,5 @@ def _write_rejects(path: Path, wanted: Path | None, layout: Layout, rejects: lis
             f"the reject file of {path.name} cannot be written; nothing was imported",
             where=f"{target}: {error}",
             hint="copy the file to a folder that you may write to, or correct its bad rows",
-            file=path.name,
         ) from error
     return target

@@ -95,7 +95,6 @@ def read_bytes(path: Path) -> bytes:
             f"cannot read {path.name}",
             where=f"{path}: {error}",
             hint="check the path, the permissions, and that the file was copied completely",
-            file=path.name,
         ) from error
 
 
@@ -108,7 +107,6 @@ def wrong_encoding(path: Path, data: bytes, tried: str, why: str) -> DataError:
         hint=f"it reads as {likely}: set encoding: {likely} in the mapping"
         if likely
         else "save it as UTF-8 and set encoding: utf-8 in the mapping",
-        file=path.name,
         tried=tried,
         likely=likely or "unknown",
     )

@@ -71,7 +71,6 @@ def _find_header(
         f"{path.name} has no header {','.join(wanted)}",
         where=f"{path}: its first line is {','.join(seen)[:120]!r}",
         hint="check the kind of file (--kind) and that its first lines were not removed",
-        file=path.name,
     )
 
 
@@ -89,7 +88,6 @@ def _require_columns(path: Path, columns: list[str], wanted: list[str]) -> list[
             f"{path.name} has no column {missing[0]}",
             where=f"{path}: its columns are {', '.join(columns)}",
             hint="this is another edition of the file; import it as a table with a mapping",
-            file=path.name,
         )
     return [columns.index(name) for name in wanted]
 

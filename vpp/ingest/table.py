@@ -42,7 +42,6 @@ def table_layout(path: Path, data: bytes, mapping: TableMapping) -> Layout:
             f"{path.name} has no column {missing[0]!r}",
             where=f"{path}: its columns are {', '.join(columns)[:300] or 'none'}",
             hint="correct time_column or columns in the mapping, or its delimiter",
-            file=path.name,
         )
     return Layout(
         columns=tuple(columns),
@@ -112,7 +111,6 @@ def _not_parquet(path: Path, error: Exception) -> DataError:
         f"{path.name} is not Parquet",
         where=f"{path}: {error}",
         hint="check that the file was copied completely, or give a CSV file its own ending",
-        file=path.name,
     )
 
 
