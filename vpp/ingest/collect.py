@@ -176,7 +176,6 @@ def _require_whole_days(path: Path, found: Collected) -> None:
                 f"{day} has {count} slots in {path.name}; nothing was imported",
                 where=f"{path}: slots {', '.join(lost[:6])}{' ...' if len(lost) > 6 else ''} are missing",
                 hint="a Japanese day has 48 slots and the market publishes whole days: fetch the file again",
-                file=path.name,
                 day=day,
                 slots=count,
             )

@@ -163,7 +163,6 @@ def csv_rows(path: Path, text: str, delimiter: str = ",") -> Rows:
                 f"{path.name} is not CSV",
                 where=f"{path} line {reader.line_num}: {error}",
                 hint="check the quotes of that line; the columns are set apart by the mapping's delimiter",
-                file=path.name,
                 line=reader.line_num,
             ) from error
         yield reader.line_num, cells
