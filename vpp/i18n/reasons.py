@@ -14,9 +14,7 @@ __all__ = ["AssetKind", "action_text", "reason_sentence"]
 AssetKind = Literal["car", "zone", "pv", "battery"]
 _STILL_KW: Final = 0.05  # below half a digit of what is shown, a power is nothing
 _MOMENTS: Final = frozenset({"at", "until", "back_at"})
-_DARK: Final = frozenset(
-    {"idle", "surplus", "price"}
-)  # reasons that mean no more than "no sun" without power
+_DARK: Final = frozenset({"idle", "surplus", "price"})  # without power they mean no more than "no sun"
 
 
 def reason_sentence(

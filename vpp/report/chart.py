@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -42,6 +43,11 @@ Pattern = Literal["plain", "hatch", "dots"]
 _NOTHING: Final = 0.05  # shown as 0.0, so it has no direction
 
 
+def _known(values: OptionalFloats) -> OptionalFloats:
+    """NaN and infinity are missing values here."""
+    return tuple(value if value is not None and math.isfinite(value) else None for value in values)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One value per slot.
@@ -56,6 +62,9 @@ class Line:
     dash: Dash = "solid"
     shape: Literal["step", "line"] = "step"
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _known(self.values))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Band:
@@ -66,6 +75,10 @@ class Band:
     high: OptionalFloats
     tone: Tone = 1
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", _known(self.low))
+        object.__setattr__(self, "high", _known(self.high))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bars:
@@ -75,6 +88,9 @@ class Bars:
     values: OptionalFloats
     tone: Tone = 2
     pattern: Pattern = "plain"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", _known(self.values))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ def compare(document: SimulationDocument) -> Comparison:
     Raises
     ------
     DataError
-        If the document has no run.
+        If the document has no run, or its runs cover different slots.
     """
     product = next((run for name in _PRODUCTS if (run := document.run(name))), None)
     if product is None:
@@ -105,8 +105,15 @@ def compare(document: SimulationDocument) -> Comparison:
             hint="simulate a controller first",
         )
     bases = (run for name in _BASES if (run := document.run(name)) and run is not product)
-    bound = document.run("perfect")
-    return Comparison(product, next(bases, None), bound if bound is not product else None)
+    base, bound = next(bases, None), document.run("perfect")
+    if not product.trace.slots or (base is not None and base.trace.slots != product.trace.slots):
+        raise DataError(
+            "the runs do not cover the same slots",
+            where=f"{product.summary.controller} has {len(product.trace.slots)} slots"
+            + (f", {base.summary.controller} has {len(base.trace.slots)}" if base is not None else ""),
+            hint="simulate all controllers over the same days",
+        )
+    return Comparison(product, base, bound if bound is not product else None)
 
 
 def year_yen(document: SimulationDocument, comparison: Comparison) -> tuple[float, float]:
@@ -130,7 +137,7 @@ def peak_number(trace: SlotTrace) -> int:
 
 def relief_at_peak(comparison: Comparison) -> Relief | None:
     """Who took how much off the demand in the slot that is the peak without control; None without a base."""
-    if comparison.base is None or comparison.base.trace.slots != comparison.product.trace.slots:
+    if comparison.base is None:
         return None
     base, product = comparison.base.trace, comparison.product.trace
     number = peak_number(base)
@@ -166,7 +173,7 @@ def hardest_day(comparison: Comparison) -> date:
 def actions(trace: SlotTrace, stretch: range) -> tuple[Action, ...]:
     """What every asset did in some slots and why; equal neighbours joined, cars before rooms."""
     found = []
-    for asset in sorted(trace.reasons, key=lambda name: (_ORDER.index(_kind(trace, name)), name)):
+    for asset in sorted(trace.reasons, key=lambda name: _ORDER.index(_kind(trace, name))):
         group: list[int] = []
         for number in [*stretch, -1]:
             if group and (number < 0 or _sign(trace, asset, number) != _sign(trace, asset, group[-1])):

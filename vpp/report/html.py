@@ -13,6 +13,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from energy.core.slots import SLOT_LENGTH
 from vpp.i18n import LANGUAGES, Lang, Messages
 from vpp.report import charts
 from vpp.report.chart import ChartSpec, ChartTable, chart_csv, chart_table
@@ -214,7 +215,7 @@ def _reasons(document: SimulationDocument, comparison: Comparison, messages: Mes
         stretches.append(("report.why_tight", tight))
     found = []
     for key, stretch in stretches:
-        length = (stretch.stop - stretch.start) * (trace.slots[1] - trace.slots[0])
+        length = len(stretch) * SLOT_LENGTH
         caption = messages.text(key, when=messages.day_slot(trace.slots[stretch.start], length))
         found.append(reasons_table(document, comparison, messages, stretch, caption))
     return [table for table in found if table.rows]

@@ -84,7 +84,7 @@ def render_svg(
     keys, keys_px = legend(spec, messages, width=width, name=name)
     ticks = value_ticks(*spec.extremes())
     left = 12.0 + max(text_px(_tick_words(spec, messages, tick), FONT_PX) for tick in ticks)
-    top = keys_px + 22.0
+    top = keys_px + 27.0
     frame = _Frame(spec, name, left, width - 14.0, top, top + plot_height, ticks)
     height = round(frame.bottom + _BELOW_PX)
     opening = (
@@ -235,16 +235,15 @@ def _grid(frame: _Frame, messages: Messages) -> Iterator[str]:
         yield f'<line class="{kind}" {segment((x, frame.top), (x, frame.bottom))}/>'
         if stamp.label:
             yield text(frame.x(stamp.label_at), frame.bottom + 17, stamp.label, anchor="middle")
-    yield text(2, frame.top - 8, spec.unit)
+    yield text(2, frame.top - 13, spec.unit)
 
 
 def _sides(frame: _Frame, messages: Messages) -> Iterator[str]:
     """Words for the two sides of zero."""
     if frame.spec.signed is not None:
         above, below = frame.spec.signed
-        zero = frame.y(0.0)
-        yield text(frame.left + 5, zero - 6, messages.text("chart.above", word=above), kind="side")
-        yield text(frame.left + 5, zero + 15, messages.text("chart.below", word=below), kind="side")
+        yield text(frame.left + 5, frame.top + 14, messages.text("chart.above", word=above), kind="side")
+        yield text(frame.left + 5, frame.bottom - 7, messages.text("chart.below", word=below), kind="side")
 
 
 def _tick_words(spec: ChartSpec, messages: Messages, tick: float) -> str:

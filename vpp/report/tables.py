@@ -28,9 +28,9 @@ def controllers_table(document: SimulationDocument, messages: Messages) -> Table
     base = next((summary for summary in summaries if summary.controller == "none"), None)
     writers: dict[str, Callable[[RunSummary], str]] = {
         "bill": lambda run: messages.yen(run.bill_yen),
-        "against_none": lambda run: _against(messages, run, base),
         "energy": lambda run: messages.yen(run.energy_yen),
         "demand": lambda run: messages.yen(run.demand_yen),
+        "against_none": lambda run: _against(messages, run, base),
         "peak": lambda run: messages.kw(run.peak_kw),
         "comfort": lambda run: messages.quantity(run.comfort_degc_h, messages.text("format.degree_hours")),
         "worst": lambda run: messages.celsius(run.comfort_worst_degc),
