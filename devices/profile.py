@@ -62,8 +62,12 @@ class _Strict(BaseModel):
 class Source(_Strict):
     """Where a profile's facts come from.
 
-    ``confidence`` is A (manufacturer's or official definition), B (two independent drivers agree), C (one
-    driver) or D (memory).
+    Parameters
+    ----------
+    title : str
+        Document with version and page, or program.
+    confidence : str
+        A (maker's or official definition), B (two independent drivers agree), C (one driver), D (memory).
     """
 
     title: str
@@ -77,16 +81,20 @@ class Wire(_Strict):
     ----------
     functions : tuple of int
         Function codes that it knows.
-    max_read, max_write : int
-        Most registers per request.
+    max_read : int
+        Most registers in one read.
+    max_write : int
+        Most registers in one write.
     max_gap : int
         Unused registers that a merged read may span.
     even_only : bool
         Whether reads must start at an even address and have an even count.
     min_gap_ms : int
         Pause between requests. [ms]
-    timeout_s, busy_wait_s : float
-        Deadline of one request; pause before the one repetition to a busy device. [s]
+    timeout_s : float
+        Deadline of one request. [s]
+    busy_wait_s : float
+        Pause before the one repetition to a busy device. [s]
     port : int
         Usual TCP port.
     """
@@ -147,14 +155,20 @@ class Point(_Strict):
     at : Location
         ``input:52``, ``holding:2000+3n`` (n = index of the unit) or ``sunspec:103/14`` (model / offset from
         its first register).
-    type, order
-        How it is coded; the order defaults to the profile's.
+    type : Kind
+        How it is coded.
+    order : Order or None
+        Order of its bytes; the profile's if None.
     bits : (int, int) or None
         Lowest and highest bit of a field inside one register.
     unit : str
         Unit of the value after scaling.
-    scale, scale_point, sign
+    scale : float
         ``value = sign * raw * scale * 10**scale_point``.
+    scale_point : str or None
+        Point with a power of ten, always read in the same request.
+    sign : int
+        -1 where the device counts the other way than the house (positive into the asset).
     invalid : tuple of int
         Raw values that mean "no value".
     valid : (float, float) or None
@@ -216,7 +230,16 @@ class Point(_Strict):
 class Failsafe(_Strict):
     """The device's own answer to our death: a timer that we set, and what it does when the timer ends.
 
-    ``asserted`` says when we write it: once at connection (and read it back), or with every command.
+    Parameters
+    ----------
+    point : str
+        Point that holds the timer.
+    value_s : float
+        What we set. [s]
+    behaviour : str
+        What the device does when it ends.
+    asserted : str
+        When we write it: once at connection (and read it back), or with every command.
     """
 
     point: str
@@ -226,14 +249,56 @@ class Failsafe(_Strict):
 
 
 class Identity(_Strict):
-    """A point that must have one of these raw values; else this is not the device that we think it is."""
+    """A point that must have one of these raw values; else this is not the device that we think it is.
+
+    Parameters
+    ----------
+    point : str
+        Name of the point.
+    raw : tuple of int
+        What may stand in its register or field.
+    """
 
     point: str
     raw: Annotated[tuple[int, ...], Field(min_length=1)]
 
 
 class Profile(_Strict):
-    """Everything we know about a device model."""
+    """Everything we know about a device model.
+
+    Parameters
+    ----------
+    id : str
+        Name of the file without its ending.
+    title : str
+        Maker and model, as a person would say it.
+    nature : Nature
+        What it can do; says which points must be defined.
+    control : str
+        ``none``: it takes no orders, or our map is not good enough to give any. ``experimental``: one source
+        only. ``released``: orders are given.
+    sources : tuple of Source
+        Where the facts come from.
+    wire : Wire
+        What it allows on the wire.
+    units : int
+        Most assets behind one device (indoor units of an adaptor).
+    order : Order
+        Byte order of wide numbers, unless a point says otherwise.
+    settle_s : float
+        How long its state may lag behind a write. [s]
+    points : dict
+        Its values by name; the names that a nature needs are in :mod:`devices.natures`.
+    sequences : dict
+        Writes in order: ``take_control`` after connecting, ``start`` and ``stop`` of a charger. The points of
+        one step are written in one request.
+    failsafe : Failsafe or None
+        What it does by itself when nobody speaks to it.
+    identity : tuple of Identity
+        How to know that it is the right box.
+    notes : tuple of str
+        What an installer should know.
+    """
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     title: str
@@ -273,6 +338,10 @@ class Profile(_Strict):
 
     @model_validator(mode="after")
     def _fits_on_the_wire(self) -> Self:
+        writable = any(point.write is not None for point in self.points.values())
+        if writable and not {6, 16} & set(self.wire.functions):
+            msg = "has points to write but no function code to do it (6 or 16)"
+            raise ValueError(msg)
         for name, point in self.points.items():
             function = 3 if point.at.space is Space.HOLDING else 4
             if function not in self.wire.functions:

@@ -16,8 +16,7 @@ from devices.registers import Kind, Order, decode, encode, extract_bits, insert_
 from devices.transport import Space
 from devices.twins.rooms import Room, Surroundings
 from energy.core.outcome import ClimateMode
-from tests.unit.devices.bench import zone
-from tests.unit.devices.test_device_twins import busy, site
+from tests.unit.devices.bench import busy, site, zone
 
 WHOLE = {
     Kind.INT16: (-(2**15), 2**15 - 1),

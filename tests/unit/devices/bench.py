@@ -7,12 +7,22 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from devices.gateway import Access, DeviceConfig, Gateway
+from devices.twins.charger import ChargerTwin
 from devices.twins.server import Twin
 from devices.twins.site import TwinSite
 from energy.core.assets import Charger, HvacZone, OwnerType, PvArray, Vehicle
 from energy.core.clock import ManualClock
 from energy.core.measurement import Measurement
-from energy.core.outcome import Command, CommandSource, Order, Outcome
+from energy.core.outcome import (
+    ChargerPower,
+    ClimateMode,
+    Command,
+    CommandSource,
+    GenerationLimit,
+    Order,
+    Outcome,
+    RoomClimate,
+)
 from energy.core.plan import Reason, ReasonCode
 from energy.core.units import AssetId
 
@@ -49,7 +59,35 @@ def charger(name: str = "cp-1", *, discharge_kw: float = 6.0) -> Charger:
     return Charger(id=name, max_charge_kw=6.0, max_discharge_kw=discharge_kw)
 
 
+ORDERS: tuple[tuple[str, Order], ...] = (
+    ("leaf", ChargerPower(3.0)),
+    ("roof", GenerationLimit(20.0)),
+    ("hall-0", RoomClimate(ClimateMode.COOL, 25.0)),
+)
+
 PV = PvArray(id="roof", capacity_kw=60.0, inverter_kw=50.0, tilt_deg=10.0, azimuth_deg=180.0)
+
+
+CONTROL, TYPE, TIMEOUT, ACTION, POWER = 81, 83, 88, 257, 260  # registers of the charger
+
+
+def site() -> TwinSite:
+    return TwinSite(
+        pv=PV,
+        zones=[zone("hall-0"), zone("hall-1", initial_c=24.0)],
+        vehicles=[vehicle(), vehicle("ariya", charger="cp-2", initial_soc=0.9)],
+        chargers=[charger(), charger("cp-2")],
+    )
+
+
+def busy(twins: TwinSite) -> None:
+    for name, watts in (("leaf", 3000), ("ariya", 65536 - 4000)):
+        for address, value in ((CONTROL, 1), (TYPE, 1), (ACTION, 1), (POWER, watts), (TIMEOUT, 3600)):
+            twins.chargers[name].take(address, [value])
+    assert twins.adaptor is not None
+    assert twins.inverter is not None
+    twins.adaptor.take(2000, [0x61, 2, 250, 0x61, 1, 260])
+    twins.inverter.take(40159, [4000, 0, 3000, 0, 1])
 
 
 class Bench:
@@ -98,6 +136,10 @@ class Bench:
             issued_at=self.clock.now(),
             expires_at=self.clock.now() + timedelta(minutes=30),
         )
+
+
+def quasar(made: Bench) -> ChargerTwin:
+    return made.site.chargers["leaf"]
 
 
 @asynccontextmanager

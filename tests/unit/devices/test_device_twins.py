@@ -16,11 +16,22 @@ from devices.twins.site import TwinSite
 from energy.core.assets import HvacZone
 from energy.core.errors import ConfigError, DataError
 from energy.core.outcome import ClimateMode
-from tests.unit.devices.bench import PV, charger, vehicle, zone
+from tests.unit.devices.bench import (
+    ACTION,
+    CONTROL,
+    POWER,
+    PV,
+    TIMEOUT,
+    TYPE,
+    busy,
+    charger,
+    site,
+    vehicle,
+    zone,
+)
 
 HOT = Surroundings(outdoor_c=33.0, ghi_w_m2=600.0, occupied=True)
 COLD = Surroundings(outdoor_c=0.0, ghi_w_m2=0.0, occupied=False)
-CONTROL, TYPE, TIMEOUT, ACTION, POWER = 81, 83, 88, 257, 260
 
 
 def started(power_kw: float, *, initial_soc: float = 0.5, discharge_kw: float = 6.0) -> ChargerTwin:
@@ -221,15 +232,6 @@ def test_a_limit_reverts_to_the_second() -> None:
 # Site
 
 
-def site() -> TwinSite:
-    return TwinSite(
-        pv=PV,
-        zones=[zone("hall-0"), zone("hall-1", initial_c=24.0)],
-        vehicles=[vehicle(), vehicle("ariya", charger="cp-2", initial_soc=0.9)],
-        chargers=[charger(), charger("cp-2")],
-    )
-
-
 def drive(twins: TwinSite, minutes: range) -> None:
     for minute in minutes:
         if minute == 30:
@@ -244,16 +246,6 @@ def drive(twins: TwinSite, minutes: range) -> None:
             ghi_w_m2=500.0,
             occupied=minute > 20,
         )
-
-
-def busy(twins: TwinSite) -> None:
-    for name, watts in (("leaf", 3000), ("ariya", 65536 - 4000)):
-        for address, value in ((CONTROL, 1), (TYPE, 1), (ACTION, 1), (POWER, watts), (TIMEOUT, 3600)):
-            twins.chargers[name].take(address, [value])
-    assert twins.adaptor is not None
-    assert twins.inverter is not None
-    twins.adaptor.take(2000, [0x61, 2, 250, 0x61, 1, 260])
-    twins.inverter.take(40159, [4000, 0, 3000, 0, 1])
 
 
 def test_what_flows_in_flows_out() -> None:

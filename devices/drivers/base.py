@@ -1,0 +1,120 @@
+"""What the drivers of all natures share: readings as measurements, limits, read-back, outcomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from devices.device import Device
+from devices.natures import NATURES
+from energy.core.errors import RefusedError, RegisterError
+from energy.core.measurement import Measurement, Quality
+from energy.core.outcome import Applied, Clipped, Command, Order, Outcome, Unconfirmed
+
+__all__ = ["RECHECK", "Driver", "MeterDriver", "Sent", "outcome_of", "wrong_order"]
+
+RECHECK: Final = timedelta(minutes=5)  # a reading older than this is looked up before it is relied on
+
+
+class Driver(Protocol):
+    """Reads and commands the assets of one device."""
+
+    def measurements(self, unit: int) -> dict[str, Measurement]:
+        """The nature's points of one unit, from what was last read."""
+        ...
+
+    async def apply(self, command: Command, unit: int) -> Outcome:
+        """Carry out a command."""
+        ...
+
+    async def refresh(self) -> None:
+        """Send again what would expire."""
+        ...
+
+    async def safe_state(self) -> None:
+        """Leave the device as it should be when nobody is in control."""
+        ...
+
+
+class MeterDriver:
+    """Reads; takes no orders. Base of the others."""
+
+    def __init__(self, device: Device) -> None:
+        self.device = device
+
+    def measurements(self, unit: int) -> dict[str, Measurement]:
+        """The nature's points of one unit; with value None and STALE while the device is silent."""
+        return {name: self.measured(name, unit) for name in NATURES[self.device.profile.nature]}
+
+    def measured(self, name: str, unit: int) -> Measurement:
+        """One of the nature's points; overridden where it is made of several points of the profile."""
+        return self.taken(name, unit, name)
+
+    def taken(self, name: str, unit: int, source: str) -> Measurement:
+        """A nature's point that is a point of the profile."""
+        kind = NATURES[self.device.profile.nature][name]
+        if not self.device.online:
+            return Measurement(name, None, kind, self.device.last_read_at, Quality.STALE)
+        reading = self.device.reading(source, unit)
+        if reading is None:
+            return Measurement(name, None, kind, self.device.last_read_at, Quality.INVALID)
+        return Measurement(name, reading.value, kind, reading.read_at, reading.quality, reading.raw)
+
+    async def apply(self, command: Command, unit: int) -> Outcome:
+        """Refuse: nothing to command."""
+        raise wrong_order(self.device, command, unit)
+
+    async def refresh(self) -> None:
+        """Nothing expires."""
+
+    async def safe_state(self) -> None:
+        """Nothing to leave."""
+
+    def clamped(self, name: str, value: float, unit: int = 0) -> tuple[float, str | None]:
+        """A value within the limits of its point, and the limit that bound."""
+        write = self.device.profile.points[name].write
+        low, high, source = -math.inf, math.inf, ""
+        if write is not None and write.clamp is not None:
+            (low, high), source = write.clamp, "profile"
+        if write is not None and write.clamp_to is not None:
+            known = self.device.reading(write.clamp_to, unit)
+            if known is not None and known.value is not None and known.value < high:
+                low, high, source = max(low, -known.value), known.value, write.clamp_to
+        if value < low:
+            return low, f"{source} {low:g}"
+        return (high, f"{source} {high:g}") if value > high else (value, None)
+
+    async def confirmed(self, values: Mapping[str, float], unit: int = 0) -> str | None:
+        """Like ``Device.confirm``; an answer that does not fit counts as not confirmed."""
+        try:
+            return await self.device.confirm(values, unit)
+        except RegisterError as error:
+            return str(error)
+
+
+def wrong_order(device: Device, command: Command, unit: int) -> RefusedError:
+    """The error for an order that is not of the device's nature."""
+    return RefusedError(
+        f"{type(command.order).__name__} is no order for a {device.profile.nature}",
+        where=f"{device.config.assets[unit]} at {device.config.id}",
+        hint="command the asset by its nature",
+    )
+
+
+def outcome_of(command: Command, order: Order, limit: str | None, wrong: str | None) -> Outcome:
+    """What became of a command: read back wrong, carried out at a limit, or as asked."""
+    if wrong is not None:
+        return Unconfirmed(command, wrong)
+    return Applied(command) if limit is None else Clipped(command, order, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What was written and read back, when, and in which epoch of the device."""
+
+    value: float
+    at: datetime
+    epoch: tuple[int, int]
