@@ -58,13 +58,17 @@ full: setup
 wheel-check: setup ## the wheel, installed elsewhere, finds its command and its scenarios
 	.ci/wheel-check $(BIN)/python $(CONSTRAINTS)
 
-bench: setup ## ratios, not seconds; nothing else should run beside it
-	@echo "running: pytest tests/bench -m bench"
-	$(BIN)/pytest tests/bench -m bench -s
+bench: setup ## ratios and scores, not seconds; nothing else should run beside it
+	@echo "== tests marked bench"
+	@$(BIN)/pytest tests -m bench -s --quiet || [ $$? -eq 5 ]
+	@echo "== forecast scores on the steel works series"
+	@if [ -n "$$VPP_DATA_DIR" ]; then \
+	  $(BIN)/python tests/bench/forecast_scores.py --steel "$$VPP_DATA_DIR/factory/steel_industry_15min_2018_jan_sep.csv.gz"; \
+	else echo "skipped: VPP_DATA_DIR names no folder with factory/steel_industry_15min_2018_jan_sep.csv.gz"; fi
 
-soak: setup ## the long runs
-	@echo "running: pytest tests/soak -s, then four weeks of kitakata through the loop"
-	$(BIN)/vpp simulate kitakata --days 28 --json
+soak: setup ## four weeks of the factory through the loop, as one JSON document
+	@echo "== vpp simulate kitakata --days 28 --compare none,rules,optimal" >&2
+	$(BIN)/vpp simulate kitakata --days 28 --compare none,rules,optimal --json
 
 docs: setup ## write the generated reference pages again
 	$(BIN)/python docs/generate.py
