@@ -1,1 +1,1 @@
-"""Plans from problems: one compiled model, a solver, rules of thumb and checks; pure, without clock or I/O."""
+"""Plans from problems: one compiled model, a solver, rules of thumb and checks; no clock, no I/O."""

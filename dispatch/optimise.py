@@ -3,8 +3,8 @@
 The linear program may cheat in two ways. It may charge and discharge one battery at once where burning energy
 pays (negative prices); then the direction of *those* intervals becomes binary and it is solved again. And a
 car that came home below its floor may be charged first and give back later while still below; then giving
-back is barred for that stay. Both are looked for after every solve; the gap is told against the first linear
-program.
+back is barred for that stay. Both are looked for after every solve; the gap is told against the last proven
+bound.
 """
 
 from __future__ import annotations
@@ -70,24 +70,27 @@ def optimise(
     cure = _Cure(problem, template)
     first: Solution | None = None
     best: Solution | None = None
-    spent_ms, rounds, honest = 0.0, 0, False
+    spent_ms, rounds, honest, bound = 0.0, 0, False, -np.inf
     for rounds in range(1, _ROUNDS + 1):
         solution = solver(template, data, settings, **cure.arguments())
         spent_ms += solution.solve_ms
         if solution.status is SolveStatus.NOTHING:
             break
         first, best = first or solution, solution
+        if (
+            not cure.forbidden.any()
+        ):  # barring giving back is a choice of ours: only before it is a bound proven
+            bound = solution.objective_yen - solution.gap * abs(solution.objective_yen)
         honest = not cure.learn(solution.x, everywhere=rounds == _ROUNDS - 1)
         if honest:
             break
     if first is None or best is None:
         return None
-    bound = first.objective_yen
     worse = (best.objective_yen - bound) / max(1.0, abs(best.objective_yen))
     return Answer(
         schedule=settle(problem, _schedule(problem, template, best.x)),
         optimal=honest and best.status is SolveStatus.OPTIMAL,
-        gap=max(best.gap, worse, 0.0),
+        gap=max(0.0, worse),
         peak_dual=np.abs(first.row_dual[template.rows["peak"]]),
         solve_ms=spent_ms,
         rounds=rounds,

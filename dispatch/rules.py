@@ -66,11 +66,12 @@ def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> 
     contract = limits.contract_kw - margin
     hvac = hold_rooms(problem, contract - rest)
     net = rest + hvac.sum(axis=0)
-    peak = np.minimum(contract, max(limits.peak_memory_kw, float(np.max(net + margin))) - margin)
+    paid = np.minimum(contract, limits.peak_memory_kw - margin)
     battery = []
     for storage in problem.batteries:
-        battery.append(_battery(problem, storage, net, peak))
+        battery.append(_battery(problem, storage, net, paid))
         net = net + battery[-1]
+    peak = np.minimum(contract, max(limits.peak_memory_kw, float(np.max(net + margin))) - margin)
     cars: dict[int, FloatArray] = {}
     for k in sorted(range(len(problem.cars)), key=lambda k: _first_departure(problem, k)):
         cars[k] = charge_and_give(problem, problem.cars[k], net, peak_kw=peak, contract_kw=contract)

@@ -97,7 +97,7 @@ def _quantiles(
     owner: str, names: tuple[str, str, str], values: tuple[tuple[float, ...], ...]
 ) -> Iterator[_Finding]:
     for t, (low, mid, high) in enumerate(zip(*values, strict=False)):
-        if not low - _SLACK <= mid <= high + _SLACK:
+        if mid < low - _SLACK or mid > high + _SLACK:
             yield owner, f"{names[0]}, {names[1]}, {names[2]} cross at [{t}]: {low}, {mid}, {high}"
             return
 

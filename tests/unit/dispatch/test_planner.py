@@ -129,8 +129,9 @@ def test_no_battery_charges_and_discharges_at_once_even_where_burning_energy_pay
     site = problem(50.0, 6, cars=(car(6, soc0_kwh=37.0, wear_yen_per_kwh=0.0),), batteries=(storage,))
     plan = made(replace(site, price_yen_per_kwh=prices))
     assert plan.gap is not None
-    assert plan.gap > 0.0  # the relaxed program could burn more
-    assert plan.objective_yen >= -6 * 0.5 * 8.0 * (50.0 + 6.0 + 10.0)
+    assert 0.0 <= plan.gap * abs(plan.objective_yen) <= 1.0  # the absolute gap in yen
+    # Charging at full power all the time is the most that anyone can be paid for, and it does not fit.
+    assert plan.objective_yen > -6 * 0.5 * 8.0 * (50.0 + 6.0 + 10.0)
 
 
 def test_sun_beyond_the_no_export_margin_is_curtailed_and_says_so() -> None:
@@ -150,7 +151,7 @@ def test_sun_that_would_be_curtailed_goes_into_the_car() -> None:
 
 
 def test_discharge_stops_where_the_margin_to_export_begins() -> None:
-    # RULES-JP T39: load 100, PV 60, margin 10 leaves 30 kW to give; at PV 95 nothing, and the sun is cut to 90.
+    # RULES-JP T39: load 100, PV 60, margin 10 leaves 30 kW to give; at PV 95 nothing, the sun is cut to 90.
     strong = battery(capacity_kwh=100.0, soc0_kwh=100.0, reserve_kwh=0.0, max_discharge_kw=50.0)
     dear = problem([100.0, 100.0, 100.0], pv=(pv([60.0, 95.0, 0.0]),), batteries=(strong,))
     dear = replace(dear, price_yen_per_kwh=(90.0, 90.0, 10.0), limits=limits(import_margin_kw=10.0))
