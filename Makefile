@@ -74,7 +74,8 @@ docs: setup ## write the generated reference pages again
 	$(BIN)/python docs/generate.py
 
 constraints: setup ## freeze what is installed now as the tested set
-	$(BIN)/python -m pip freeze --exclude-editable > constraints.txt
+	{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
+	mv constraints.new constraints.txt
 
 clean: ## remove the environment and everything that was built
 	rm -rf $(VENV) dist build out .mypy_cache .ruff_cache .pytest_cache .hypothesis
