@@ -86,7 +86,7 @@ def test_charging_waits_before_anything_is_given_back() -> None:
     run_cycles(
         100,
         [
-            # 100 kW for the whole window are allowed (99 with the margin); 102 are drawn, 6 of them by the car
+            # 100 kW are allowed for the whole window (99 with the margin); 102 are drawn, 6 by the car
             cycle(0, 0, 102, plan_kw=6, now_kw=6, cars={EV: 3.0}),
             # the car stands still now: without it there would be 102 again
             cycle(1, 1.65, 99, plan_kw=6, now_kw=3, cars={EV: pytest.approx(3.0, abs=0.1)}),

@@ -1,0 +1,144 @@
+"""Whole days of whole sites: what a user starts, what it prints, and what survives kill -9."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.e2e
+
+RUN_KEYS = ["controller", "bill_yen", "energy_yen", "demand_yen", "peak_kw", "contract_exceeded_slots", "comfort_degc_h", "comfort_worst_degc", "departures", "departures_missed", "soc_floor_violations", "export_kwh", "discharge_kwh", "coins", "energy_balance_error_kwh", "plans", "fallback_plans", "unconfirmed_commands", "wall_s"]
+
+
+def command(*words: str) -> list[str]:
+    return [sys.executable, "-m", "vpp.cli.main", *words]
+
+
+def vpp(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*words), cwd=cwd, capture_output=True, text=True, check=False, timeout=600)
+
+
+def simulate(folder: Path, *words: str) -> dict[str, object]:
+    done = vpp("simulate", *words, "--json", "--state", "state", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    document: dict[str, object] = json.loads(done.stdout)
+    return document
+
+
+@pytest.fixture(scope="module")
+def wednesday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
+    """One day of kitakata with a tight evening, all controllers."""
+    folder = tmp_path_factory.mktemp("kitakata")
+    words = ("kitakata", "--days", "1", "--start", "2026-08-05", "--compare", "none,rules,optimal,perfect")
+    return folder, simulate(folder, *words)
+
+
+def test_the_document_has_the_promised_shape(wednesday: tuple[Path, dict[str, object]]) -> None:
+    document = wednesday[1]
+    assert (document["scenario"], document["start"], document["days"]) == ("kitakata", "2026-08-05", 1)
+    runs = document["runs"]
+    assert isinstance(runs, list)
+    assert [run["controller"] for run in runs] == ["none", "rules", "optimal", "perfect"]
+    for run in runs:
+        assert list(run)[: len(RUN_KEYS)] == RUN_KEYS
+
+
+def test_promises_and_limits_hold_on_a_whole_day(wednesday: tuple[Path, dict[str, object]]) -> None:
+    for run in wednesday[1]["runs"]:  # type: ignore[attr-defined] # plain JSON
+        assert run["departures"] == 5, run["controller"]
+        assert run["departures_missed"] == 0, run["controller"]
+        assert run["soc_floor_violations"] == 0, run["controller"]
+        assert run["export_kwh"] == 0, run["controller"]
+        assert run["contract_exceeded_slots"] == 0, run["controller"]
+        assert abs(run["energy_balance_error_kwh"]) < 0.01, run["controller"]
+        assert run["unconfirmed_commands"] == 0, run["controller"]
+
+
+def test_the_optimiser_beats_doing_nothing_and_perfect_foresight_beats_it(
+    wednesday: tuple[Path, dict[str, object]],
+) -> None:
+    runs = {run["controller"]: run for run in wednesday[1]["runs"]}  # type: ignore[attr-defined] # plain JSON
+    assert runs["perfect"]["score_yen"] < runs["optimal"]["score_yen"] < runs["none"]["score_yen"]
+    assert runs["optimal"]["plans"] == 48
+    assert runs["optimal"]["fallback_plans"] == 0
+    assert runs["optimal"]["comfort_vs_none_degc"] <= 0.5
+
+
+def test_only_the_commuter_earns_coins_and_the_journal_proves_it(
+    wednesday: tuple[Path, dict[str, object]],
+) -> None:
+    folder, document = wednesday
+    coins = next(run["coins"] for run in document["runs"] if run["controller"] == "optimal")  # type: ignore[attr-defined] # plain JSON
+    assert coins > 0
+    balances = json.loads(vpp("ledger", "balance", "--state", "state", "--json", cwd=folder).stdout)
+    assert balances == {"driver/driver-1": coins, "operator/issue": -coins}
+    proved = vpp("ledger", "verify", "--state", "state", "--json", cwd=folder)
+    assert proved.returncode == 0
+    assert json.loads(proved.stdout)["entries"] == 1
+
+
+@pytest.mark.parametrize(("lang", "word"), [("ja", "通勤車"), ("en", "commuter")])
+def test_the_tight_evening_is_explained_in_both_languages(
+    wednesday: tuple[Path, dict[str, object]], lang: str, word: str
+) -> None:
+    said = vpp("--lang", lang, "plan", "explain", "16:00", "commuter", "--state", "state", cwd=wednesday[0])
+    assert said.returncode == 0, said.stderr
+    assert word in said.stdout
+
+
+def test_another_site_needs_no_line_of_code(tmp_path: Path) -> None:
+    words = ("city-hall", "--days", "1", "--start", "2026-08-05", "--compare", "none,optimal")
+    document = simulate(tmp_path, *words)
+    runs = document["runs"]
+    assert isinstance(runs, list)
+    for run in runs:
+        assert run["departures"] == 3
+        assert run["departures_missed"] == 0
+        assert run["export_kwh"] == 0
+        assert abs(run["energy_balance_error_kwh"]) < 0.01
+
+
+def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(tmp_path: Path) -> None:
+    """kill -9 at random moments of a day with coins: nothing lost, nothing paid twice, the same document."""
+    words = ("kitakata", "--days", "1", "--start", "2026-08-05", "--compare", "optimal")
+    whole = tmp_path / "whole"
+    cut = tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    expected = simulate(whole, *words)
+    moments = random.Random(20260805)
+    kills = 0
+    for _ in range(3):
+        process = subprocess.Popen(
+            command("simulate", *words, "--json", "--state", "state"),
+            cwd=cut,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        deadline = time.monotonic() + moments.uniform(6.0, 12.0)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills > 0
+    found = simulate(cut, *words)
+
+    def without_time(document: dict[str, object]) -> list[dict[str, object]]:
+        runs = document["runs"]
+        assert isinstance(runs, list)
+        return [{key: value for key, value in run.items() if key != "wall_s"} for run in runs]
+
+    assert without_time(found) == without_time(expected)
+    proved = json.loads(vpp("ledger", "verify", "--state", "state", "--json", cwd=cut).stdout)
+    assert proved["entries"] == 1
