@@ -93,7 +93,17 @@ def busy(twins: TwinSite) -> None:
 class Bench:
     """Twins, their clock and a gateway."""
 
-    def __init__(self, *, rooms: int = 2, initial_soc: float = 0.5, discharge_kw: float = 6.0) -> None:
+    def __init__(
+        self,
+        *,
+        rooms: int,
+        initial_soc: float,
+        discharge_kw: float,
+        access: Access,
+        only: Sequence[str] | None,
+    ) -> None:
+        self.access = access
+        self.only = only
         self.clock = ManualClock(START)
         self.site = TwinSite(
             pv=PV,
@@ -101,8 +111,14 @@ class Bench:
             vehicles=[vehicle(initial_soc=initial_soc)],
             chargers=[charger(discharge_kw=discharge_kw)],
         )
-        self.configs: tuple[DeviceConfig, ...] = ()
-        self.gateway: Gateway
+        self.use(())
+
+    async def start(self) -> None:
+        self.use(await self.site.start())
+
+    def use(self, configs: Sequence[DeviceConfig]) -> None:
+        self.configs = tuple(config for config in configs if self.only is None or config.id in self.only)
+        self.gateway = Gateway(self.configs, clock=self.clock, access=self.access)
 
     def twin(self, name: str) -> Twin:
         return self.site.twins[name]
@@ -151,15 +167,15 @@ async def bench(
     discharge_kw: float = 6.0,
     only: Sequence[str] | None = None,
     connect: bool = True,
+    start: bool = True,
 ) -> AsyncIterator[Bench]:
     """Twins on free ports and a connected gateway, both gone afterwards."""
-    made = Bench(rooms=rooms, initial_soc=initial_soc, discharge_kw=discharge_kw)
-    configs = await made.site.start()
-    made.configs = tuple(config for config in configs if only is None or config.id in only)
-    made.gateway = Gateway(made.configs, clock=made.clock, access=access)
+    made = Bench(rooms=rooms, initial_soc=initial_soc, discharge_kw=discharge_kw, access=access, only=only)
     try:
-        if connect:
-            await made.gateway.connect()
+        if start:
+            await made.start()
+            if connect:
+                await made.gateway.connect()
         yield made
     finally:
         await made.gateway.close()

@@ -1,0 +1,120 @@
+"""Sessions on the wire: what is said between our driver and a device, byte by byte, and what we make of it.
+
+Each file holds one scene: connect, read, one order, a minute, read. ``>`` is what we send, ``<`` what the
+device answers, ``*`` the minute, ``=`` what the house sees. ``python -m tests.sessions.script`` records them
+anew from the twins; the diff is to be read like code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from unittest import mock
+
+from devices.twins.server import Twin
+from energy.core.outcome import ChargerPower, ClimateMode, GenerationLimit, Order, RoomClimate
+from tests.unit.devices.bench import Bench, bench
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A model, its device and asset in the bench, and the order of the scene."""
+
+    profile: str
+    device: str
+    asset: str
+    order: Order | None = None
+
+
+SCENES = (
+    Scene("eastron-sdm630", "main-meter", "meter"),
+    Scene("sunspec-inverter", "inverter", "roof", GenerationLimit(20.0)),
+    Scene("wallbox-quasar1", "charger-leaf", "leaf", ChargerPower(-3.0)),
+    Scene("daikin-dta116a51", "hvac-adapter", "hall-1", RoomClimate(ClimateMode.COOL, 25.5)),
+)
+
+
+@dataclass
+class Session:
+    """Bytes in both directions, in order, and what the house saw."""
+
+    said: list[tuple[str, bytes]] = field(default_factory=list)
+    seen: list[object] = field(default_factory=list)
+
+    def exchanges(self) -> Iterator[tuple[bytes, bytes]]:
+        """Requests with their answers."""
+        requests = [data for side, data in self.said if side == ">"]
+        answers = [data for side, data in self.said if side == "<"]
+        yield from zip(requests, answers, strict=True)
+
+    def text(self, title: str) -> str:
+        lines = [f"# {title}: connect, read, one order, a minute, read"]
+        lines += ["*" if side == "*" else f"{side} {data.hex(' ', -2)}" for side, data in self.said]
+        lines += [f"= {json.dumps(seen)}" for seen in self.seen]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Session:
+        session = cls()
+        for line in text.splitlines():
+            side, _, rest = line.partition(" ")
+            if side in ("<", ">", "*"):
+                session.said.append((side, bytes.fromhex(rest)))
+            elif side == "=":
+                session.seen.append(json.loads(rest))
+        return session
+
+
+async def play(made: Bench, scene: Scene, session: Session | None = None) -> list[object]:
+    """The scene from our side; what the house sees."""
+    await made.gateway.connect()
+    seen: list[object] = [await made.values(scene.asset)]
+    if scene.order is not None:
+        seen.append(type(await made.apply(scene.asset, scene.order)).__name__)
+    if session is not None:
+        session.said.append(("*", b""))
+    made.step()
+    seen.append(await made.values(scene.asset))
+    return seen
+
+
+@contextmanager
+def recorded(twin: Twin) -> Iterator[Session]:
+    """Listen at a twin's socket."""
+    session = Session()
+    plain = twin._on_packet
+
+    def listen(sending: bool, data: bytes) -> bytes:
+        data = plain(sending, data)
+        session.said.append(("<" if sending else ">", data))
+        return data
+
+    with mock.patch.object(twin, "_on_packet", listen):
+        yield session
+
+
+async def record(scene: Scene) -> Session:
+    """Play a scene against its twin."""
+    async with bench(only=[scene.device], connect=False, start=False) as made:
+        with recorded(made.twin(scene.device)) as session:
+            await made.start()
+            session.seen = await play(made, scene, session)
+            said = list(session.said)
+    session.said = said
+    return session
+
+
+async def _main() -> None:
+    for scene in SCENES:
+        session = await record(scene)
+        (FOLDER / f"{scene.profile}.txt").write_text(session.text(scene.profile), encoding="ascii")
+
+
+if __name__ == "__main__":
+    asyncio.run(_main())
