@@ -28,6 +28,7 @@ from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
 from forecasting.days import (
+    BoolArray,
     DayKinds,
     IntArray,
     clean_load,
@@ -163,9 +164,9 @@ class FittedDemand:
 
         Notes
         -----
-        ``P50 = base + correction`` and ``P10, P90 = P50 + width * error quantile``: the base is made once per
-        day from whole days, the correction continues the errors of the last hours as far as they usually go
-        on, and ``width`` <= 1 is how much they tell.
+        The base is made once a day from whole days; P10 and P90 add the quantiles of its errors in like
+        situations. For the next hours P50 also continues the errors of the last hours as far as they usually
+        go on, with the quantiles of the errors that are then still made (:mod:`forecasting.intraday`).
         """
         values, model, facts = self._quantiles(recent, grid, require_aware(issued_at), outdoor_c, LEVELS)
         return QuantileForecast(
@@ -214,17 +215,10 @@ class FittedDemand:
             )
         pool = self.weather if with_weather and self.weather is not None else self.plain
         day = self._day_base(pool, load, outdoor, here, levels)
-        now = SLOTS_PER_DAY + slot  # position of the slot in progress in the rows "yesterday, today, ..."
-        scale = pool.intraday.sigma_kw[self._kinds(load).rest[here - 1 : here + 3].astype(np.int64)].reshape(
-            -1
+        measured = load[here - 1 : here + 1].reshape(-1)[slot : slot + SLOTS_PER_DAY]
+        values = np.maximum(
+            _near(pool, day, measured, self._kinds(load).rest[here - 1 :], slot, levels)[:, ahead], 0.0
         )
-        measured = load[here - 1 : here + 1].reshape(-1)[slot:now]
-        error = measured - day.base_kw.reshape(-1)[slot:now]
-        at = SLOTS_PER_DAY + ahead
-        add, width = pool.intraday.apply(error, scale[slot:now], scale[at], ahead - slot)
-        middle = np.maximum(day.base_kw.reshape(-1)[at] + add, 0.0)
-        offsets = day.offsets_kw.transpose(1, 0, 2).reshape(len(levels), -1)[:, ahead]
-        values = np.maximum(middle + width * offsets, 0.0)
         name = "demand-pool-weather" if pool is self.weather else f"demand-{self.tier}"
         facts: dict[str, object] = {
             "usable_days": self.usable_days,
@@ -272,6 +266,28 @@ class FittedDemand:
                 pool, DayTable.of(known, self._kinds(load), weather), self.tier, here, levels
             )
         return self._bases[key]
+
+
+def _near(
+    pool: Pool,
+    day: DayBase,
+    measured: FloatArray,
+    rest: BoolArray,
+    slot: int,
+    levels: tuple[float, ...],
+) -> FloatArray:
+    """Quantiles of the issue day and the two after it, next hours corrected, shape (n_levels, 144). [kW]"""
+    intraday, now = pool.intraday, SLOTS_PER_DAY + slot
+    base = day.base_kw.reshape(-1)
+    scale = intraday.sigma_kw[rest[: len(day.base_kw)].astype(np.int64)].reshape(-1)
+    out = base[None, SLOTS_PER_DAY:] + day.offsets_kw.transpose(1, 0, 2).reshape(len(levels), -1)
+    next_ones = slice(now, now + intraday.leads)
+    add = intraday.correction_kw(measured - base[slot:now], scale[slot:now], scale[next_ones], slot)
+    if add.size:
+        corrected = np.maximum(base[next_ones] + add, 0.0)
+        days = np.repeat(rest[: len(day.base_kw)], SLOTS_PER_DAY)[next_ones]
+        out[:, slot : slot + add.size] = corrected + intraday.offsets_kw(corrected, days, slot, levels)
+    return out
 
 
 def _tier(usable: int, history: Series, issued: datetime) -> Tier:

@@ -14,7 +14,7 @@ from energy.core.series import Grid
 
 __all__ = ["BEYOND", "Availability", "car_availability"]
 
-# A 6 kW charger fills a 40 kWh battery from a tenth in 0.9 * 40 / (0.92 * 6) = 6.5 h (energy.core.assets.Charger)
+# A 6 kW charger fills a 40 kWh battery from a tenth in 0.9 * 40 / (0.92 * 6) = 6.5 h
 BEYOND = timedelta(hours=8)
 
 

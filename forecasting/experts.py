@@ -149,7 +149,8 @@ def similar_days(key: IntArray, usable: BoolArray, lead: int, count: int, fallba
             every.append(known)
         examples = by_key[int(key[day])] or by_fallback[int(fallback[day])] or every
         if examples:
-            chosen[day] = np.resize(examples[-count:], count)
+            last = examples[-count:]
+            chosen[day] = (last * (count // len(last) + 1))[:count]
     return chosen
 
 

@@ -20,9 +20,10 @@ from forecasting.experts import (
     ridge_features,
     walk_ridge,
 )
+from forecasting.intraday import IntradayCorrection
 from forecasting.quantiles import (
     RESIDUAL_DAYS,
-    IntradayCorrection,
+    around_median,
     combine,
     residual_quantiles,
     small_sample_factor,
@@ -89,14 +90,8 @@ def day_base(pool: Pool, table: DayTable, tier: Tier, here: int, levels: tuple[f
             levels=np.asarray(levels),
         )
         sample = int((~np.isnan(errors.residual_kw[past]).all(axis=1) & same).sum())
-        offsets.append(_around_median(spread, levels) * small_sample_factor(sample))
+        offsets.append(around_median(spread, levels) * small_sample_factor(sample))
     return DayBase(np.concatenate(base), np.stack(offsets))
-
-
-def _around_median(spread: FloatArray, levels: tuple[float, ...]) -> FloatArray:
-    """Error quantiles that leave the forecast itself the median: below 0 for low levels, above for high."""
-    level = np.asarray(levels)[:, None]
-    return np.where(level < 0.5, np.minimum(spread, 0.0), np.where(level > 0.5, np.maximum(spread, 0.0), 0.0))
 
 
 def _experts(
@@ -137,5 +132,9 @@ def learn(table: DayTable, tier: Tier, past: int, *, weather: bool) -> Pool:
                 ridges.append(ridge)
         base = combine(table.load_kw, predictions, rest, lead=lead, rows=rows)
         leads[lead] = LeadModel(predictions, tuple(ridges), base, table.load_kw - base)
-    intraday = IntradayCorrection.fit(leads[1].residual_kw, leads[2].residual_kw, rest)
+    intraday = IntradayCorrection.fit(
+        (leads[1].residual_kw[:past], leads[2].residual_kw[:past]),
+        (leads[1].base_kw[:past], leads[2].base_kw[:past]),
+        rest[:past],
+    )
     return Pool(leads, intraday)

@@ -13,7 +13,7 @@ from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot
 from forecasting.days import BoolArray, IntArray, day_and_slot, require_past, require_slots
 from forecasting.pv_physics import PvWeather, SunPosition, pv_power_kw, sun_position
-from forecasting.quantiles import least_absolute
+from forecasting.quantiles import least_absolute, trailing_mean
 
 __all__ = [
     "COVERED_RATIO",
@@ -213,7 +213,7 @@ def learn_correction(history: History, slot_gain: FloatArray) -> Correction | No
     u = np.where(history.learn, u, np.nan)
     if np.isfinite(u).sum() < 20 * 10:  # twenty days of ten daylight slots
         return None
-    features = np.stack([_mean_before(u, span) for span in SPANS], axis=1)
+    features = np.stack([trailing_mean(u, span) for span in SPANS], axis=1)
     gain, width = np.zeros((len(SPANS), len(_LEADS))), np.ones(len(_LEADS))
     at = np.arange(u.size - max(_LEADS))
     for k, lead in enumerate(_LEADS):
@@ -225,33 +225,15 @@ def learn_correction(history: History, slot_gain: FloatArray) -> Correction | No
         )
         if ok.sum() < 100:
             break
-        found, left = least_absolute(features[at][ok], target[ok], np.ones(int(ok.sum())))
+        found, left, edge = least_absolute(features[at][ok], target[ok], np.ones(int(ok.sum())))
         if left > _WORTH_IT:
             break
-        gain[:, k], width[k] = found, left
+        gain[:, k], width[k] = found, edge
     leads = np.arange(max(_LEADS) + 1)
     return Correction(
         gain=np.stack([np.interp(leads, _LEADS, row) for row in gain]),
         width=np.interp(leads, _LEADS, np.maximum.accumulate(width)),
     )
-
-
-def _mean_before(values: FloatArray, span: int) -> FloatArray:
-    out = np.full(values.size, np.nan)
-    for k in range(span, values.size):
-        window = values[k - span : k]
-        known = window[~np.isnan(window)]
-        if known.size:
-            out[k] = known.mean()
-    return out
-
-
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """How far the errors of the last two hours go on, by lead in slots; errors as a share of the inverter."""
-
-    gain: FloatArray  # (2, 12)
-    width: FloatArray  # (12,)
 
 
 def look_up(table: FloatArray, clearness: FloatArray, elevation: FloatArray) -> FloatArray:

@@ -1,8 +1,6 @@
-"""From experts to one calibrated forecast: weights, residual quantiles, and what the last hours say."""
+"""From experts to one calibrated forecast: weights by past errors, quantiles from like situations."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,11 +9,13 @@ from energy.core.slots import SLOTS_PER_DAY
 from forecasting.days import BoolArray, IntArray
 
 __all__ = [
-    "IntradayCorrection",
+    "around_median",
     "combine",
+    "kernel_of_levels",
     "least_absolute",
     "residual_quantiles",
     "small_sample_factor",
+    "trailing_mean",
     "weighted_quantiles",
 ]
 
@@ -29,10 +29,6 @@ RESIDUAL_HALF_LIFE = 30.0  # days
 RESIDUAL_OTHER_TYPE = 0.3  # weight of a residual from the other day type
 RESIDUAL_LEVEL_WIDTH = 0.35  # relative width of the kernel on the square root of the predicted level
 RESIDUAL_SLOTS = ((0, 1.0), (-1, 0.5), (1, 0.5), (-2, 0.5), (2, 0.5))  # slots next door and their weights
-_CLIP = 4.0  # standardised residuals are clipped here: one outage must not steer the day
-_SPANS = (1, 6, 24)  # slots over which the latest residuals are averaged: 0.5, 3 and 12 h
-_WORTH_IT = 0.98  # error left, as a share, above which the correction is not worth its noise
-_ANCHORS = (0, 1, 2, 3, 5, 8, 12, 18, 24, 36, 47)  # leads (slots) at which the correction is learned
 
 # P90 of Student's t by degrees of freedom: Abramowitz and Stegun (1964), table 26.10
 _T_DAYS = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 60, 120)
@@ -112,6 +108,17 @@ def weighted_quantiles(values: FloatArray, weights: FloatArray, levels: FloatArr
     return out
 
 
+def kernel_of_levels(past_kw: FloatArray, level_kw: FloatArray) -> FloatArray:
+    """How like the forecasts of past days are to a forecast, slot by slot, shape of ``past_kw``. [-]
+
+    A Gaussian in the square root of the level, about a third of it wide; 0 where the past is unknown.
+    """
+    root = np.sqrt(level_kw)
+    width = RESIDUAL_LEVEL_WIDTH * np.maximum(root, 1.0) + 0.5
+    distance = (np.sqrt(np.maximum(past_kw, 0.0)) - root[None]) / width[None]
+    return np.nan_to_num(np.exp(-0.5 * distance**2) + 1e-6)
+
+
 def residual_quantiles(
     base_kw: FloatArray,
     residual_kw: FloatArray,
@@ -143,19 +150,23 @@ def residual_quantiles(
         Errors to add to the forecast. [kW]
     """
     daily = 0.5 ** (age_days / RESIDUAL_HALF_LIFE) * np.where(same_type, 1.0, RESIDUAL_OTHER_TYPE)
-    root = np.sqrt(base_kw)
-    width = RESIDUAL_LEVEL_WIDTH * np.sqrt(np.maximum(base_kw, 1.0)) + 0.5
     values, weights = [], []
     for shift, weight in RESIDUAL_SLOTS:
         errors = np.roll(residual_kw, shift, axis=1)
-        level = np.sqrt(np.roll(past_base_kw, shift, axis=1))
-        likeness = np.exp(-0.5 * ((level - root[None]) / width[None]) ** 2) + 1e-6
+        level = np.roll(past_base_kw, shift, axis=1)
+        likeness = kernel_of_levels(level, base_kw)
         known = ~np.isnan(errors) & ~np.isnan(level)
         values.append(np.where(known, errors, 0.0))
         weights.append(np.where(known, weight * daily[:, None] * likeness, 0.0))
     stacked, mass = np.concatenate(values), np.concatenate(weights)
     mass[0] = np.maximum(mass[0], 1e-12)
     return weighted_quantiles(stacked, mass, levels)
+
+
+def around_median(spread: FloatArray, levels: tuple[float, ...]) -> FloatArray:
+    """Error quantiles that leave the forecast itself the median: below 0 for low levels, above for high."""
+    level = np.asarray(levels)[:, None]
+    return np.where(level < 0.5, np.minimum(spread, 0.0), np.where(level > 0.5, np.maximum(spread, 0.0), 0.0))
 
 
 def small_sample_factor(days: int) -> float:
@@ -166,139 +177,35 @@ def small_sample_factor(days: int) -> float:
     return float(np.interp(max(1, days), _T_DAYS, _T_P90)) / _NORMAL_P90
 
 
-@dataclass(frozen=True, slots=True)
-class IntradayCorrection:
-    """How far the errors of the last hours go on, by lead.
+def least_absolute(x: FloatArray, y: FloatArray, scale: FloatArray) -> tuple[FloatArray, float, float]:
+    """Coefficients of least absolute deviations, and what they leave of the error.
 
-    Parameters
-    ----------
-    gain : ndarray, shape (n_spans, 48)
-        Share of the mean standardised error of the last 0.5, 3 and 12 h that is still there after 0..47
-        slots. [-]
-    width : ndarray, shape (48,)
-        Spread of the corrected forecast's error over that of the uncorrected one, in (0, 1]. [-]
-    sigma_kw : ndarray, shape (2, 48)
-        Mean absolute error by day type (0 working, 1 rest) and slot. [kW]
+    Returns
+    -------
+    (ndarray, float, float)
+        Coefficients; the mean absolute error left and the 80 % quantile of the absolute error left (the edge
+        of a P10-P90 band), both as shares of those without the coefficients, at most 1. [-]
     """
-
-    gain: FloatArray
-    width: FloatArray
-    sigma_kw: FloatArray
-
-    @classmethod
-    def fit(cls, today_kw: FloatArray, tomorrow_kw: FloatArray, rest: BoolArray) -> IntradayCorrection:
-        """Learn from out-of-sample errors of the one-day-ahead and the two-days-ahead forecast.
-
-        Parameters
-        ----------
-        today_kw, tomorrow_kw : ndarray, shape (n, 48)
-            Errors at lead 1 and 2 days, NaN where unknown. [kW]
-        rest : ndarray, shape (n,)
-            Whether each day is one of rest.
-
-        Notes
-        -----
-        ``u[t + h] = sum_j gain[j, h] * mean(u[t - span_j : t])`` by least absolute deviations (iteratively
-        reweighted least squares with a small ridge), with ``u`` the error over ``sigma`` and each target
-        weighted by its ``sigma``, so that kilowatts count. Past midnight the target is the error of the
-        two-days-ahead forecast, because that is what was in force then. From the first lead at which the
-        correction removes less than 2 % of the error it is left out: what is left is chance.
-        """
-        sigma = _sigma(today_kw, rest)
-        scale = sigma[rest.astype(np.int64)]
-        u1 = np.clip(today_kw / scale, -_CLIP, _CLIP).reshape(-1)
-        u2 = np.clip(tomorrow_kw / scale, -_CLIP, _CLIP).reshape(-1)
-        features = np.stack([_trailing_mean(u1, span) for span in _SPANS], axis=1)
-        at = np.arange(0, u1.size - SLOTS_PER_DAY, 2)
-        kilowatts = scale.reshape(-1)
-        gain, width = np.zeros((len(_SPANS), len(_ANCHORS))), np.ones(len(_ANCHORS))
-        for k, lead in enumerate(_ANCHORS):
-            past_midnight = at % SLOTS_PER_DAY + lead >= SLOTS_PER_DAY
-            target = np.where(past_midnight, u2[at + lead], u1[at + lead])
-            ok = ~np.isnan(target) & ~np.isnan(features[at]).any(axis=1)
-            if ok.sum() >= 10 * SLOTS_PER_DAY:
-                found, left = least_absolute(features[at][ok], target[ok], kilowatts[at + lead][ok])
-                if left > _WORTH_IT:
-                    break
-                gain[:, k], width[k] = found, left
-        leads = np.arange(SLOTS_PER_DAY)
-        return cls(
-            gain=np.stack([np.interp(leads, _ANCHORS, row) for row in gain]),
-            width=np.interp(leads, _ANCHORS, np.maximum.accumulate(width)),
-            sigma_kw=sigma,
-        )
-
-    def apply(
-        self, recent_error_kw: FloatArray, recent_scale_kw: FloatArray, scale_kw: FloatArray, leads: IntArray
-    ) -> tuple[FloatArray, FloatArray]:
-        """Correction and width factor for the slots at some leads.
-
-        Parameters
-        ----------
-        recent_error_kw, recent_scale_kw : ndarray, shape (m,)
-            Latest errors, newest last, NaN where unknown, and ``sigma_kw`` of their slots. [kW]
-        scale_kw : ndarray, shape (n,)
-            ``sigma_kw`` of the slots to correct. [kW]
-        leads : ndarray, shape (n,)
-            Slots from the first one not yet measured, >= 0.
-
-        Returns
-        -------
-        (ndarray, ndarray)
-            What to add to the forecast [kW] and the factor of its error quantiles [-].
-        """
-        u = np.clip(recent_error_kw / recent_scale_kw, -_CLIP, _CLIP)
-        if np.isnan(u[-max(_SPANS) :]).all():
-            return np.zeros(len(leads)), np.ones(len(leads))
-        means = np.array([_last_mean(u, span) for span in _SPANS])
-        inside = leads < SLOTS_PER_DAY
-        near = np.minimum(leads, SLOTS_PER_DAY - 1)
-        add = np.where(inside, means @ self.gain[:, near], 0.0) * scale_kw
-        fresh = not bool(np.isnan(u[-1]))
-        return np.asarray(add), np.where(inside & fresh, self.width[near], 1.0)
-
-
-def _sigma(error_kw: FloatArray, rest: BoolArray) -> FloatArray:
-    """Mean absolute error by day type and slot, smoothed over the slots next door. [kW]"""
-    size = np.abs(error_kw)
-    overall = float(np.nanmean(size)) if not np.isnan(size).all() else 1.0
-    out = np.full((2, SLOTS_PER_DAY), max(overall, 1e-3))
-    for kind in (0, 1):
-        rows = size[rest == bool(kind)]
-        known = ~np.isnan(rows)
-        if known.sum() >= 3 * SLOTS_PER_DAY:
-            mean = np.where(known, rows, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-            wide = np.mean([np.roll(mean, shift) for shift in (-2, -1, 0, 1, 2)], axis=0)
-            out[kind] = np.maximum(wide, 0.05 * overall + 1e-3)
-    return out
-
-
-def _trailing_mean(values: FloatArray, span: int) -> FloatArray:
-    """Mean of the ``span`` values before each position; NaN where none of them is known."""
-    known = ~np.isnan(values)
-    total = np.r_[0.0, np.cumsum(np.where(known, values, 0.0))]
-    count = np.r_[0, np.cumsum(known)]
-    first = np.maximum(np.arange(values.size) - span, 0)
-    at = np.arange(values.size)
-    number = count[at] - count[first]
-    mean = (total[at] - total[first]) / np.maximum(number, 1)
-    return np.where(number > 0, mean, np.nan)
-
-
-def _last_mean(values: FloatArray, span: int) -> float:
-    """Mean of the known ones among the last values; 0 (nothing to say) if none is known."""
-    last = values[-span:]
-    last = last[~np.isnan(last)]
-    return float(last.mean()) if last.size else 0.0
-
-
-def least_absolute(x: FloatArray, y: FloatArray, scale: FloatArray) -> tuple[FloatArray, float]:
-    """Coefficients of least absolute deviations, and the error left as a share of the error without them."""
     beta: FloatArray = np.zeros(x.shape[1])
     penalty = 0.01 * float(scale.sum()) * np.eye(x.shape[1])
     for _ in range(12):
         weight = scale / np.maximum(np.abs(y - x @ beta), 0.05)
         weighted = (x * weight[:, None]).T
         beta = np.asarray(np.linalg.solve(weighted @ x + penalty, weighted @ y))
-    before, after = (scale * np.abs(y)).sum(), (scale * np.abs(y - x @ beta)).sum()
-    return beta, float(min(1.0, after / before)) if before > 0 else 1.0
+    before, after = scale * np.abs(y), scale * np.abs(y - x @ beta)
+    total = float(before.sum())
+    left = min(1.0, float(after.sum()) / total) if total > 0.0 else 1.0
+    edge = float(np.quantile(before, 0.8))
+    return beta, left, min(1.0, float(np.quantile(after, 0.8)) / edge) if edge > 0.0 else 1.0
+
+
+def trailing_mean(values: FloatArray, span: int) -> FloatArray:
+    """Mean of the ``span`` values before each position; NaN where none of them is known."""
+    known = ~np.isnan(values)
+    total = np.r_[0.0, np.cumsum(np.where(known, values, 0.0))]
+    count = np.r_[0, np.cumsum(known)]
+    at = np.arange(values.size)
+    first = np.maximum(at - span, 0)
+    number = count[at] - count[first]
+    mean = (total[at] - total[first]) / np.maximum(number, 1)
+    return np.where(number > 0, mean, np.nan)
