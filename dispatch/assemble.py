@@ -115,5 +115,5 @@ def _target(problem: Problem, expected: Expected, peak_quantile_share: float) ->
     """
     first = min(problem.grid.count, max(1, _DAY // problem.grid.step))
     planned = (expected.demand_kw + peak_margin_kw(problem, peak_quantile_share))[:first]
-    target = max(problem.limits.peak_memory_kw, float(np.ceil(planned.max() * 10.0 - 1e-6)) / 10.0)
+    target = max(problem.limits.peak_memory_kw, float(np.ceil(planned.max() * 10.0 - 1e-3)) / 10.0)
     return round(float(min(target, problem.limits.contract_kw)), 1)

@@ -15,7 +15,7 @@ comfort        ``room_c``, ``limit_c``; ``at`` if the room is made ready for peo
 export         ``curtailed_kw``, ``import_margin_kw``
 surplus        ``pv_kw``
 away           ``back_at`` if the return lies within the horizon
-idle           ``soc_percent``, or ``room_c``, or ``available_kw``
+idle           ``soc_percent`` (with ``soc_min_percent`` close to it), or ``room_c``, or ``available_kw``
 =============  ===================================================================================
 """
 
@@ -36,6 +36,7 @@ __all__ = ["Setting", "pv_reasons", "setting", "storage_reasons", "zone_reasons"
 _KW = 1e-3  # less is off
 _YEN = 0.05  # price differences below this are none
 _KELVIN = 0.05
+_CLOSE = 0.02  # of the capacity: as close to the floor as makes no difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,9 @@ class Setting:
     limit_kw : float
         The peak that is held: the memory, or what the plan cannot avoid. [kW]
     spare_sun : list of bool
-        Where sun is curtailed or the import stands at its least.
+        Where sun is curtailed.
+    optimised : bool
+        Whether an optimiser weighed the rooms against peaks and prices.
     """
 
     times: list[str]
@@ -61,6 +64,7 @@ class Setting:
     spare_sun: list[bool]
     sun_kw: list[float]
     import_margin_kw: float
+    optimised: bool
 
 
 def setting(
@@ -94,6 +98,7 @@ def setting(
         spare_sun=(curtailed > _KW).tolist(),
         sun_kw=[round(value, 1) for value in schedule.pv_kw.sum(axis=0).tolist()],
         import_margin_kw=problem.limits.import_margin_kw,
+        optimised=peak_dual is not None,
     )
 
 
@@ -166,7 +171,10 @@ class _StorageView:
         return Reason(ReasonCode.EVENT, facts | ({"at": self.s.times[t]} if later else {}))
 
     def idle(self, t: int) -> Reason:
-        return Reason(ReasonCode.IDLE, {"soc_percent": self.percent(self.before[t])})
+        facts: Facts = {"soc_percent": self.percent(self.before[t])}
+        if self.before[t] < self.floor + _CLOSE * self.capacity:
+            facts["soc_min_percent"] = self.percent(self.floor)
+        return Reason(ReasonCode.IDLE, facts)
 
     def why(self, t: int) -> Reason:
         if not self.plugged[t]:
@@ -301,9 +309,12 @@ def _zone_why(
     if ahead is None:
         return Reason(ReasonCode.COMFORT, facts)
     later, because = ahead
-    facts["at"] = s.times[later]
     if because == "comfort":
-        return Reason(ReasonCode.COMFORT, facts | {"limit_c": round(_limit(zone, later), 1)})
+        told = facts | {"at": s.times[later], "limit_c": round(_limit(zone, later), 1)}
+        return Reason(ReasonCode.COMFORT, told)
+    if not s.optimised:
+        return Reason(ReasonCode.COMFORT, facts)
+    facts["at"] = s.times[later]
     return Reason(ReasonCode.PRE_CONDITION, facts | {"because": because})
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from dispatch.planner import Planner
+from dispatch.rules import rules_plan
 from energy.core.plan import CarProblem, Plan, Problem, Promise, ReasonCode
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import battery, car, factory, limits, problem, pv, trip, zone
@@ -34,22 +35,52 @@ def facts(plan: Plan, asset: AssetId, code: ReasonCode) -> dict[str, float | str
     ("site", "asset", "index", "code"),
     [
         (problem(100.0, 12, cars=(rewarded(),), tight=TIGHT), LEAF, 5, "event"),
-        (problem(100.0, 12, cars=(rewarded(may_discharge=(False,) * 12),), tight=TIGHT), LEAF, 5, "opted_out"),
-        (problem(100.0, 12, cars=(rewarded(soc0_kwh=12.0),), tight=TIGHT), LEAF, 0, "event"),  # fills up for it
-        (problem(100.0, 12, cars=(rewarded(soc0_kwh=12.0, max_charge_kw=0.0),), tight=TIGHT), LEAF, 5, "promise"),
+        (
+            problem(100.0, 12, cars=(rewarded(may_discharge=(False,) * 12),), tight=TIGHT),
+            LEAF,
+            5,
+            "opted_out",
+        ),
+        (
+            problem(100.0, 12, cars=(rewarded(soc0_kwh=12.0),), tight=TIGHT),
+            LEAF,
+            0,
+            "event",
+        ),  # fills up for it
+        (
+            problem(100.0, 12, cars=(rewarded(soc0_kwh=12.0, max_charge_kw=0.0),), tight=TIGHT),
+            LEAF,
+            5,
+            "promise",
+        ),
         (problem(100.0, 12, cars=(trip(car(12), 4, 8, 2.0, 26.0),)), LEAF, 0, "promise"),
         (problem(100.0, 12, cars=(trip(car(12), 4, 8, 2.0, 26.0),)), LEAF, 5, "away"),
         (problem(100.0, 12, cars=(trip(car(12), 4, 8, 2.0, 26.0),)), LEAF, 9, "idle"),
-        (problem(100.0, 12, cars=(car(12, soc0_kwh=6.0, promises=(Promise(index=12, soc_kwh=14.0),)),)), LEAF, 0, "promise"),
-        (problem([100.0] * 6 + [130.0] * 6, cars=(car(12),), limits=limits(peak_memory_kw=128.0)), LEAF, 7, "peak"),
-        (problem(10.0, 12, cars=(trip(car(12), 6, 9, 3.0, 27.0),), pv=(pv([30.0] * 4 + [0.0] * 8),)), LEAF, 0, "surplus"),
+        (
+            problem(100.0, 12, cars=(car(12, soc0_kwh=6.0, promises=(Promise(index=12, soc_kwh=14.0),)),)),
+            LEAF,
+            0,
+            "promise",
+        ),
+        (
+            problem([100.0] * 6 + [130.0] * 6, cars=(car(12),), limits=limits(peak_memory_kw=128.0)),
+            LEAF,
+            7,
+            "peak",
+        ),
+        (
+            problem(10.0, 12, cars=(trip(car(12), 6, 9, 3.0, 27.0),), pv=(pv([30.0] * 4 + [0.0] * 8),)),
+            LEAF,
+            0,
+            "surplus",
+        ),
         (problem(10.0, 12, pv=(pv([30.0] * 12),)), PV, 0, "export"),
         (problem(50.0, 12, pv=(pv([30.0] * 12),)), PV, 0, "idle"),
         (problem(100.0, 12, zones=(zone(12),)), HALL, 11, "comfort"),
         (problem(100.0, 12, zones=(zone(12, mode_sign=(0,) * 12),)), HALL, 3, "idle"),
         (problem(100.0, 12, zones=(zone(12, temp0_c=23.0),)), HALL, 0, "idle"),
     ],
-)  # fmt: skip
+)
 def test_what_happens_is_what_the_reason_says(site: Problem, asset: AssetId, index: int, code: str) -> None:
     assert codes(site, asset)[index] == code
 
@@ -113,3 +144,13 @@ def test_facts_are_plain_numbers_and_moments_of_the_horizon() -> None:
             assert type(value) in (float, str), (point.reason, name)
             if name in ("at", "back_at"):
                 assert plan.grid.start < datetime.fromisoformat(str(value)) <= plan.grid.end
+
+
+def test_idle_car_close_to_its_floor_says_so() -> None:
+    plan = PLANNER.plan(problem(100.0, 4, cars=(car(4, soc0_kwh=12.0),)))
+    assert plan.of(LEAF)[0].reason.facts == {"soc_percent": 30.0, "soc_min_percent": 30.0}
+
+
+def test_rules_hold_rooms_for_comfort_and_claim_no_foresight_of_peaks() -> None:
+    site = problem([100.0] * 4 + [150.0] * 4, zones=(zone(8),), limits=limits(peak_memory_kw=120.0))
+    assert {point.reason.code.value for point in rules_plan(site).of(HALL)} == {"comfort"}
