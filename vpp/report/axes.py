@@ -13,6 +13,7 @@ from vpp.i18n import Messages
 __all__ = ["TimeTick", "display_width", "text_px", "time_ticks", "value_ticks"]
 
 _DAY = timedelta(days=1)
+_FLAT = 1e-6  # values closer together than this, relatively, are one level
 _NARROW_EM = 0.58  # generous for Latin letters and digits of sans-serif fonts: legends must not overlap
 
 
@@ -49,7 +50,7 @@ def value_ticks(low: float, high: float, *, count: int = 5) -> tuple[float, ...]
     (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
     """
     span = high - low
-    if span <= 0:
+    if span < _FLAT * max(1.0, abs(low), abs(high)):
         low, span = low - 0.5, 1.0
     power = 10.0 ** math.floor(math.log10(span / count))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power * count >= span * 0.999)
