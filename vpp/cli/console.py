@@ -129,7 +129,8 @@ def open_database(path: Path) -> SqlStore:
 
 def guarded(call: Callable[[], object], console: Callable[[], Console]) -> int:
     """Run a command and turn whatever it raises into an exit status."""
-    import click
+    from typer import Abort, Exit
+    from typer.exceptions import TyperException
 
     try:
         result = call()
@@ -138,16 +139,14 @@ def guarded(call: Callable[[], object], console: Callable[[], Console]) -> int:
         if console().debug:
             traceback.print_exc()
         return int(error.exit_status)
-    except click.exceptions.Exit as end:
+    except Exit as end:
         return end.exit_code
-    except click.exceptions.Abort:
+    except Abort:
         return int(ExitStatus.INTERRUPTED)
-    except click.ClickException as error:
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "vpp"
-        print_error(
-            ConfigError(error.format_message().rstrip("."), where=where, hint=f"{where} --help"),
-            console().lang,
-        )
+    except TyperException as error:
+        command = getattr(getattr(error, "ctx", None), "command_path", "vpp")
+        what = error.format_message().rstrip(".")
+        print_error(ConfigError(what, where=command, hint=f"{command} --help"), console().lang)
         return int(ExitStatus.USAGE)
     except KeyboardInterrupt:
         return int(ExitStatus.INTERRUPTED)

@@ -114,9 +114,8 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> int:
     """Say whether this machine can run the program, and what to do if not."""
-    from dispatch.solve import solve_probe
     from energy.core.clock import SystemClock
-    from vpp.cli.doctor import Status, examine, exit_status
+    from vpp.cli.doctor import Status, examine, exit_status, solve_probe
     from vpp.scenario import scenario_names
 
     console = cast("Console", context.obj)
