@@ -2,8 +2,8 @@
 
 The base forecast of a day is made from whole days. During the day its latest errors are known; this module
 learns, by lead and by time of day, how much of them is still there later, and how wide the forecast corrected
-by them still has to be. A machine that runs late says much about the next hour and nothing about the time after
-the shift: the gate by time of day learns that.
+by them still has to be. A machine that runs late says much about the next hour and nothing about the time
+after the shift: the gate by time of day learns that.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class IntradayCorrection:
         Notes
         -----
         ``u[t + h] = sum_j gain[j, h] * mean(u[t - span_j : t])`` by least absolute deviations, with ``u`` the
-        error over ``sigma`` and each target weighted by its ``sigma``, so that kilowatts count. The gate of an
-        issue slot is the weighted median of (error / correction), drawn towards 1. From the first lead at which
-        less than 2 % of the error is removed, the correction stops: what is left is chance.
+        error over ``sigma`` and each target weighted by its ``sigma``, so that kilowatts count. The gate of
+        an issue slot is the weighted median of (error / correction), drawn towards 1. From the first lead at
+        which less than 2 % of the error is removed, the correction stops: what is left is chance.
         """
         kept = slice(max(0, len(rest) - _DAYS), len(rest))
         errors = [part[kept] for part in error_kw]

@@ -28,10 +28,9 @@ from forecasting.pv_learning import (
     SPANS,
     Correction,
     History,
-    Past,
     Place,
+    Sky,
     check_generation,
-    clearness_index,
     learn_correction,
     look_up,
     pair_history,
@@ -51,6 +50,7 @@ __all__ = [
 ]
 
 PARTIAL_RATIO = 0.5
+JUDGED = timedelta(days=2)  # the roof is judged by its last two days
 COLD_C = 5.0  # rain turns to snow between 0 and 5 degC: Auer (1974), Weatherwise 27, 67
 
 
@@ -127,7 +127,7 @@ class PvModel:
             slot_gain=slot_gain,
             ratio=ratio_table(history, slot_gain),
             correction=None if history is None else learn_correction(history, slot_gain),
-            known=None if history is None else history.past,
+            known=None if history is None else history.sky,
         )
 
 
@@ -151,7 +151,7 @@ class FittedPv:
     slot_gain: FloatArray
     ratio: FloatArray
     correction: Correction | None
-    known: Past | None
+    known: Sky | None
 
     def predict(
         self, weather: PvWeather, recent: Series | None, grid: Grid, *, issued_at: datetime
@@ -182,33 +182,17 @@ class FittedPv:
         hours, 0 at night, at most ``inverter_kw``. Under snow P10 = 0 and P50 loses the covered share.
         """
         issued = require_aware(issued_at)
-        require_slots(grid, "the forecast grid")
-        if grid.start < Slot.containing(issued).start:
-            raise ForecastError(
-                "a forecast does not look back",
-                where=f"grid from {grid.start.isoformat()}, issued at {issued.isoformat()}",
-                hint="begin the grid with the slot in progress",
-            )
-        if weather.known_at is not None and weather.known_at > issued:
-            raise ForecastError(
-                "the weather forecast is younger than the forecast made from it",
-                where=f"known at {weather.known_at.isoformat()}, issued at {issued.isoformat()}",
-                hint="use the weather run that was known: store.as_of(issued_at)",
-            )
-        if recent is not None:
-            check_generation(recent, issued)
+        _check_request(weather, recent, grid, issued)
         used = weather.over(grid)
-        sun, physical = self.place.sun(grid), self.place.power_kw(used)
-        slots = (day_and_slot(grid.start)[1] + np.arange(grid.count)) % SLOTS_PER_DAY
-        ratio = look_up(self.ratio, clearness_index(used.ghi, sun), sun.elevation_sine)
-        corrected = physical * self.slot_gain[slots]
-        judged = self._judged(weather, recent, issued)
+        whole = self.place.sky(weather.part(_with_past(weather.grid, grid)))
+        sky = whole.after(whole.grid.count - grid.count)
+        judged = self._judged(whole, recent, issued)
         state, seen = roof_state(judged, self.place.array.inverter_kw)
-        values = np.maximum(corrected * ratio, 0.0)
+        values = np.maximum(self._expected(sky) * look_up(self.ratio, sky.clearness, sky.elevation), 0.0)
         if state is RoofState.CLEAR:
             values = self._moved(values, judged, grid, issued)
         values = self._snowed(values, used, state, seen)
-        values = np.where(physical > 0.0, np.clip(values, 0.0, self.place.array.inverter_kw), 0.0)
+        values = np.where(sky.physical_kw > 0.0, np.clip(values, 0.0, self.place.array.inverter_kw), 0.0)
         values = np.maximum.accumulate(values, axis=0)
         return QuantileForecast(
             target=f"{self.place.array.id}/generation_kw",
@@ -226,31 +210,30 @@ class FittedPv:
             },
         )
 
-    def _judged(self, weather: PvWeather, recent: Series | None, issued: datetime) -> _Judged | None:
+    def _expected(self, sky: Sky) -> FloatArray:
+        """Physical power with the slot's own correction. [kW]"""
+        slots = (day_and_slot(sky.grid.start)[1] + np.arange(sky.grid.count)) % SLOTS_PER_DAY
+        return np.asarray(sky.physical_kw * self.slot_gain[slots])
+
+    def _judged(self, sky: Sky, recent: Series | None, issued: datetime) -> _Judged | None:
         """Metered and physical power of the last two days, where both are known."""
         if recent is None:
             return None
         end = Slot.containing(issued).start
-        start = max(recent.grid.start, end - timedelta(days=2))
+        start = max(recent.grid.start, end - JUDGED)
         count = min((end - start) // SLOT_LENGTH, (recent.grid.end - start) // SLOT_LENGTH)
         if count <= 0:
             return None
         grid = Grid(start, count)
-        physical, temp = np.full(count, np.nan), np.full(count, np.nan)
-        if self.known is not None:
-            _lay(physical, grid, self.known.grid, self.known.physical_kw)
-            _lay(temp, grid, self.known.grid, self.known.temp_c)
-        first = max(weather.grid.start, grid.start)
-        overlap = Grid.between(first, min(weather.grid.end, grid.end))
-        if overlap.count and weather.grid.step == SLOT_LENGTH:
-            part = weather.over(overlap)
-            _lay(physical, grid, overlap, self.place.power_kw(part))
-            _lay(temp, grid, overlap, part.temp_c)
+        expected, temp = np.zeros(count), np.full(count, np.nan)
+        for known in (self.known, sky):
+            if known is not None:
+                _lay(expected, grid, known.grid, self._expected(known))
+                _lay(temp, grid, known.grid, known.temp_c)
         skip = (start - recent.grid.start) // SLOT_LENGTH
-        slots = (day_and_slot(start)[1] + np.arange(count)) % SLOTS_PER_DAY
         return _Judged(
             actual_kw=recent.values[skip : skip + count],
-            expected_kw=physical * self.slot_gain[slots],
+            expected_kw=expected,
             temp_c=temp,
             lag=(end - grid.end) // SLOT_LENGTH,
         )
@@ -289,6 +272,25 @@ class FittedPv:
         return np.stack([low, values[1] * (1.0 - coverage), values[2]])
 
 
+def _check_request(weather: PvWeather, recent: Series | None, grid: Grid, issued: datetime) -> None:
+    """Refuse what is not known yet, and slots that are over."""
+    require_slots(grid, "the forecast grid")
+    if grid.start < Slot.containing(issued).start:
+        raise ForecastError(
+            "a forecast does not look back",
+            where=f"grid from {grid.start.isoformat()}, issued at {issued.isoformat()}",
+            hint="begin the grid with the slot in progress",
+        )
+    if weather.known_at is not None and weather.known_at > issued:
+        raise ForecastError(
+            "the weather forecast is younger than the forecast made from it",
+            where=f"known at {weather.known_at.isoformat()}, issued at {issued.isoformat()}",
+            hint="use the weather run that was known: store.as_of(issued_at)",
+        )
+    if recent is not None:
+        check_generation(recent, issued)
+
+
 @dataclass(frozen=True, slots=True)
 class _Judged:
     """The last two days: metered, expected [kW], air temperature [degC], slots missing at the end."""
@@ -311,10 +313,17 @@ def roof_state(judged: _Judged | None, inverter_kw: float) -> tuple[RoofState, f
     if last.size < 4:
         return RoofState.CLEAR, None
     ratio = float(judged.actual_kw[last].sum() / judged.expected_kw[last].sum())
-    cold = float(np.nanmin(judged.temp_c[max(0, last[0] - SLOTS_PER_DAY) : last[-1] + 1])) <= COLD_C
+    air = judged.temp_c[max(0, last[0] - SLOTS_PER_DAY) : last[-1] + 1]
+    cold = bool((air <= COLD_C).any())
     if not cold or ratio >= PARTIAL_RATIO:
         return RoofState.CLEAR, ratio
     return (RoofState.COVERED if ratio < COVERED_RATIO else RoofState.PARTIAL), ratio
+
+
+def _with_past(weather: Grid, grid: Grid) -> Grid:
+    """The grid, begun as much earlier as the weather reaches back, at most two days."""
+    steps = min((grid.start - weather.start) // SLOT_LENGTH, JUDGED // SLOT_LENGTH)
+    return Grid(grid.time(-steps), grid.count + steps)
 
 
 def _lay(target: FloatArray, onto: Grid, grid: Grid, values: FloatArray) -> None:

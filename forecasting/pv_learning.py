@@ -12,7 +12,7 @@ from energy.core.errors import AlignmentError, ForecastError
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot
 from forecasting.days import BoolArray, IntArray, day_and_slot, require_past, require_slots
-from forecasting.pv_physics import PvWeather, SunPosition, pv_power_kw, sun_position
+from forecasting.pv_physics import PvWeather, SunPosition, array_power_kw, sun_position
 from forecasting.quantiles import least_absolute, trailing_mean
 
 __all__ = [
@@ -21,10 +21,9 @@ __all__ = [
     "SPANS",
     "Correction",
     "History",
-    "Past",
     "Place",
+    "Sky",
     "check_generation",
-    "clearness_index",
     "learn_correction",
     "look_up",
     "pair_history",
@@ -58,22 +57,49 @@ class Place:
     latitude: float
     longitude: float
 
-    def sun(self, grid: Grid) -> SunPosition:
-        """Position of the sun in the middle of each interval."""
-        return sun_position(grid, latitude=self.latitude, longitude=self.longitude)
-
-    def power_kw(self, weather: PvWeather) -> FloatArray:
-        """Physical power under a sky. [kW]"""
-        return pv_power_kw(self.array, weather, latitude=self.latitude, longitude=self.longitude)
+    def sky(self, weather: PvWeather) -> Sky:
+        """What the weather means for the array."""
+        sun = sun_position(weather.grid, latitude=self.latitude, longitude=self.longitude)
+        return Sky(
+            grid=weather.grid,
+            physical_kw=array_power_kw(self.array, weather, sun),
+            clearness=_clearness(weather.ghi, sun),
+            elevation=sun.elevation_sine,
+            temp_c=weather.temp_c,
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """Physics of past slots, kept to judge the last days."""
+class Sky:
+    """Physics of an array over a grid.
+
+    Parameters
+    ----------
+    physical_kw : ndarray
+        Power by the physics; 0 where the weather is missing. [kW]
+    clearness : ndarray
+        Share of the irradiance above the atmosphere that reaches the ground. [-]
+    elevation : ndarray
+        Sine of the sun's elevation. [-]
+    temp_c : ndarray
+        Air temperature. [degC]
+    """
 
     grid: Grid
     physical_kw: FloatArray
+    clearness: FloatArray
+    elevation: FloatArray
     temp_c: FloatArray
+
+    def after(self, count: int) -> Sky:
+        """Without the first ``count`` intervals."""
+        return Sky(
+            Grid(self.grid.time(count), self.grid.count - count, self.grid.step),
+            self.physical_kw[count:],
+            self.clearness[count:],
+            self.elevation[count:],
+            self.temp_c[count:],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +115,23 @@ class History:
     day: IntArray
     learn: BoolArray
     weight: FloatArray
-    past: Past
+    sky: Sky
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """How far the errors of the last two hours go on, by lead in slots; errors as a share of the inverter.
+
+    Parameters
+    ----------
+    gain : ndarray, shape (2, 12)
+        Share of the mean error of the last half hour and of the last two hours that is still there. [-]
+    width : ndarray, shape (12,)
+        Spread left, as a share of the spread without the correction. [-]
+    """
+
+    gain: FloatArray
+    width: FloatArray
 
 
 def pair_history(
@@ -114,9 +156,9 @@ def pair_history(
         return None
     skipped = (grid.start - generation.grid.start) // SLOT_LENGTH
     stop = skipped + grid.count
-    used = weather.part(grid)
     actual = generation.values[skipped:stop]
-    physical, sun = place.power_kw(used), place.sun(grid)
+    sky = place.sky(weather.part(grid))
+    physical = sky.physical_kw
     _, first = day_and_slot(grid.start)
     position = first + np.arange(grid.count)
     day = position // SLOTS_PER_DAY
@@ -129,13 +171,13 @@ def pair_history(
         inverter_kw=place.array.inverter_kw,
         actual_kw=actual,
         physical_kw=physical,
-        clearness=clearness_index(used.ghi, sun),
-        elevation=sun.elevation_sine,
+        clearness=sky.clearness,
+        elevation=sky.elevation,
         slot=position % SLOTS_PER_DAY,
         day=day,
         learn=learn,
         weight=0.5 ** ((day[-1] - day) / HALF_LIFE_DAYS),
-        past=Past(grid, physical, used.temp_c),
+        sky=sky,
     )
 
 
@@ -146,7 +188,7 @@ def _dark_days(day: IntArray, actual: FloatArray, physical: FloatArray) -> IntAr
     return np.flatnonzero((due > 0.0) & (got < COVERED_RATIO * due))
 
 
-def clearness_index(ghi: FloatArray, sun: SunPosition) -> FloatArray:
+def _clearness(ghi: FloatArray, sun: SunPosition) -> FloatArray:
     """Share of the irradiance above the atmosphere that reaches the ground. [-]"""
     above = sun.extra_w_per_m2 * np.maximum(sun.elevation_sine, 0.065)
     return np.asarray(np.clip(ghi / np.maximum(above, 1e-9), 0.0, 1.0))

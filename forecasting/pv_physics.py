@@ -22,6 +22,7 @@ __all__ = [
     "PvWeather",
     "SnowState",
     "SunPosition",
+    "array_power_kw",
     "decompose",
     "plane_irradiance",
     "pv_power_kw",
@@ -271,10 +272,12 @@ def pv_power_kw(array: PvArray, weather: PvWeather, *, latitude: float, longitud
     .. [2] Mermoud, A.; PVsyst SA. Array losses, thermal parameters: NOCT definition and heat loss factor.
     """
     sun = sun_position(weather.grid, latitude=latitude, longitude=longitude)
-    return _ac_power_kw(array, weather, plane_irradiance(array, weather, sun))
+    return array_power_kw(array, weather, sun)
 
 
-def _ac_power_kw(array: PvArray, weather: PvWeather, poa: FloatArray) -> FloatArray:
+def array_power_kw(array: PvArray, weather: PvWeather, sun: SunPosition) -> FloatArray:
+    """As :func:`pv_power_kw`, with the sun's position at hand; 0 where the weather is missing. [kW]"""
+    poa = plane_irradiance(array, weather, sun)
     cell = temperature.pvsyst_cell(poa, weather.temp_c, u_c=CELL_LOSS_W_PER_M2K, u_v=0.0)
     dc = pvsystem.pvwatts_dc(poa, cell, array.capacity_kw, array.temperature_coefficient_per_k)
     dc = np.maximum(np.nan_to_num(dc), 0.0) * (1.0 - array.system_loss)

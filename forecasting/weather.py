@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from energy.core.clock import require_aware
 from energy.core.errors import AlignmentError, ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
-from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY
+from energy.core.slots import SLOTS_PER_DAY
 from forecasting.days import day_and_slot, local_first_day, require_past, require_slots, to_days
 
 __all__ = ["outdoor_forecast_fallback"]
@@ -63,22 +63,13 @@ def outdoor_forecast_fallback(measured_c: Series, grid: Grid, *, issued_at: date
             where=f"{int((~np.isnan(measured_c.values)).sum())} values before {issued.isoformat()}",
             hint="import a weather forecast, or at least a day of measured temperature",
         )
-    today, _ = day_and_slot(issued)
-    first = local_first_day(measured_c)
-    days = to_days(measured_c, first, (today - first).days + 1)[-USUAL_DAYS - 1 :]
-    usual = _usual(days)
-    spread = max(1.0, float(np.nanstd(days - usual)))
-    known = np.flatnonzero(~np.isnan(measured_c.values))
-    newest = measured_c.grid.time(int(known[-1])) + SLOT_LENGTH
-    last = known[known > known[-1] - 6]
-    slots = np.array([day_and_slot(measured_c.grid.time(int(k)))[1] for k in last])
-    age_h = (issued - newest).total_seconds() / 3600.0
-    fresh = age_h <= STALE_HOURS
-    departure = float(np.mean(measured_c.values[last] - usual[slots])) if fresh else 0.0
-    middles = (grid.start - newest).total_seconds() / 3600.0 + 0.5 * (0.5 + np.arange(grid.count))
-    lead_h = np.maximum(middles, 0.0)
+    usual, spread = _usual(measured_c, issued)
+    departure, newest = _departure(measured_c, usual)
+    fresh = (issued - newest) / timedelta(hours=1) <= STALE_HOURS
+    first_h = (grid.start - newest) / timedelta(hours=1)
+    lead_h = np.maximum(first_h + 0.5 * (0.5 + np.arange(grid.count)), 0.0)
     wanted = (day_and_slot(grid.start)[1] + np.arange(grid.count)) % SLOTS_PER_DAY
-    p50 = usual[wanted] + departure * np.exp(-lead_h / FADE_HOURS)
+    p50 = usual[wanted] + (departure if fresh else 0.0) * np.exp(-lead_h / FADE_HOURS)
     unsure = (
         np.sqrt(1.0 - np.exp(-2.0 * np.maximum(lead_h, 1.0) / FADE_HOURS)) if fresh else np.ones(grid.count)
     )
@@ -100,10 +91,22 @@ def outdoor_forecast_fallback(measured_c: Series, grid: Grid, *, issued_at: date
     )
 
 
-def _usual(days: FloatArray) -> FloatArray:
-    """Mean course of the day, with slots never seen filled from their neighbours around the clock. [degC]"""
+def _usual(measured_c: Series, issued: datetime) -> tuple[FloatArray, float]:
+    """Mean course of the last days, and the spread around it; unseen slots lie between their neighbours."""
+    first, (today, _) = local_first_day(measured_c), day_and_slot(issued)
+    days = to_days(measured_c, first, (today - first).days + 1)[-USUAL_DAYS - 1 :]
     known = ~np.isnan(days)
     count = known.sum(axis=0)
     mean = np.where(known, days, 0.0).sum(axis=0) / np.maximum(count, 1)
     seen = np.flatnonzero(count > 0)
-    return np.asarray(np.interp(np.arange(SLOTS_PER_DAY), seen, mean[seen], period=SLOTS_PER_DAY))
+    usual = np.asarray(np.interp(np.arange(SLOTS_PER_DAY), seen, mean[seen], period=SLOTS_PER_DAY))
+    return usual, max(1.0, float(np.nanstd(days - usual)))
+
+
+def _departure(measured_c: Series, usual: FloatArray) -> tuple[float, datetime]:
+    """Mean of the last three hours' readings minus the usual [K], and the end of the newest one."""
+    known = np.flatnonzero(~np.isnan(measured_c.values))
+    last = known[known > known[-1] - 6]
+    slots = (day_and_slot(measured_c.grid.start)[1] + last) % SLOTS_PER_DAY
+    newest = measured_c.grid.time(int(known[-1]) + 1)
+    return float(np.mean(measured_c.values[last] - usual[slots])), newest
