@@ -15,7 +15,7 @@ from dispatch.compile import Template
 from energy.core.errors import PlanError
 from energy.core.series import FloatArray
 
-__all__ = ["Solution", "SolveStatus", "SolverSettings", "solve"]
+__all__ = ["Solution", "SolveStatus", "SolverSettings", "highs_of", "solve"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -99,10 +99,7 @@ def solve(
     """
     begun = time.perf_counter()
     used = ~template.lazy if lazy is None else ~template.lazy | lazy
-    highs = _solver(settings)
-    status = highs.passModel(_model(template, data, used, forbidden=forbidden, integer=integer))
-    if status == highspy.HighsStatus.kError:
-        raise PlanError("the solver refused the model", where=f"structure {template.structure}")
+    highs = highs_of(template, data, settings, forbidden=forbidden, integer=integer, lazy=lazy)
     highs.run()
     info, outcome = highs.getInfo(), highs.getModelStatus()
     feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
@@ -127,6 +124,30 @@ def solve(
         gap=float(gap),
         solve_ms=(time.perf_counter() - begun) * 1000.0,
     )
+
+
+def highs_of(
+    template: Template,
+    data: FloatArray,
+    settings: SolverSettings,
+    *,
+    forbidden: BoolArray | None = None,
+    integer: BoolArray | None = None,
+    lazy: BoolArray | None = None,
+) -> Any:  # Any: highspy's classes carry no types here
+    """HiGHS with the model of one set of data, ready to run; parameters as in :func:`solve`.
+
+    Raises
+    ------
+    PlanError
+        If HiGHS refuses the model: it was built wrongly.
+    """
+    used = ~template.lazy if lazy is None else ~template.lazy | lazy
+    highs = _solver(settings)
+    status = highs.passModel(_model(template, data, used, forbidden=forbidden, integer=integer))
+    if status == highspy.HighsStatus.kError:
+        raise PlanError("the solver refused the model", where=f"structure {template.structure}")
+    return highs
 
 
 def _solver(settings: SolverSettings) -> Any:  # Any: highspy's classes carry no types here
