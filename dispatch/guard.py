@@ -1,7 +1,7 @@
 """The guard of the clocked half-hour: keeps the 30-minute demand under its target, minute by minute.
 
-It knows the meter, the cars and the rooms, and nothing of plans, money or registers: values in, values out. It
-works as well when the planner is dead. Demand is counted in clock-aligned windows (RULES-JP 2.1), so what may
+It knows the meter, the cars and the rooms, and nothing of plans, money or registers: values in, values
+out. It works as well when the planner is dead. Demand is counted in clock-aligned windows (RULES-JP 2.1), so what may
 still be used depends on what the window has used already (RULES-JP 2.3)::
 
     projected_kw = 2 * (E + p * (30 - t) / 60)
@@ -93,6 +93,9 @@ class GuardInput:
         Import now. [kW]
     target_kw : float
         Target demand (目標デマンド). [kW]
+    surge_kw : float or None
+        What the site may still rise to in this window, undisturbed, by the high side of its forecast; cars
+        give way ahead of it, rooms do not. None without a forecast. [kW]
     """
 
     elapsed_min: float
@@ -101,6 +104,7 @@ class GuardInput:
     target_kw: float
     cars: Sequence[CarFlex] = ()
     zones: Sequence[ZoneFlex] = ()
+    surge_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +196,10 @@ class DemandGuard:
         allowed = allowed_power_kw(site.elapsed_min, site.imported_kwh, site.target_kw)
         for shed in self._coasting.values():
             shed.minutes += self._minutes
-        excess = self._undisturbed_kw(site) - allowed * (1.0 - MARGIN)
-        cars, left = _ask_cars(site.cars, excess)
-        left = self._ask_zones(site, left)
+        undisturbed = self._undisturbed_kw(site)
+        affordable = allowed * (1.0 - MARGIN)
+        cars, given = _ask_cars(site.cars, max(undisturbed, _surge_kw(site, undisturbed)) - affordable)
+        left = self._ask_zones(site, undisturbed - affordable - given)
         return GuardDecision(
             level=_level(projected, allowed, site.target_kw),
             projected_kw=projected,
@@ -232,8 +237,22 @@ class DemandGuard:
         return site.elapsed_min >= QUIET_MIN
 
 
+def _surge_kw(site: GuardInput, undisturbed_kw: float) -> float:
+    """What to be ready for: a rise that becomes less likely as the window runs out. [kW]
+
+    A step that comes late in a window cannot be made up for; energy saved before it can. Giving way early
+    costs a few kWh through a battery, a missed target costs twelve months of basic charge.
+    """
+    if site.surge_kw is None:
+        return undisturbed_kw
+    return undisturbed_kw + (site.surge_kw - undisturbed_kw) * (1.0 - site.elapsed_min / WINDOW_MIN)
+
+
 def _ask_cars(cars: Sequence[CarFlex], excess_kw: float) -> tuple[dict[AssetId, float], float]:
-    """Take the excess from the cars: first stop charging, then give back, equally by room to move."""
+    """Take the excess from the cars: first stop charging, then give back, equally by room to move.
+
+    Gives the powers of the cars that must leave their plan, and what they give together. [kW]
+    """
     wanted: dict[AssetId, float] = {}
     left = excess_kw
     for floor in (lambda car: max(0.0, car.least_kw), lambda car: car.least_kw):
@@ -245,7 +264,7 @@ def _ask_cars(cars: Sequence[CarFlex], excess_kw: float) -> tuple[dict[AssetId, 
         share = min(1.0, left / total)
         wanted |= {name: power[name] - share * room[name] for name in room if room[name] > 0.0}
         left -= share * total
-    return wanted, left
+    return wanted, excess_kw - left if excess_kw > 0.0 else 0.0
 
 
 def _level(projected_kw: float, allowed_kw: float, target_kw: float) -> AlarmLevel:

@@ -34,9 +34,9 @@ from energy.core.plan import Plan, Reason, ReasonCode, Setpoint
 from energy.core.site import Season, Site
 from energy.core.slots import JST, Slot
 from energy.core.units import AssetId
-from vpp.envelope import CarState, PowerRange, car_range, comfort_limits, share_discharge
+from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, comfort_limits, share_discharge
 
-__all__ = ["METER", "Equipment", "Readings", "SiteController", "Tick", "band_applies"]
+__all__ = ["METER", "Equipment", "Readings", "SiteController", "Tick", "Window", "band_applies"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ HVAC_METER = AssetId("hvac-meter")
 FRESH = timedelta(seconds=90)
 # Setpoints closer than this to the standing one are not written: adapters count their writes.
 SETPOINT_STEP_K = 0.2
+# The guard leaves a car its promised charge if it departs within this time.
+PAY_BACK = timedelta(hours=4)
 
 Readings = Mapping[AssetId, Mapping[str, Measurement]]
 
@@ -81,13 +83,25 @@ class Tick:
     reasons: dict[AssetId, Reason]
 
 
-@dataclass(slots=True)
-class _Window:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """A half-hour and what is known when it begins.
+
+    Parameters
+    ----------
+    target_kw : float or None
+        Demand that the guard holds; None where nobody watches. [kW]
+    meter_kwh : float or None
+        Import counter at its start; None if it could not be read. [kWh]
+    surge_kw : float or None
+        What the site may rise to by the high side of the forecast, if everything follows the plan. [kW]
+    """
+
     slot: Slot
-    plan: Plan | None
-    setpoints: dict[AssetId, Setpoint]
-    target_kw: float | None
-    meter_at_start_kwh: float | None
+    plan: Plan | None = None
+    target_kw: float | None = None
+    meter_kwh: float | None = None
+    surge_kw: float | None = None
 
 
 @dataclass(slots=True)
@@ -111,7 +125,8 @@ class SiteController:
     guard: DemandGuard | None
     opted_out: set[AssetId] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
-    _window: _Window | None = None
+    _window: Window | None = None
+    _setpoints: dict[AssetId, Setpoint] = field(default_factory=dict)
     _standing: dict[AssetId, Order] = field(default_factory=dict)
     _fast: tuple[str, ...] | None = None
 
@@ -119,12 +134,10 @@ class SiteController:
         """Name the devices that are read every minute; sub-meters are read once a slot."""
         self._fast = tuple(device_ids)
 
-    def begin_slot(
-        self, slot: Slot, plan: Plan | None, target_kw: float | None, meter_kwh: float | None
-    ) -> None:
-        """Start a window with its plan, its target and the reading of the import counter at its start."""
-        setpoints = plan.at(slot) if plan is not None else {}
-        self._window = _Window(slot, plan, setpoints, target_kw, meter_kwh)
+    def begin_slot(self, window: Window) -> None:
+        """Open a window."""
+        self._window = window
+        self._setpoints = window.plan.at(window.slot) if window.plan is not None else {}
 
     async def tick(self) -> Tick:
         """One minute: read everything, decide, command what has changed."""
@@ -139,7 +152,7 @@ class SiteController:
             AssetId(vehicle.id): self._range(vehicle, readings, now, meter_ok=import_kw is not None)
             for vehicle in self.site.vehicles
         }
-        wishes = self._planned(window, now)
+        wishes = self._planned(now)
         decision = self._guard(window, readings, ranges, wishes, now)
         if decision is not None:
             self._heed(decision, wishes, now)
@@ -157,11 +170,11 @@ class SiteController:
 
     # -- what the plan wants ---------------------------------------------------------------------------
 
-    def _planned(self, window: _Window, now: datetime) -> dict[AssetId, Wish]:
+    def _planned(self, now: datetime) -> dict[AssetId, Wish]:
         wishes: dict[AssetId, Wish] = {}
         for vehicle in self.site.vehicles:
             asset = AssetId(vehicle.id)
-            point = window.setpoints.get(asset)
+            point = self._setpoints.get(asset)
             if point is not None:
                 wishes[asset] = Wish(ChargerPower(point.power_kw), point.reason, CommandSource.PLAN)
             else:
@@ -169,7 +182,7 @@ class SiteController:
                 wishes[asset] = Wish(ChargerPower(power), Reason(ReasonCode.IDLE), CommandSource.PLAN)
         for zone in self.site.zones:
             asset = AssetId(zone.id)
-            point = window.setpoints.get(asset)
+            point = self._setpoints.get(asset)
             order = self._thermostat(zone, now) if point is None else self._climate(zone, point)
             reason = Reason(ReasonCode.COMFORT) if point is None else point.reason
             wishes[asset] = Wish(order, reason, CommandSource.PLAN)
@@ -204,7 +217,7 @@ class SiteController:
 
     def _guard(
         self,
-        window: _Window,
+        window: Window,
         readings: Readings,
         ranges: Mapping[AssetId, PowerRange],
         wishes: Mapping[AssetId, Wish],
@@ -212,7 +225,7 @@ class SiteController:
     ) -> GuardDecision | None:
         import_kw = _fresh(readings, METER, "power_kw", now)
         counter_kwh = _fresh(readings, METER, "import_kwh", now)
-        start_kwh = window.meter_at_start_kwh
+        start_kwh = window.meter_kwh
         blind = import_kw is None or counter_kwh is None or start_kwh is None
         if self.guard is None or window.target_kw is None or blind:
             if blind and self.guard is not None:
@@ -226,7 +239,7 @@ class SiteController:
                 asset,
                 bounds.clip(_power(wishes[asset]), wishes[asset].reason)[0],
                 _fresh(readings, asset, "power_kw", now) or 0.0,
-                bounds.low_kw,
+                self._least(asset, bounds, readings, now),
             )
             for asset, bounds in ranges.items()
             if bounds.high_kw > bounds.low_kw
@@ -238,17 +251,33 @@ class SiteController:
                 import_kw=import_kw,
                 target_kw=window.target_kw,
                 cars=cars,
-                zones=self._zone_flex(window, readings, now),
+                zones=self._zone_flex(readings, now),
+                surge_kw=window.surge_kw,
             )
         )
 
-    def _zone_flex(self, window: _Window, readings: Readings, now: datetime) -> list[ZoneFlex]:
+    def _least(self, asset: AssetId, bounds: PowerRange, readings: Readings, now: datetime) -> float:
+        """What the guard may bring a car to: it does not borrow what would have to be charged back soon.
+
+        A car that leaves within hours would be charged again before it goes, most likely into the same peak.
+        """
+        departure = self._next_departure(asset, now)
+        soc = _fresh(readings, asset, "soc", now)
+        soon = departure is not None and departure.departs - now <= PAY_BACK
+        if departure is None or not soon or soc is None or soc > departure.promise_soc + 2 * SOC_RESOLUTION:
+            return bounds.low_kw
+        return max(0.0, bounds.low_kw)
+
+    def _next_departure(self, asset: AssetId, now: datetime) -> Trip | None:
+        return next((trip for trip in self.trips if trip.vehicle == asset and trip.departs > now), None)
+
+    def _zone_flex(self, readings: Readings, now: datetime) -> list[ZoneFlex]:
         """Rooms that run and could coast; the HVAC meter's power is shared out by the plan's powers."""
         total_kw = _fresh(readings, HVAC_METER, "power_kw", now) or 0.0
         season = self._season(now)
         planned = {
-            zone.id: max(0.0, window.setpoints[AssetId(zone.id)].power_kw)
-            if AssetId(zone.id) in window.setpoints
+            zone.id: max(0.0, self._setpoints[AssetId(zone.id)].power_kw)
+            if AssetId(zone.id) in self._setpoints
             else zone.max_electric_kw
             for zone in self.site.zones
         }
@@ -291,9 +320,7 @@ class SiteController:
     def _range(self, vehicle: Vehicle, readings: Readings, now: datetime, *, meter_ok: bool) -> PowerRange:
         asset = AssetId(vehicle.id)
         plugged = _fresh(readings, asset, "plugged", now)
-        departure = next(
-            (trip for trip in self.trips if trip.vehicle == vehicle.id and trip.departs > now), None
-        )
+        departure = self._next_departure(asset, now)
         state = CarState(
             plugged=plugged == 1.0,
             soc=_fresh(readings, asset, "soc", now),

@@ -14,7 +14,7 @@ from energy.core.assets import Charger, HvacZone, Vehicle
 from energy.core.plan import Reason, ReasonCode
 from energy.core.site import Season
 
-__all__ = ["CarState", "PowerRange", "car_range", "comfort_limits", "share_discharge"]
+__all__ = ["SOC_RESOLUTION", "CarState", "PowerRange", "car_range", "comfort_limits", "share_discharge"]
 
 # The SoC register of a charger counts whole percent; half of one may be missing.
 SOC_RESOLUTION = 0.005

@@ -6,6 +6,7 @@ The same code runs a real site and a simulated one; what differs is the clock, t
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from dispatch.rules import rules_plan
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
-from energy.core.plan import Plan, PlanSource, Reason, Setpoint, Shortfall
+from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Shortfall
 from energy.core.series import Grid
 from energy.core.site import Site
 from energy.core.slots import JST, Slot
@@ -28,7 +29,7 @@ from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory
 from energy.store import Point, Store
-from vpp.control import METER, Equipment, Readings, SiteController, Tick
+from vpp.control import METER, Equipment, Readings, SiteController, Tick, Window
 from vpp.forecasts import ForecastDesk
 from vpp.planning import Outlook, SiteState, build_problem
 from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
@@ -38,6 +39,7 @@ __all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
 
 Mode = Literal["none", "rules", "optimal"]
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
+SURGE_SHARE = 0.6  # chosen on weeks of March to June (docs/explanation/planning.md), never on the shown weeks
 DAY_AHEAD_HOUR = 12  # local hour at which the forecast of the next day is kept for the score
 SLOT_RECORD = "slot"
 """Kind of the document that says, for one slot and asset, what was planned and why."""
@@ -148,8 +150,15 @@ class SiteOperator:
         """Open a slot: forecast, plan, hand over to control."""
         before = counters_of(readings, slot.start)
         self._follow_cars(readings)
-        plan, target_kw = self._plan(slot, readings)
-        self.control.begin_slot(slot, plan, target_kw, before.get((str(METER), "import_kwh")))
+        plan, target_kw, surge_kw = self._plan(slot, readings)
+        window = Window(
+            slot=slot,
+            plan=plan,
+            target_kw=target_kw,
+            meter_kwh=before.get((str(METER), "import_kwh")),
+            surge_kw=surge_kw,
+        )
+        self.control.begin_slot(window)
         self._open = _Open(slot, plan, target_kw, before)
 
     async def minute(self) -> Tick:
@@ -217,9 +226,10 @@ class SiteOperator:
 
     # -- planning --------------------------------------------------------------------------------------
 
-    def _plan(self, slot: Slot, readings: Readings) -> tuple[Plan | None, float | None]:
+    def _plan(self, slot: Slot, readings: Readings) -> tuple[Plan | None, float | None, float | None]:
+        """Plan of the site, target demand and surge of the first slot; nothing of it where nobody plans."""
         if self.mode == "none":
-            return None, None
+            return None, None, None
         now = self.clock.now()
         known = self.store.as_of(now)
         outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
@@ -236,14 +246,15 @@ class SiteOperator:
         )
         self.counts["plans"] += 1
         if self.mode == "rules":
-            plan, target = rules_plan(problem), self.site.target_demand_kw
+            plan, target, surge = rules_plan(problem), self.site.target_demand_kw, None
         else:
             plan = self._planner.plan(problem, previous=self._previous)
             target = plan.target_demand_kw
+            surge = _surge_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
         self.counts["shortfalls"] += sum(1 for shortfall in plan.shortfalls if shortfall.index <= 1)
         self._previous = plan
-        return plan, target
+        return plan, target, surge
 
     def _keep_forecasts(self, outlook: Outlook, slot: Slot) -> None:
         """Store what was forecast for this slot, and at noon what was forecast for tomorrow."""
@@ -367,6 +378,18 @@ class SiteOperator:
         self._month_peaks = saved["month_peaks"]
         self._soc_kwh = saved["soc_kwh"]
         self._limited = saved["limited"]
+
+
+def _surge_kw(problem: Problem, plan: Plan) -> float:
+    """What the site may draw in the first slot on the high side of its forecast, if it follows the plan. [kW]
+
+    ``load_p50 + s * (load_p90 - load_p50)`` instead of the median, and the sun on its low side alike; the two
+    hardly ever come together, so s stays below one.
+    """
+    path = plan.trajectory
+    load = SURGE_SHARE * (problem.load_p90_kw[0] - problem.load_p50_kw[0])
+    sun = SURGE_SHARE * sum(pv.p50_kw[0] - pv.p10_kw[0] for pv in problem.pv)
+    return path.import_kw[0] + math.hypot(load, min(sun, path.pv_kw[0]))
 
 
 def announce(store: Store, event: TightEvent) -> None:

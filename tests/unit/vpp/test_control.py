@@ -29,7 +29,7 @@ from energy.core.site import Site
 from energy.core.slots import Slot, parse_jst
 from energy.core.tariff import Tariff, TariffPeriod
 from energy.core.units import AssetId
-from vpp.control import Readings, SiteController
+from vpp.control import Readings, SiteController, Window
 
 START = parse_jst("2026-08-05 14:00")
 SLOT = Slot(START)
@@ -157,7 +157,7 @@ def one_minute(
         trips=trips,
         guard=DemandGuard() if guard else None,
     )
-    controller.begin_slot(SLOT, the_plan, target_kw, 1000.0)
+    controller.begin_slot(Window(slot=SLOT, plan=the_plan, target_kw=target_kw, meter_kwh=1000.0))
     asyncio.run(controller.tick())
     return controller
 
@@ -262,7 +262,7 @@ def test_an_empty_room_is_switched_off_in_summer() -> None:
     clock = ManualClock(parse_jst("2026-08-04 23:00"))
     equipment = Recorder(clock, shown())
     controller = SiteController(site=site(), equipment=equipment, clock=clock, trips=(), guard=None)
-    controller.begin_slot(Slot(clock.now()), None, None, 1000.0)
+    controller.begin_slot(Window(slot=Slot(clock.now())))
     asyncio.run(controller.tick())
     order = equipment.orders()["hall"]
     assert isinstance(order, RoomClimate)

@@ -111,7 +111,7 @@ def test_following_the_lowest_allowed_power_still_keeps_a_promise_that_can_be_ke
 def test_discharging_is_shared_out_of_the_load_that_is_left() -> None:
     # RULES-JP T39: load 100, PV 60, margin 10: at most 30 may be given back.
     assert share_discharge({"a": -30.0, "b": -30.0, "c": 6.0}, 30.0) == {"a": -15.0, "b": -15.0, "c": 6.0}
-    # The sun jumps to 95: the budget is negative, nothing is given back and nobody charges by command.
+    # The sun jumps to 95: the budget is negative, nothing is given back.
     assert share_discharge({"a": -6.0}, -5.0) == {"a": 0.0}
     assert share_discharge({"a": -6.0}, 50.0) == {"a": -6.0}
 
