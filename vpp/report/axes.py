@@ -68,13 +68,14 @@ def time_ticks(start: datetime, end: datetime, messages: Messages, *, room: int)
 
     Notes
     -----
-    Up to two days: hours, with the date at midnight. Longer: days, named in the middle of the day.
+    Up to two days: hours, and the date at midnight if there is more than one day. Longer: days, named in
+    their middle.
     """
     days = (end - start) / _DAY
-    return _hours(start, end, room=room) if days <= 2 else _days(start, end, messages, room=room)
+    return _hours(start, end, messages, room=room) if days <= 2 else _days(start, end, messages, room=room)
 
 
-def _hours(start: datetime, end: datetime, *, room: int) -> tuple[TimeTick, ...]:
+def _hours(start: datetime, end: datetime, messages: Messages, *, room: int) -> tuple[TimeTick, ...]:
     span_h = (end - start) / timedelta(hours=1)
     every = next((hours for hours in (1, 2, 3, 6, 12) if span_h / hours <= room), 12)
     midnight = datetime.combine(start.astimezone(JST).date(), time(), tzinfo=JST)
@@ -83,6 +84,8 @@ def _hours(start: datetime, end: datetime, *, room: int) -> tuple[TimeTick, ...]
         at = midnight + timedelta(hours=every * number)
         if start <= at <= end:
             label = "24:00" if at == end and at.hour == 0 else f"{at:%H:%M}"
+            if at.hour == 0 and at != end and span_h > 24:
+                label = messages.axis_day(at.date())
             ticks.append(TimeTick(at, at, label, strong=at.hour == 0))
     return tuple(ticks)
 

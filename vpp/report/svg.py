@@ -85,7 +85,7 @@ def render_svg(
     ticks = value_ticks(*spec.extremes())
     left = 12.0 + max(text_px(_tick_words(spec, messages, tick), FONT_PX) for tick in ticks)
     top = keys_px + 27.0
-    frame = _Frame(spec, name, left, width - 14.0, top, top + plot_height, ticks)
+    frame = _Frame(spec, name, left, width - 20.0, top, top + plot_height, ticks)
     height = round(frame.bottom + _BELOW_PX)
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" viewBox="0 0 {width} {height}" '

@@ -12,6 +12,7 @@ __all__ = ["asset_name", "cautions", "lead", "period", "promises", "title"]
 
 _SAME_KW = 0.05
 _SAME_YEN = 0.5
+_METER_KWH = 0.001  # a watt-hour, the finest step of the meters; less is rounding
 
 
 def title(document: SimulationDocument, messages: Messages) -> str:
@@ -38,12 +39,13 @@ def asset_name(document: SimulationDocument, messages: Messages, asset: str) -> 
 
 
 def lead(document: SimulationDocument, messages: Messages) -> tuple[str, ...]:
-    """What came of it and why, in two to four sentences; the first can stand alone."""
+    """What came of it and why, in two to five sentences; the first can stand alone."""
     comparison = compare(document)
     if comparison.base is None:
         return (_alone(document, messages, comparison.product.summary),)
     found = [
         _saved(document, messages, comparison),
+        _score(messages, comparison),
         _why(messages, comparison),
         _year(document, messages, comparison),
     ]
@@ -86,6 +88,16 @@ def _saved(document: SimulationDocument, messages: Messages, comparison: Compari
         peak=peak,
         bill=bill,
     )
+
+
+def _score(messages: Messages, comparison: Comparison) -> str:
+    """What is left of the saving with emptied batteries and broken promises; empty if all of it."""
+    if comparison.base is None:
+        return ""
+    saved = comparison.base.summary.score_yen - comparison.product.summary.score_yen
+    if abs(saved - comparison.saved_yen) < 1:
+        return ""
+    return messages.text(f"lead.score_{_direction(saved, _SAME_YEN)}", yen=messages.yen(abs(saved)))
 
 
 def _direction(cut: float, same: float) -> str:
@@ -177,7 +189,7 @@ def cautions(messages: Messages, summary: RunSummary) -> tuple[str, ...]:
     ]
     if summary.export_kwh >= _SAME_KW:
         found.append(messages.text("caution.export", energy=messages.kwh(summary.export_kwh)))
-    if summary.energy_balance_error_kwh > 1e-6:
+    if summary.energy_balance_error_kwh > _METER_KWH:
         found.append(
             messages.text(
                 "caution.balance", energy=messages.quantity(summary.energy_balance_error_kwh, "kWh", 6)

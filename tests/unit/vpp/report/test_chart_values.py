@@ -131,6 +131,11 @@ def test_a_day_is_marked_by_hours_and_ends_at_24() -> None:
     ]
 
 
+def test_two_days_are_told_apart_at_midnight() -> None:
+    marks = time_ticks(MIDNIGHT, MIDNIGHT + timedelta(days=2), JA, room=4)
+    assert [mark.label for mark in marks] == ["18(月)", "12:00", "19(火)", "12:00", "24:00"]
+
+
 def test_a_week_is_marked_by_days_in_their_middle() -> None:
     marks = time_ticks(MIDNIGHT, MIDNIGHT + timedelta(days=7), JA, room=7)
     assert [mark.label for mark in marks] == [

@@ -120,6 +120,17 @@ def test_a_free_bill_before_does_not_divide_by_zero() -> None:
     assert "0.0 %" in lead(made, EN)[0]
 
 
+def test_a_saving_from_emptied_batteries_is_told_as_what_it_is() -> None:
+    """By hand: 1000 yen less on the bill, but only 300 yen better once stored energy is counted."""
+    made = pair({"bill_yen": 9000, "score_yen": 9000}, {"bill_yen": 8000, "score_yen": 8700})
+    assert "300円の改善" in lead(made, JA)[1]
+    assert "300 yen better" in lead(made, EN)[1]
+    worse = pair({"bill_yen": 9000, "score_yen": 9000}, {"bill_yen": 8000, "score_yen": 9200})
+    assert "200円の悪化" in lead(worse, JA)[1]
+    plain = pair({"bill_yen": 9000, "score_yen": 9500}, {"bill_yen": 8000, "score_yen": 8500})
+    assert not [text for text in lead(plain, EN) if "stored energy" in text]
+
+
 def test_how_much_of_the_possible_is_reached() -> None:
     """By hand: of 1000 yen that foresight could save, 800 are saved and 200 are left."""
     made = document(
