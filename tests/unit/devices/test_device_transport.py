@@ -74,6 +74,7 @@ async def test_an_answer_that_does_not_fit_is_never_believed(fault: str) -> None
         setattr(meter.faults, fault, 1)
         with pytest.raises(RegisterError, match="does not fit"):
             await transport.read(1, Space.INPUT, 52, 2)
+        assert not transport.connected  # what else is in the pipe belongs to nobody
         setattr(meter.faults, fault, 0)
         assert len(await transport.read(1, Space.INPUT, 52, 2)) == 2
 
