@@ -10,7 +10,7 @@ import numpy as np
 from dispatch.reasons import pv_reasons, setting, storage_reasons, zone_reasons
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
-from dispatch.terms import hours, peak_margin_kw
+from dispatch.terms import hours
 from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
@@ -50,7 +50,7 @@ def assemble(problem: Problem, schedule: Schedule, origin: Origin) -> Plan:
         source=origin.source,
         setpoints=tuple(_setpoints(problem, clean, expected, origin)),
         trajectory=_trajectory(problem, clean, expected),
-        target_demand_kw=_target(problem, expected, origin.peak_quantile_share),
+        target_demand_kw=_target(problem, expected),
         objective_yen=objective_yen(problem, clean, peak_quantile_share=origin.peak_quantile_share),
         gap=origin.gap,
         solve_ms=origin.solve_ms,
@@ -108,12 +108,13 @@ def _trajectory(problem: Problem, schedule: Schedule, expected: Expected) -> Tra
     )
 
 
-def _target(problem: Problem, expected: Expected, peak_quantile_share: float) -> float:
+def _target(problem: Problem, expected: Expected) -> float:
     """Demand that the guard holds: the peak that is paid anyway, or the highest planned within a day. [kW]
 
-    With the plan's room for forecast errors, rounded up to 0.1 kW, and never above the contract.
+    The median counts, without room for forecast errors: a target raised for a peak that may not come would
+    let it come. Rounded up to 0.1 kW, and never above the contract.
     """
     first = min(problem.grid.count, max(1, _DAY // problem.grid.step))
-    planned = (expected.demand_kw + peak_margin_kw(problem, peak_quantile_share))[:first]
+    planned = expected.demand_kw[:first]
     target = max(problem.limits.peak_memory_kw, float(np.ceil(planned.max() * 10.0 - 1e-3)) / 10.0)
     return round(float(min(target, problem.limits.contract_kw)), 1)

@@ -41,7 +41,7 @@ class TieBreaks:
     """
 
     early_yen_per_kwh: float = 0.05
-    smooth_yen_per_kw: float = 0.02
+    smooth_yen_per_kw: float = 0.5
 
 
 def structure_of(problem: Problem) -> Structure:

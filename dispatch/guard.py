@@ -1,8 +1,8 @@
 """The guard of the clocked half-hour: keeps the 30-minute demand under its target, minute by minute.
 
 It knows the meter, the cars and the rooms, and nothing of plans, money or registers: values in, values
-out. It works as well when the planner is dead. Demand is counted in clock-aligned windows (RULES-JP 2.1), so what may
-still be used depends on what the window has used already (RULES-JP 2.3)::
+out. It works as well when the planner is dead. Demand is counted in clock-aligned windows (RULES-JP 2.1), so
+what may still be used depends on what the window has used already (RULES-JP 2.3)::
 
     projected_kw = 2 * (E + p * (30 - t) / 60)
     allowed_kw = (T / 2 - E) / ((30 - t) / 60)

@@ -6,7 +6,6 @@ The same code runs a real site and a simulated one; what differs is the clock, t
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from pydantic import TypeAdapter
 from dispatch.guard import DemandGuard
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
+from dispatch.terms import forecast_room_kw
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
@@ -383,13 +383,9 @@ class SiteOperator:
 def _surge_kw(problem: Problem, plan: Plan) -> float:
     """What the site may draw in the first slot on the high side of its forecast, if it follows the plan. [kW]
 
-    ``load_p50 + s * (load_p90 - load_p50)`` instead of the median, and the sun on its low side alike; the two
-    hardly ever come together, so s stays below one.
+    A share of the way to P90: a surge that ties up a battery in every window would leave none for the worst.
     """
-    path = plan.trajectory
-    load = SURGE_SHARE * (problem.load_p90_kw[0] - problem.load_p50_kw[0])
-    sun = SURGE_SHARE * sum(pv.p50_kw[0] - pv.p10_kw[0] for pv in problem.pv)
-    return path.import_kw[0] + math.hypot(load, min(sun, path.pv_kw[0]))
+    return plan.trajectory.import_kw[0] + float(forecast_room_kw(problem, SURGE_SHARE)[0])
 
 
 def announce(store: Store, event: TightEvent) -> None:
