@@ -14,6 +14,7 @@ waits, then cars give back, then rooms coast towards the edge of their band, the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -255,9 +256,9 @@ def _ask_cars(cars: Sequence[CarFlex], excess_kw: float) -> tuple[dict[AssetId, 
     """
     wanted: dict[AssetId, float] = {}
     left = excess_kw
-    for floor in (lambda car: max(0.0, car.least_kw), lambda car: car.least_kw):
+    for stage_kw in (0.0, -math.inf):
         power = {car.id: wanted.get(car.id, car.plan_kw) for car in cars}
-        room = {car.id: max(0.0, power[car.id] - floor(car)) for car in cars}
+        room = {car.id: max(0.0, power[car.id] - max(stage_kw, car.least_kw)) for car in cars}
         total = sum(room.values())
         if left <= 0.0 or total <= 0.0:
             continue

@@ -3,7 +3,7 @@
 The linear program may cheat in two ways. It may charge and discharge one battery at once where burning energy
 pays (negative prices); then the direction of *those* intervals becomes binary and it is solved again. And a
 car that came home below its floor may be charged first and give back later while still below; then giving
-back is barred for that stay. Both are looked for after every solve; the gap is told against the last proven
+back is barred until then. Both are looked for after every solve; the gap is told against the last proven
 bound.
 """
 
@@ -152,13 +152,15 @@ class _Cure:
             low = (discharge > _BOTH_KW) & (below > _BELOW_KWH)
             if low.any():
                 cheats = True
-                stays = np.ones(len(low), dtype=bool) if everywhere else _stays_of(self.stays[owner], low)
+                stays = np.ones(len(low), dtype=bool) if everywhere else _until_last(self.stays[owner], low)
                 self.forbidden[at["discharge_kw"][stays]] = True
         return cheats
 
 
-def _stays_of(plugged: BoolArray, marked: BoolArray) -> BoolArray:
-    """The whole stays at the charger that hold a marked interval."""
+def _until_last(plugged: BoolArray, marked: BoolArray) -> BoolArray:
+    """Of each stay at the charger, the part up to its last marked interval."""
     number = np.cumsum(np.r_[True, np.diff(plugged.astype(np.int8)) != 0])
-    stays: BoolArray = plugged & np.isin(number, number[marked])
-    return stays
+    barred = np.zeros(len(plugged), dtype=bool)
+    for t in np.flatnonzero(marked):
+        barred[: t + 1] |= number[: t + 1] == number[t]
+    return barred & plugged

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
@@ -84,8 +85,14 @@ class ChargerTwin(Twin):
         low = -min(self.charger.max_discharge_kw, most_kw)
         return min(max(power_kw, low), min(self.charger.max_charge_kw, most_kw))
 
-    def step(self, dt_s: float) -> float:
+    def step(self, dt_s: float, *, room_kw: float = math.inf) -> float:
         """Charge or discharge for a while; the idle timeout, a full or an empty battery may end it within.
+
+        Parameters
+        ----------
+        room_kw : float
+            What the site can take: a charger on a connection without export follows the load by itself, in
+            seconds, and gives back no more than this. [kW]
 
         Returns
         -------
@@ -94,7 +101,7 @@ class ChargerTwin(Twin):
         """
         timeout_s = self.settings[_IDLE_TIMEOUT]
         active_s = min(dt_s, max(0.0, timeout_s - self.idle_s)) if timeout_s else dt_s
-        power_kw = self.wanted_kw()
+        power_kw = max(self.wanted_kw(), -max(0.0, room_kw))
         energy = power_kw * active_s / 3600.0
         if energy > 0.0:
             room = (self.vehicle.capacity_kwh - self.battery_kwh) / self.charger.charge_efficiency

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
@@ -53,8 +54,16 @@ class InverterTwin(Twin):
         """What the limit allows now. [kW]"""
         return self.rated_kw * self.limit[0] / 10000.0 if self.limit[4] else self.rated_kw
 
-    def step(self, dt_s: float, *, available_kw: float) -> float:
+    def step(self, dt_s: float, *, available_kw: float, room_kw: float = math.inf) -> float:
         """Generate for a while; the limit may revert within.
+
+        Parameters
+        ----------
+        available_kw : float
+            What the sun would give. [kW]
+        room_kw : float
+            What the site can take: on a connection without export the inverter's own export limiter holds it
+            below the load, in seconds. [kW]
 
         Returns
         -------
@@ -71,6 +80,7 @@ class InverterTwin(Twin):
         if left_s < dt_s:
             self.limit[4] = 0
             energy += possible_kw * (dt_s - left_s) / 3600.0
+        energy = min(energy, max(0.0, room_kw) * dt_s / 3600.0)
         self.power_kw = energy * 3600.0 / dt_s
         self.energy_kwh += energy
         self.curtailed_kwh += max(0.0, possible_kw * dt_s / 3600.0 - energy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -80,6 +81,9 @@ class TwinSite:
         Cars, and the chargers that they name.
     submeters : bool
         Whether each charger has a meter of its own.
+    no_export : bool
+        Whether inverter and chargers carry the load-following limiters that a connection without export needs
+        (RULES-JP 3.6): they act within seconds, far below the controller's minute.
 
     Raises
     ------
@@ -95,6 +99,7 @@ class TwinSite:
         vehicles: Sequence[Vehicle],
         chargers: Sequence[Charger],
         submeters: bool = True,
+        no_export: bool = True,
     ) -> None:
         by_id = {charger.id: charger for charger in chargers}
         for vehicle in vehicles:
@@ -120,6 +125,7 @@ class TwinSite:
             {vehicle.id: MeterTwin(f"submeter-{vehicle.id}") for vehicle in vehicles} if submeters else {}
         )
         self.load_kwh = 0.0
+        self._no_export = no_export
         self._assets: dict[str, tuple[AssetId, ...]] = {MAIN_METER: (AssetId("meter"),)}
         self._assets[HVAC_METER] = (AssetId("hvac-meter"),)
         self._assets[INVERTER] = (AssetId(pv.id),) if pv is not None else ()
@@ -221,15 +227,24 @@ class TwinSite:
             hvac_kwh = sum(room.step(dt_s, around) for room in self.adaptor.rooms)
             self.adaptor.changed()
             self.hvac_meter.step(hvac_kwh, hours=hours)
-        cars_kwh = 0.0
-        for name, charger in self.chargers.items():
-            energy = charger.step(dt_s)
-            cars_kwh += energy
-            if name in self.submeters:
-                self.submeters[name].step(energy, hours=hours)
-        pv_kwh = self.inverter.step(dt_s, available_kw=pv_available_kw) if self.inverter is not None else 0.0
         self.load_kwh += load_kw * hours
-        self.meter.step(load_kw * hours + hvac_kwh + cars_kwh - pv_kwh, hours=hours)
+        used_kwh = load_kw * hours + hvac_kwh
+        giving = [name for name, charger in self.chargers.items() if charger.wanted_kw() < 0.0]
+        used_kwh += sum(self._step_car(name, dt_s, math.inf) for name in self.chargers if name not in giving)
+        if self.inverter is not None:
+            room_kw = used_kwh / hours if self._no_export else math.inf
+            used_kwh -= self.inverter.step(dt_s, available_kw=pv_available_kw, room_kw=room_kw)
+        for name in giving:
+            room_kw = used_kwh / hours if self._no_export else math.inf
+            used_kwh += self._step_car(name, dt_s, room_kw)
+        self.meter.step(used_kwh, hours=hours)
+
+    def _step_car(self, name: str, dt_s: float, room_kw: float) -> float:
+        """Let time pass for one car and its meter; net AC energy into the car. [kWh]"""
+        energy = self.chargers[name].step(dt_s, room_kw=room_kw)
+        if name in self.submeters:
+            self.submeters[name].step(energy, hours=dt_s / 3600.0)
+        return energy
 
     def unplug(self, vehicle_id: str) -> None:
         """A car leaves."""
