@@ -127,9 +127,8 @@ def show(name: str, site: Problem, later: Problem, rounds: int) -> None:
         "next half-hour, cold": cold,
     }
     size = f"{len(template.cost.base)} columns, {len(template.starts) - 1} rows"
-    print(
-        f"\n{name}: {size}; HiGHS {highs:.1f} ms; warm and cold give {'the same' if same else 'another'} solution"
-    )
+    told = "one solution" if same else "different solutions of one cost"
+    print(f"\n{name}: {size}; HiGHS {highs:.1f} ms; warm and cold give {told}")
     for label, ms in rows.items():
         print(f"  {label:36} {ms / highs:8.2f} x HiGHS")
     away = pyomo_every_time(site) - solve(template, data, SETTINGS).objective_yen
