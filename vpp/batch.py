@@ -234,7 +234,14 @@ def _document(
         names=names,
         runs=tuple(runs),
         assumptions=_assumptions(scenario),
+        command=_command(request),
     )
+
+
+def _command(request: Request) -> str:
+    """What to type to get the same figures again."""
+    names = ",".join(request.controllers)
+    return f"vpp simulate {request.scenario} --days {request.days} --start {request.start} --compare {names}"
 
 
 def _assumptions(scenario: Scenario) -> tuple[Note, ...]:

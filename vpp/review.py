@@ -187,6 +187,7 @@ class Reviewer:
         zero = (0.0,) * self.grid.count
         none = (None,) * self.grid.count
         assets = [v.id for v in self.site.vehicles] + [z.id for z in self.site.zones]
+        assets += [pv.id] if pv else []
         return SlotTrace(
             slots=tuple(self.grid.times()),
             import_kw=self._kw(known, "meter", "import_kwh"),
@@ -242,9 +243,8 @@ class Reviewer:
         return tuple(at in records and records[at].tight for at in self.grid.times())
 
     def _reasons(self, records: Mapping[datetime, SlotRecord], asset: str) -> tuple[Reason | None, ...]:
-        return tuple(
-            records[at].last_reasons.get(asset) if at in records else None for at in self.grid.times()
-        )
+        """Why an asset did what it did: what held in the end, else what was planned."""
+        return tuple(_reason(records.get(at), asset) for at in self.grid.times())
 
     # -- forecasts -------------------------------------------------------------------------------------
 
@@ -313,3 +313,11 @@ class Reviewer:
             weekday_nmae=round(nmae(actual[scored], point[Baseline.LAST_WEEK], scale=mean), 4),
             weekday_pinball=loss(point[Baseline.LAST_WEEK]),
         )
+
+
+def _reason(record: SlotRecord | None, asset: str) -> Reason | None:
+    if record is None:
+        return None
+    if asset in record.last_reasons:
+        return record.last_reasons[asset]
+    return next((point.reason for point in record.planned if point.asset == asset), None)

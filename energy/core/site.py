@@ -7,6 +7,7 @@ from collections import Counter
 from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Protocol
 
 from pydantic import Field, model_validator
@@ -87,17 +88,22 @@ class CalendarRules:
 
     def calendar(self) -> SiteCalendar:
         """The rules as a calendar of days."""
-        return SiteCalendar(
-            national_holidays=self.national_holidays,
-            rest_weekdays=frozenset(weekday.number for weekday in self.rest_weekdays),
-            closed=frozenset(self.closed),
-        )
+        return _calendar(self)
 
     def season(self, day: date) -> Season:
         """What the air conditioners do on a day."""
         if day.month in self.cooling_months:
             return Season.COOLING
         return Season.HEATING if day.month in self.heating_months else Season.OFF
+
+
+@lru_cache(maxsize=64)
+def _calendar(rules: CalendarRules) -> SiteCalendar:
+    return SiteCalendar(
+        national_holidays=rules.national_holidays,
+        rest_weekdays=frozenset(weekday.number for weekday in rules.rest_weekdays),
+        closed=frozenset(rules.closed),
+    )
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)

@@ -70,7 +70,7 @@ def test_a_driver_who_says_no_is_not_asked() -> None:
 
 
 def test_charging_is_forced_when_the_promise_would_be_too_late() -> None:
-    # 0.8 - 0.6 of 40 kWh are 8 kWh and the register's half percent: 1.37 h at 6 kW, and 20 minutes of reserve.
+    # 8 kWh are missing, and the register's half percent: 1.37 h at 6 kW, and 20 minutes of reserve.
     late = allowed(departs=NOW + timedelta(hours=1.6), promise_soc=0.8)
     assert limits(late) == (6, 6)
     assert late.low_reason.code is ReasonCode.PROMISE
