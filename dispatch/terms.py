@@ -19,7 +19,6 @@ __all__ = [
     "ceiling_kwh",
     "demand_kw",
     "drop_kwh",
-    "forecast_room_kw",
     "hours",
     "least_import_kw",
     "peak_margin_kw",
@@ -78,8 +77,8 @@ def demand_kw(problem: Problem, import_kw: FloatArray) -> FloatArray:
     return demand
 
 
-def forecast_room_kw(problem: Problem, share: float) -> FloatArray:
-    """How far the net load may come out above its median. [kW]
+def peak_margin_kw(problem: Problem, share: float) -> FloatArray:
+    """Room that is left for forecast errors below contract and peak: how far the net load may rise. [kW]
 
     ``share * sqrt((load P90 - P50)^2 + (pv P50 - P10)^2)``: errors of load and sun are taken as independent.
     ``share = 1`` reaches up to P90, 0 trusts the median.
@@ -87,17 +86,6 @@ def forecast_room_kw(problem: Problem, share: float) -> FloatArray:
     load = np.subtract(problem.load_p90_kw, problem.load_p50_kw)
     low = np.array([array.p10_kw for array in problem.pv], dtype=float).reshape(-1, problem.grid.count)
     room: FloatArray = share * np.hypot(load, available_kw(problem) - low.sum(axis=0))
-    return room
-
-
-def peak_margin_kw(problem: Problem, share: float) -> FloatArray:
-    """Room that is left for forecast errors below contract and peak. [kW]
-
-    The first interval leaves none: there the guard sees what really comes, minute by minute, and energy that
-    the plan gave away for a rise that does not come would be missing later.
-    """
-    room = forecast_room_kw(problem, share)
-    room[0] = 0.0
     return room
 
 

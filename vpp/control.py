@@ -15,8 +15,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from dispatch.guard import CarFlex, DemandGuard, GuardDecision, GuardInput, ZoneFlex
-from energy.core.assets import HvacZone, Trip, Vehicle
-from energy.core.calendar import DayType
+from energy.core.assets import Trip, Vehicle
 from energy.core.clock import Clock
 from energy.core.errors import StaleDataError
 from energy.core.measurement import Measurement
@@ -32,11 +31,20 @@ from energy.core.outcome import (
 )
 from energy.core.plan import Plan, Reason, ReasonCode, Setpoint
 from energy.core.site import Season, Site
-from energy.core.slots import JST, Slot
+from energy.core.slots import Slot
 from energy.core.units import AssetId
-from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, comfort_limits, share_discharge
+from vpp.climate import coasting_order, headroom_k, planned_order, season_at, thermostat_order
+from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, share_discharge
 
-__all__ = ["METER", "Equipment", "Readings", "SiteController", "Tick", "Window", "band_applies"]
+__all__ = [
+    "METER",
+    "Equipment",
+    "Readings",
+    "SiteController",
+    "Tick",
+    "Window",
+    "is_for_the_guard",
+]
 
 log = logging.getLogger(__name__)
 
@@ -176,42 +184,22 @@ class SiteController:
             asset = AssetId(vehicle.id)
             point = self._setpoints.get(asset)
             if point is not None:
-                wishes[asset] = Wish(ChargerPower(point.power_kw), point.reason, CommandSource.PLAN)
+                power = 0.0 if self.guard is not None and is_for_the_guard(point) else point.power_kw
+                wishes[asset] = Wish(ChargerPower(power), point.reason, CommandSource.PLAN)
             else:
                 power = self.site.charger_of(vehicle).max_charge_kw
                 wishes[asset] = Wish(ChargerPower(power), Reason(ReasonCode.IDLE), CommandSource.PLAN)
         for zone in self.site.zones:
             asset = AssetId(zone.id)
             point = self._setpoints.get(asset)
-            order = self._thermostat(zone, now) if point is None else self._climate(zone, point)
+            order = (
+                thermostat_order(self.site, zone, now)
+                if point is None
+                else planned_order(self.site, zone, point)
+            )
             reason = Reason(ReasonCode.COMFORT) if point is None else point.reason
             wishes[asset] = Wish(order, reason, CommandSource.PLAN)
         return wishes
-
-    def _thermostat(self, zone: HvacZone, now: datetime) -> RoomClimate:
-        """What a room does when nobody plans: it holds its setpoint from a while before people come."""
-        season = self._season(now)
-        soon = now + timedelta(hours=zone.comfort.start_hours)
-        if season is not Season.OFF and any(band_applies(self.site, zone, at) for at in (now, soon)):
-            return RoomClimate(_mode(season), _setpoint(zone, season))
-        if season is Season.HEATING:
-            return RoomClimate(ClimateMode.HEAT, zone.comfort.setback_c)
-        return RoomClimate(ClimateMode.OFF, _setpoint(zone, season))
-
-    def _climate(self, zone: HvacZone, point: Setpoint) -> RoomClimate:
-        """Setpoint that brings the room to where the plan expects it at the end of the slot."""
-        season = self._season(point.slot.start)
-        occupied = band_applies(self.site, zone, point.slot.end)
-        running = point.power_kw > 0.02 * zone.max_electric_kw
-        if season is Season.OFF or (not running and not occupied):
-            return RoomClimate(ClimateMode.OFF, _setpoint(zone, season))
-        low, high = comfort_limits(zone, season)
-        if not running:
-            return RoomClimate(_mode(season), high if season is Season.COOLING else low)
-        wanted = point.expected if point.expected is not None else _setpoint(zone, season)
-        if occupied:
-            wanted = min(high, max(low, wanted))
-        return RoomClimate(_mode(season), round(wanted, 1))
 
     # -- guard -----------------------------------------------------------------------------------------
 
@@ -274,7 +262,6 @@ class SiteController:
     def _zone_flex(self, readings: Readings, now: datetime) -> list[ZoneFlex]:
         """Rooms that run and could coast; the HVAC meter's power is shared out by the plan's powers."""
         total_kw = _fresh(readings, HVAC_METER, "power_kw", now) or 0.0
-        season = self._season(now)
         planned = {
             zone.id: max(0.0, self._setpoints[AssetId(zone.id)].power_kw)
             if AssetId(zone.id) in self._setpoints
@@ -285,14 +272,12 @@ class SiteController:
         flex = []
         for zone in self.site.zones:
             room_c = _fresh(readings, AssetId(zone.id), "room_c", now)
-            if room_c is None or season is Season.OFF:
+            if room_c is None or season_at(self.site, now) is Season.OFF:
                 continue
-            low, high = comfort_limits(zone, season)
-            headroom = high - room_c if season is Season.COOLING else room_c - low
-            if not band_applies(self.site, zone, now):
-                headroom = max(headroom, 1.0)
             share = planned[zone.id] / sum_kw if sum_kw > 0 else 1 / len(self.site.zones)
-            flex.append(ZoneFlex(AssetId(zone.id), total_kw * share, headroom))
+            flex.append(
+                ZoneFlex(AssetId(zone.id), total_kw * share, headroom_k(self.site, zone, room_c, now))
+            )
         return flex
 
     def _heed(self, decision: GuardDecision, wishes: dict[AssetId, Wish], now: datetime) -> None:
@@ -305,11 +290,8 @@ class SiteController:
         for asset, power_kw in decision.cars.items():
             wishes[asset] = Wish(ChargerPower(power_kw), reason, CommandSource.GUARD)
         zones = {AssetId(zone.id): zone for zone in self.site.zones}
-        season = self._season(now)
         for asset in decision.shed:
-            low, high = comfort_limits(zones[asset], season)
-            edge = high if season is Season.COOLING else low
-            wishes[asset] = Wish(RoomClimate(_mode(season), edge), reason, CommandSource.GUARD)
+            wishes[asset] = Wish(coasting_order(self.site, zones[asset], now), reason, CommandSource.GUARD)
         if decision.cars or decision.shed:
             self.counts["guard_actions"] += 1
         if decision.unmet_kw > 0:
@@ -428,16 +410,14 @@ class SiteController:
         """Take the standing order of an asset for unknown, so that the next one is written."""
         self._standing.pop(asset, None)
 
-    def _season(self, at: datetime) -> Season:
-        return self.site.calendar.season(at.astimezone(JST).date())
 
+def is_for_the_guard(point: Setpoint) -> bool:
+    """Whether a setpoint only says that a car may have to give back against a peak.
 
-def band_applies(site: Site, zone: HvacZone, at: datetime) -> bool:
-    """Whether people are in a zone at an instant, so that its comfort band holds (both ends included)."""
-    local = at.astimezone(JST)
-    if site.calendar.calendar().day_type(local.date()) is not DayType.WEEKDAY:
-        return False
-    return zone.comfort.opens <= local.time() <= zone.comfort.closes
+    The plan expects the peak; whether it comes the guard sees, minute by minute. What is given away for a
+    rise that does not come would be missing later.
+    """
+    return point.power_kw < 0.0 and point.reason.code is ReasonCode.PEAK
 
 
 def _charge_only(vehicle: Vehicle, max_charge_kw: float, soc: float) -> PowerRange:
@@ -460,12 +440,3 @@ def _fresh(readings: Readings, asset: AssetId, point: str, now: datetime) -> flo
 def _power(wish: Wish) -> float:
     assert isinstance(wish.order, ChargerPower)
     return wish.order.power_kw
-
-
-def _setpoint(zone: HvacZone, season: Season) -> float:
-    comfort = zone.comfort
-    return comfort.heating_setpoint_c if season is Season.HEATING else comfort.cooling_setpoint_c
-
-
-def _mode(season: Season) -> ClimateMode:
-    return ClimateMode.HEAT if season is Season.HEATING else ClimateMode.COOL

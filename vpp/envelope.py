@@ -10,18 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from energy.core.assets import Charger, HvacZone, Vehicle
+from energy.core.assets import Charger, Vehicle
 from energy.core.plan import Reason, ReasonCode
-from energy.core.site import Season
 
-__all__ = ["SOC_RESOLUTION", "CarState", "PowerRange", "car_range", "comfort_limits", "share_discharge"]
+__all__ = ["SOC_RESOLUTION", "CarState", "PowerRange", "car_range", "share_discharge"]
 
 # The SoC register of a charger counts whole percent; half of one may be missing.
 SOC_RESOLUTION = 0.005
 # Charging starts this long before it would be too late for the promise.
 PROMISE_LEAD = timedelta(minutes=20)
-# A thermostat holds its setpoint this well; the room is kept that far from the edge of its band. [K]
-THERMOSTAT_K = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +128,3 @@ def share_discharge(wanted_kw: dict[str, float], budget_kw: float) -> dict[str, 
         return dict(wanted_kw)
     share = max(0.0, budget_kw) / total
     return {name: power * share if power < 0 else power for name, power in wanted_kw.items()}
-
-
-def comfort_limits(zone: HvacZone, season: Season) -> tuple[float, float]:
-    """Lowest and highest setpoint that keep an occupied room inside its band. [degC]"""
-    low, high = zone.comfort.cooling_c if season is Season.COOLING else zone.comfort.heating_c
-    return low + THERMOSTAT_K, high - THERMOSTAT_K

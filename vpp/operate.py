@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from dispatch.guard import DemandGuard
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
-from dispatch.terms import forecast_room_kw
+from dispatch.terms import peak_margin_kw
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
@@ -29,7 +29,7 @@ from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory
 from energy.store import Point, Store
-from vpp.control import METER, Equipment, Readings, SiteController, Tick, Window
+from vpp.control import METER, Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
 from vpp.planning import Outlook, SiteState, build_problem
 from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
@@ -381,11 +381,14 @@ class SiteOperator:
 
 
 def _surge_kw(problem: Problem, plan: Plan) -> float:
-    """What the site may draw in the first slot on the high side of its forecast, if it follows the plan. [kW]
+    """What the site may draw in the first slot on the high side of its forecast, no car giving back. [kW]
 
     A share of the way to P90: a surge that ties up a battery in every window would leave none for the worst.
     """
-    return plan.trajectory.import_kw[0] + float(forecast_room_kw(problem, SURGE_SHARE)[0])
+    cars = {car.id for car in problem.cars}
+    first = (point for point in plan.setpoints if point.slot.start == problem.grid.start)
+    held = sum(-point.power_kw for point in first if point.asset in cars and is_for_the_guard(point))
+    return plan.trajectory.import_kw[0] + held + float(peak_margin_kw(problem, SURGE_SHARE)[0])
 
 
 def announce(store: Store, event: TightEvent) -> None:

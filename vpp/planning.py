@@ -15,7 +15,7 @@ from energy.core.slots import JST
 from energy.core.units import AssetId
 from energy.ledger import CoinRule, TightEvent
 from forecasting.ev import car_availability
-from vpp.control import band_applies
+from vpp.climate import band_applies
 
 __all__ = ["Outlook", "Reserves", "SiteState", "build_problem", "peak_price_yen_per_kw"]
 

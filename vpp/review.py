@@ -21,7 +21,7 @@ from energy.market.demand import PeakMemory
 from energy.store import Snapshot, Store
 from forecasting.baselines import Baseline, baseline
 from forecasting.metrics import coverage, nmae, pinball
-from vpp.control import band_applies
+from vpp.climate import band_applies
 from vpp.operate import DAY_AHEAD_HOUR, SLOT_RECORD, SlotRecord
 from vpp.results import (
     CarTrace,

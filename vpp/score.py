@@ -10,7 +10,7 @@ from typing import Protocol
 from energy.core.assets import Trip
 from energy.core.site import Season, Site
 from energy.core.slots import JST
-from vpp.control import band_applies
+from vpp.climate import band_applies
 
 __all__ = ["DepartureRecord", "Penalties", "ScoreKeeper"]
 

@@ -16,7 +16,7 @@ from energy.core.units import SeriesId
 from energy.ledger import TightEvent
 from energy.store import Point, Store
 from forecasting.pv_physics import PvWeather, SnowState, pv_power_kw
-from vpp.control import band_applies
+from vpp.climate import band_applies
 from vpp.recorder import SiteSeries
 from vpp.scenario import Scenario
 from vpp.world import (
@@ -198,7 +198,8 @@ class SimulatedWorld:
             snowfall_cm=np.where(snowing, rule.snowfall_cm_per_h * grid.hours, 0.0),
         )
         covered = SnowState().ahead(pv, weather, latitude=self._site.latitude, longitude=self._site.longitude)
-        return SnowState.lost_share(covered)
+        # One string: nothing comes while any part is covered (Gilman 2018, NREL/TP-6A20-67399, 11.8).
+        return np.ceil(covered)
 
 
 def _hours(grid: Grid, *, since: Grid | None = None) -> FloatArray:

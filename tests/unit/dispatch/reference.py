@@ -58,7 +58,7 @@ def least_cost(
         over = rows.column(contract_yen_per_kw)
         errors = [problem.load_p90_kw[t] - problem.load_p50_kw[t]]
         errors.append(sum(array.p50_kw[t] - array.p10_kw[t] for array in problem.pv))
-        margin = share * math.hypot(*errors) if t else 0.0  # the first interval is the guard's
+        margin = share * math.hypot(*errors)
         rows.most.append(({bought: 1.0, excess: -1.0}, limits.peak_memory_kw - margin))
         rows.most.append(({bought: 1.0, over: -1.0}, limits.contract_kw - margin))
         balance.append({bought: 1.0})

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from energy.core.assets import Charger, ComfortBand, HvacZone, OwnerType, Vehicle
+from energy.core.assets import Charger, OwnerType, Vehicle
 from energy.core.plan import Reason, ReasonCode
-from energy.core.site import Season
-from vpp.envelope import CarState, PowerRange, car_range, comfort_limits, share_discharge
+from vpp.envelope import CarState, PowerRange, car_range, share_discharge
 
 NOW = datetime(2026, 8, 5, 3, 0, tzinfo=UTC)
 CHARGER = Charger(id="cp-1", max_charge_kw=6, max_discharge_kw=6, charge_efficiency=1.0)
@@ -122,21 +120,3 @@ def test_shared_discharge_never_exceeds_its_budget(powers: list[float], budget: 
     limited = share_discharge(wanted, budget)
     assert -sum(min(0.0, power) for power in limited.values()) <= max(0.0, budget) + 1e-9
     assert all(limited[name] == wanted[name] for name in wanted if wanted[name] >= 0)
-
-
-@pytest.mark.parametrize(
-    ("season", "expected"), [(Season.COOLING, (22.2, 27.8)), (Season.HEATING, (18.2, 22.8))]
-)
-def test_setpoints_stay_inside_the_band_by_what_a_thermostat_misses(
-    season: Season, expected: tuple[float, float]
-) -> None:
-    zone = HvacZone(
-        id="hall",
-        name_ja="工場",
-        name_en="Hall",
-        max_electric_kw=10,
-        capacitance_kwh_per_k=10,
-        loss_kw_per_k=1,
-        comfort=ComfortBand(cooling_c=(22, 28), heating_c=(18, 23)),
-    )
-    assert comfort_limits(zone, season) == pytest.approx(expected)
