@@ -95,10 +95,7 @@ class DemandModel:
         past = count - len(LEADS)
         usable = int(table.usable[:past].sum())
         tier = _tier(usable, history, issued)
-        plain = learn(table, tier, past, weather=False)
-        weather = (
-            learn(table, tier, past, weather=True) if temperature is not None and tier == "pool" else None
-        )
+        plain, weather = learn(table, tier, past)
         return FittedDemand(
             calendar=self._calendar,
             first_day=first,

@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 ANALOGUE_DAYS = 20  # tuned on Apr-Jun 2018 of the steel series (docs/explanation/forecasts.md)
+ANALOGUE_MINIMUM = 6  # fewer days of the same type are no choice: the other type is then looked at too
 USABLE_SLOTS = 40  # a day with fewer readings is no example for another day
 SHORT_GAP = 3  # gaps up to 3 slots are interpolated, for features only
 RIDGE_PENALTY = 100.0  # tuned on Apr-Jun 2018 of the steel series
@@ -175,9 +176,9 @@ def mean_of_last(table: DayTable, lead: int, count: int, rows: IntArray) -> Floa
 def analogue(table: DayTable, lead: int, rows: IntArray) -> FloatArray:
     """Median of the days whose past looked most like the present past. [kW]
 
-    Likeness is a distance over: the shape of the last known day and of the day a week before the target, the
-    mean level of the last seven known days, whether the day, its eve and its morrow are days of rest,
-    Saturday, and age (0.3 per quarter of a year).
+    Likeness is a distance over: the shapes of the last known day and of the day a week before the target, the
+    mean level of the last week known, whether the eve and the morrow are days of rest, Saturday, and age (0.3
+    per quarter of a year). Days of the other type come in only where too few of the same are known.
     """
     n, blocks = table.count, 8
     filled, rest = table.filled_kw, table.kinds.rest.astype(np.float64)
@@ -196,15 +197,23 @@ def analogue(table: DayTable, lead: int, rows: IntArray) -> FloatArray:
     age = rows[:, None] - np.arange(n)[None, :]
     distance = np.sqrt(np.maximum(squares, 0.0)) + 0.3 * age / 90.0
     possible = (age >= lead) & table.usable[None, :] & (np.arange(n)[None, :] >= 7)
-    distance[~possible] = np.inf
+    same = possible & (table.kinds.rest[rows][:, None] == table.kinds.rest[None, :])
+    enough_alike = same.sum(axis=1) >= ANALOGUE_MINIMUM
+    distance[~np.where(enough_alike[:, None], same, possible)] = np.inf
     count = min(ANALOGUE_DAYS, n)
     nearest = np.argpartition(distance, count - 1, axis=1)[:, :count]
     allowed = np.isfinite(np.take_along_axis(distance, nearest, axis=1))
-    enough = allowed.sum(axis=1) >= 4
-    first = nearest[np.arange(len(rows)), allowed.argmax(axis=1)]
-    nearest = np.where(allowed, nearest, first[:, None])
-    out = np.median(filled[nearest], axis=1)
-    out[~enough] = np.nan
+    days = np.where(allowed[..., None], filled[nearest], np.nan)
+    return _median_of_known(days, allowed.sum(axis=1))
+
+
+def _median_of_known(days: FloatArray, known: IntArray) -> FloatArray:
+    """Median over axis 1 of the ``known`` days that are not NaN; NaN where they are too few. [kW]"""
+    ordered = np.sort(days, axis=1)  # NaN goes last
+    row = np.arange(len(days))
+    low, high = np.maximum(known - 1, 0) // 2, known // 2
+    out = 0.5 * (ordered[row, low] + ordered[row, np.minimum(high, days.shape[1] - 1)])
+    out[known < ANALOGUE_MINIMUM] = np.nan
     return np.asarray(out, dtype=np.float64)
 
 
@@ -225,14 +234,23 @@ def ridge_features(table: DayTable, lead: int) -> FloatArray:
     def shifted(days: int) -> FloatArray:
         return wide(rest[np.clip(np.arange(rest.size) - days, 0, rest.size - 1)])
 
-    last, week = root.lagged(lead), root.lagged(max(7, lead))
+    def weeks_ago(count: int) -> FloatArray:
+        before = np.maximum(np.arange(rest.size) - 7 * count, 0)
+        return np.where((rest[before] == rest)[:, None], root.lagged(7 * count), same)
+
     same = mean_of(group, 4)
-    columns = [last, week, root.lagged(14), root.lagged(21), root.lagged(28)]
+    last, week = (
+        root.lagged(lead),
+        weeks_ago(1),
+    )  # the same weekday helps only if it was a day of the same type
+    columns = [last, week, weeks_ago(2), weeks_ago(3), weeks_ago(4)]
     columns += [np.mean([root.lagged(lead + j) for j in range(7)], axis=0)]
     columns += [same, mean_of(group, 10), mean_of(weekday, 4)]
     columns += [wide(last.mean(axis=1)), wide(week.mean(axis=1)), wide(same.mean(axis=1))]
     columns += [shifted(0), shifted(1), shifted(-1), shifted(7), shifted(lead)]
-    columns += [wide((kinds.weekday == day).astype(np.float64)) for day in range(7)]
+    # A closed Monday is a day of rest first: weekdays speak only for working days, Saturday only for rest.
+    columns += [wide((kinds.weekday == day) * (1.0 - rest)) for day in range(7)]
+    columns += [wide((kinds.weekday == 5) * rest)]
     columns += [wide(kinds.season[:, 0]), wide(kinds.season[:, 1])]
     if table.outdoor_c is not None:
         heating = np.maximum(0.0, _HEATING_C - table.outdoor_c)

@@ -10,7 +10,7 @@ import numpy as np
 
 from energy.core.series import FloatArray
 from energy.core.slots import SLOTS_PER_DAY
-from forecasting.days import IntArray
+from forecasting.days import BoolArray, IntArray
 from forecasting.experts import (
     DayTable,
     RidgeCoefficients,
@@ -117,24 +117,26 @@ def _experts(
     return np.stack(found)
 
 
-def learn(table: DayTable, tier: Tier, past: int, *, weather: bool) -> Pool:
-    """Walk every expert forward over the history and keep its honest errors."""
-    rest, rows = table.kinds.rest, np.arange(table.count)
-    leads = {}
+def learn(table: DayTable, tier: Tier, past: int) -> tuple[Pool, Pool | None]:
+    """Walk every expert forward over the history; a second pool uses temperature, if the table has it."""
+    plain, rows = table.with_outdoor(None), np.arange(table.count)
+    found: dict[bool, dict[int, LeadModel]] = {False: {}, True: {}}
+    weather = table.outdoor_c is not None and tier == "pool"
     for lead in LEADS:
-        predictions = _experts(table, tier, lead, rows, ())
-        ridges: list[RidgeCoefficients] = []
-        if tier == "pool":
-            for outdoor in (None, table.outdoor_c) if weather else (None,):
-                used = table.with_outdoor(outdoor)
+        predictions = _experts(plain, tier, lead, rows, ())
+        ridges: tuple[RidgeCoefficients, ...] = ()
+        for outdoor in (False, True) if weather else (False,):
+            if tier == "pool":
+                used = table if outdoor else plain
                 walked, ridge = walk_ridge(used, ridge_features(used, lead), lead, past)
-                predictions = np.concatenate([predictions, walked[None]])
-                ridges.append(ridge)
-        base = combine(table.load_kw, predictions, rest, lead=lead, rows=rows)
-        leads[lead] = LeadModel(predictions, tuple(ridges), base, table.load_kw - base)
-    intraday = IntradayCorrection.fit(
-        (leads[1].residual_kw[:past], leads[2].residual_kw[:past]),
-        (leads[1].base_kw[:past], leads[2].base_kw[:past]),
-        rest[:past],
-    )
-    return Pool(leads, intraday)
+                predictions, ridges = np.concatenate([predictions, walked[None]]), (*ridges, ridge)
+            base = combine(table.load_kw, predictions, table.kinds.rest, lead=lead, rows=rows)
+            found[outdoor][lead] = LeadModel(predictions, ridges, base, table.load_kw - base)
+    rest = table.kinds.rest[:past]
+    return _pool(found[False], rest, past), _pool(found[True], rest, past) if weather else None
+
+
+def _pool(leads: dict[int, LeadModel], rest: BoolArray, past: int) -> Pool:
+    errors = (leads[1].residual_kw[:past], leads[2].residual_kw[:past])
+    bases = (leads[1].base_kw[:past], leads[2].base_kw[:past])
+    return Pool(leads, IntradayCorrection.fit(errors, bases, rest))

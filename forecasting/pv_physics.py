@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-import pandas as pd
-from pvlib import inverter, irradiance, pvsystem, snow, spa, temperature
+from pvlib import inverter, irradiance, pvsystem, spa, temperature
 
 from energy.core.assets import PvArray
-from energy.core.clock import require_aware
 from energy.core.errors import AlignmentError, GapError
 from energy.core.series import FloatArray, Grid
 
@@ -39,7 +37,9 @@ _DELTA_T_S = 69.2  # TT - UT1 in 2020-2026: IERS Bulletin A; an error of 10 s mo
 _REFRACTION_DEG = 0.5667  # at sunrise: Reda and Andreas (2004), NREL/TP-560-34302
 _PRESSURE_MBAR = 1013.25  # standard atmosphere; only refraction near the horizon depends on it
 _STEEPEST_DEG = 87.0  # beam is not estimated closer to the horizon (pvlib.irradiance.erbs, max_zenith)
-_STRINGS = 1  # one string along the slant: a partly covered row gives nothing (portrait mounting)
+_COVERING_CM_PER_H = 1.0  # Marion et al. (2013), as pvlib.snow.fully_covered_nrel
+_CAN_SLIDE = -80.0  # W/(m2 K): Marion et al. (2013), eq. 1
+_SLIDE_PER_HOUR = 0.197  # share of the slant height: Marion et al. (2013), roof mounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,37 +300,30 @@ class SnowState:
     def ahead(self, array: PvArray, weather: PvWeather, *, latitude: float, longitude: float) -> FloatArray:
         """Share covered at the end of each interval, shape (weather.grid.count,). [-]
 
-        Snow of more than 1 cm/h covers everything; it slides while the air is warm enough for the sun on it.
+        Notes
+        -----
+        Snow of more than 1 cm/h covers everything. Otherwise, while ``temp > -poa / 80`` [degC, W/m2], a
+        share of ``0.197 * sin(tilt)`` slides off per hour. Equal to :func:`pvlib.snow.coverage_nrel` (a test
+        compares them), which needs pandas series and counts no sliding in the first interval.
 
         References
         ----------
         .. [1] Marion, B.; Schaefer, R.; Caine, H.; Sanchez, G. (2013). "Measured and modeled photovoltaic
-           system energy losses from snow for Colorado and Wisconsin locations". Solar Energy 97, 112-121;
-           through :func:`pvlib.snow.coverage_nrel`.
+           system energy losses from snow for Colorado and Wisconsin locations". Solar Energy 97, 112-121.
         """
         grid = weather.grid
         falling = np.zeros(grid.count) if weather.snowfall_cm is None else weather.snowfall_cm
-        if grid.count < 3 or (self.coverage <= 0.0 and not (falling > 0.0).any()):
-            return np.full(grid.count, self.coverage)
+        if self.coverage <= 0.0 and not (falling > 0.0).any():
+            return np.zeros(grid.count)
         sun = sun_position(grid, latitude=latitude, longitude=longitude)
-        start = require_aware(grid.start)
-        index = pd.date_range(start, periods=grid.count, freq=pd.Timedelta(grid.step), unit="ns")
-        covered = snow.coverage_nrel(
-            pd.Series(falling, index=index),
-            pd.Series(plane_irradiance(array, weather, sun), index=index),
-            pd.Series(weather.temp_c, index=index),
-            array.tilt_deg,
-            initial_coverage=self.coverage,
-        )
-        return np.asarray(np.clip(covered.to_numpy(), 0.0, 1.0))
-
-    @staticmethod
-    def lost_share(coverage: FloatArray) -> FloatArray:
-        """Share of power lost under a coverage: all of it while any of the one string is covered. [-]
-
-        References
-        ----------
-        .. [1] Gilman, P. et al. (2018). "SAM Photovoltaic Model Technical Reference Update",
-           NREL/TP-6A20-67399, eq. 11.8; through :func:`pvlib.snow.dc_loss_nrel`.
-        """
-        return np.asarray(snow.dc_loss_nrel(coverage, _STRINGS))
+        poa = plane_irradiance(array, weather, sun)
+        slides = weather.temp_c > poa / _CAN_SLIDE
+        step = _SLIDE_PER_HOUR * np.sin(np.radians(array.tilt_deg)) * grid.hours
+        out, covered = np.empty(grid.count), self.coverage
+        for k in range(grid.count):
+            if falling[k] / grid.hours > _COVERING_CM_PER_H:
+                covered = 1.0
+            elif slides[k]:
+                covered = max(0.0, covered - step)
+            out[k] = covered
+        return out

@@ -1,0 +1,300 @@
+"""The load forecast: which method runs, what it refuses, and what it must never look at."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from energy.core.calendar import SiteCalendar
+from energy.core.errors import AlignmentError, ForecastError
+from energy.core.series import FloatArray, Grid, Series, Unit
+from energy.core.slots import SLOT_LENGTH, jst_midnight
+from forecasting.demand import DemandModel
+from forecasting.metrics import nmae
+
+FIRST = date(2026, 4, 1)  # a Wednesday
+CALENDAR = SiteCalendar(national_holidays=False)
+
+
+def factory(days: int, *, seed: int = 7, noise_kw: float = 6.0) -> Series:
+    """A factory: 20 kW at rest, 120 kW from 08:00 to 18:00 on working days, with noise that lasts hours."""
+    rng = np.random.default_rng(seed)
+    values = np.empty(days * 48)
+    drift = 0.0
+    for k in range(values.size):
+        day, slot = FIRST + timedelta(days=k // 48), k % 48
+        works = day.weekday() < 5 and 16 <= slot < 36
+        drift = 0.9 * drift + rng.normal(0.0, noise_kw if works else 1.0)
+        values[k] = max(0.0, (120.0 if works else 20.0) + drift)
+    return Series(Grid(jst_midnight(FIRST), values.size), values, Unit.KW)
+
+
+def until(series: Series, instant: datetime) -> Series:
+    return series.between(series.grid.start, instant)
+
+
+def day_start(number: int) -> datetime:
+    return jst_midnight(FIRST + timedelta(days=number))
+
+
+def with_values(series: Series, values: FloatArray) -> Series:
+    return Series(series.grid, values, series.unit)
+
+
+@pytest.mark.parametrize(
+    ("days", "model"),
+    [
+        (2, "demand-same-time"),
+        (6, "demand-same-time"),
+        (7, "demand-day-type"),
+        (20, "demand-day-type"),
+        (21, "demand-pool"),
+        (60, "demand-pool"),
+    ],
+)
+def test_forecast_names_the_method_that_the_length_of_history_allows(days: int, model: str) -> None:
+    load = factory(days)
+    now = day_start(days)
+    forecast = DemandModel(CALENDAR).fit(load, issued_at=now).predict(load, Grid(now, 96), issued_at=now)
+    assert forecast.model == model
+    assert forecast.facts["usable_days"] == days
+    assert (forecast.p10 >= 0.0).all()
+    assert (forecast.p90 > forecast.p10).any()
+
+
+def test_less_than_two_whole_days_is_an_error_that_says_what_is_missing() -> None:
+    load = factory(2)
+    now = day_start(1) + timedelta(hours=9)
+    with pytest.raises(ForecastError) as caught:
+        DemandModel(CALENDAR).fit(until(load, now), issued_at=now)
+    assert caught.value.details == {"needed_days": 2, "whole_days": 1}
+    assert "33 h of values" in caught.value.where
+
+
+def test_history_that_knows_the_future_is_refused_by_time() -> None:
+    load = factory(30)
+    with pytest.raises(ForecastError, match="looks into the future"):
+        DemandModel(CALENDAR).fit(load, issued_at=day_start(30) - timedelta(minutes=1))
+
+
+def test_history_that_became_known_later_is_refused() -> None:
+    load = factory(30)
+    now = day_start(30)
+    late = Series(load.grid, load.values, Unit.KW, known_at=now + timedelta(hours=1))
+    with pytest.raises(ForecastError, match="became known after"):
+        DemandModel(CALENDAR).fit(late, issued_at=now)
+
+
+def test_slot_in_progress_is_not_yet_known() -> None:
+    load = factory(30)
+    now = day_start(29) + timedelta(hours=9, minutes=10)
+    fitted = DemandModel(CALENDAR).fit(until(load, day_start(29)), issued_at=now)
+    with pytest.raises(ForecastError, match="looks into the future"):
+        fitted.predict(
+            until(load, now + timedelta(minutes=20)), Grid(now - timedelta(minutes=10), 4), issued_at=now
+        )
+
+
+def test_missing_values_after_the_issue_say_nothing_and_are_allowed() -> None:
+    load = factory(40)
+    now = day_start(35) + timedelta(hours=10)
+    values = load.values.copy()
+    values[(now - load.grid.start) // SLOT_LENGTH :] = np.nan
+    model = DemandModel(CALENDAR)
+    cut = model.fit(until(load, now), issued_at=now).predict(until(load, now), Grid(now, 96), issued_at=now)
+    padded = with_values(load, values)
+    same = model.fit(padded, issued_at=now).predict(padded, Grid(now, 96), issued_at=now)
+    np.testing.assert_array_equal(cut.p50, same.p50)
+    np.testing.assert_array_equal(cut.p90, same.p90)
+
+
+def test_forecast_follows_the_calendar_of_the_site() -> None:
+    load = factory(60)
+    now = day_start(60)  # a Sunday; tomorrow would be a working day
+    monday = FIRST + timedelta(days=61)
+    assert monday.weekday() == 0
+    closed = SiteCalendar(national_holidays=False, closed=frozenset({monday}))
+    grid = Grid(day_start(61), 48)
+    works, rests = (
+        DemandModel(calendar).fit(load, issued_at=now).predict(load, grid, issued_at=now)
+        for calendar in (CALENDAR, closed)
+    )
+    assert works.p50[24] > 90.0
+    assert rests.p50[24] < 40.0
+
+
+def test_model_beats_the_same_day_of_last_week_on_a_regular_factory() -> None:
+    load = factory(80)
+    model, ours, week, truth = DemandModel(CALENDAR), [], [], []
+    for day in range(60, 79):
+        now = day_start(day)
+        known = until(load, now)
+        ours.append(model.fit(known, issued_at=now).predict(known, Grid(now, 48), issued_at=now).p50)
+        week.append(load.between(day_start(day - 7), day_start(day - 6)).values)
+        truth.append(load.between(now, now + timedelta(days=1)).values)
+    assert nmae(np.concatenate(truth), np.concatenate(ours)) < 0.85 * nmae(
+        np.concatenate(truth), np.concatenate(week)
+    )
+
+
+def test_next_hours_follow_a_morning_that_runs_high_and_the_evening_does_not() -> None:
+    load = factory(60)
+    start = (FIRST + timedelta(days=58)).weekday()
+    assert start < 5
+    now = day_start(58) + timedelta(hours=11)
+    usual = until(load, now)
+    values = usual.values.copy()
+    values[-6:] += 25.0
+    fitted = DemandModel(CALENDAR).fit(until(load, day_start(58)), issued_at=day_start(58))
+    grid = Grid(now, 96)
+    plain = fitted.predict(usual, grid, issued_at=now)
+    high = fitted.predict(with_values(usual, values), grid, issued_at=now)
+    shift = high.p50 - plain.p50
+    assert shift[0] > 5.0
+    assert shift[0] > shift[6]
+    np.testing.assert_allclose(shift[40:], 0.0, atol=1e-9)
+
+
+def test_bands_are_narrower_for_the_next_slot_than_for_the_same_time_tomorrow() -> None:
+    load = factory(60)
+    now = day_start(57) + timedelta(hours=11)
+    fitted = DemandModel(CALENDAR).fit(until(load, day_start(57)), issued_at=day_start(57))
+    forecast = fitted.predict(until(load, now), Grid(now, 96), issued_at=now)
+    band = forecast.p90 - forecast.p10
+    assert (FIRST + timedelta(days=58)).weekday() < 5
+    assert band[0] < 0.8 * band[48]
+
+
+def test_frozen_meter_does_not_poison_later_training() -> None:
+    load = factory(60)
+    values = load.values.copy()
+    values[40 * 48 : 43 * 48] = 77.7
+    now = day_start(60)
+    model = DemandModel(CALENDAR)
+    frozen = model.fit(with_values(load, values), issued_at=now)
+    values[40 * 48 : 43 * 48] = np.nan
+    missing = model.fit(with_values(load, values), issued_at=now)
+    grid = Grid(now, 96)
+    np.testing.assert_array_equal(
+        frozen.predict(load, grid, issued_at=now).p50, missing.predict(load, grid, issued_at=now).p50
+    )
+    assert frozen.usable_days == 57
+
+
+def test_gaps_in_the_recent_load_still_give_a_forecast_that_counts_them() -> None:
+    load = factory(50)
+    now = day_start(49) + timedelta(hours=14)
+    recent = until(load, now).between(now - timedelta(days=8), now)
+    values = recent.values.copy()
+    values[-20:-4] = np.nan
+    fitted = DemandModel(CALENDAR).fit(until(load, day_start(49)), issued_at=day_start(49))
+    forecast = fitted.predict(with_values(recent, values), Grid(now, 96), issued_at=now)
+    assert forecast.facts["missing_last_day"] == 16
+    assert forecast.p50[0] == pytest.approx(load.values[49 * 48 + 28], rel=0.4)
+
+
+def test_week_without_load_is_refused_rather_than_drawn_flat() -> None:
+    load = factory(30)
+    now = day_start(45)
+    fitted = DemandModel(CALENDAR).fit(load, issued_at=day_start(30))
+    silent = Series(Grid(day_start(37), 8 * 48), np.full(8 * 48, np.nan), Unit.KW)
+    with pytest.raises(ForecastError, match="silent for a week"):
+        fitted.predict(silent, Grid(now, 48), issued_at=now)
+
+
+def test_model_fitted_some_days_ago_still_forecasts_with_the_recent_load() -> None:
+    load = factory(70)
+    fitted = DemandModel(CALENDAR).fit(until(load, day_start(60)), issued_at=day_start(60))
+    now = day_start(65)
+    recent = until(load, now).between(now - timedelta(days=9), now)
+    forecast = fitted.predict(recent, Grid(now, 48), issued_at=now)
+    truth = load.between(now, now + timedelta(days=1)).values
+    assert nmae(truth, forecast.p50) < 0.3
+    assert forecast.facts["fitted_at"] == day_start(60).isoformat()
+
+
+def test_grid_in_the_past_or_beyond_the_day_after_tomorrow_is_refused() -> None:
+    load = factory(30)
+    now = day_start(29) + timedelta(hours=9)
+    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now)
+    with pytest.raises(ForecastError, match="does not look back"):
+        fitted.predict(until(load, now), Grid(now - timedelta(hours=1), 4), issued_at=now)
+    with pytest.raises(ForecastError, match="reaches too far"):
+        fitted.predict(until(load, now), Grid(day_start(29), 3 * 48).__class__(now, 130), issued_at=now)
+
+
+def test_energy_is_not_mistaken_for_power() -> None:
+    load = factory(30)
+    energy = Series(load.grid, load.values / 2.0, Unit.KWH)
+    with pytest.raises(AlignmentError, match="not in kW"):
+        DemandModel(CALENDAR).fit(energy, issued_at=day_start(30))
+
+
+def test_quarter_hours_are_refused_with_the_way_to_mend_them() -> None:
+    quarter = Series(Grid(day_start(0), 96 * 10, timedelta(minutes=15)), np.ones(960), Unit.KW)
+    with pytest.raises(AlignmentError) as caught:
+        DemandModel(CALENDAR).fit(quarter, issued_at=day_start(10))
+    assert "to_slots" in caught.value.hint
+
+
+def temperatures(days: int, *, seed: int = 3) -> Series:
+    rng = np.random.default_rng(seed)
+    daily = np.repeat(20.0 + 8.0 * np.sin(np.arange(days) / 5.0) + rng.normal(0.0, 2.0, days), 48)
+    course = np.tile(4.0 * np.sin(2.0 * np.pi * (np.arange(48) - 18) / 48), days)
+    return Series(Grid(jst_midnight(FIRST), days * 48), daily + course, Unit.CELSIUS)
+
+
+def heated(load: Series, outdoor: Series) -> Series:
+    return with_values(load, load.values + 4.0 * np.maximum(0.0, outdoor.values - 20.0))
+
+
+def test_temperature_helps_where_the_load_follows_it() -> None:
+    outdoor = temperatures(92)
+    load = heated(factory(92), outdoor)
+    model, plain, warm, truth = DemandModel(CALENDAR), [], [], []
+    for day in range(70, 90, 2):
+        now = day_start(day)
+        known, air = until(load, now), until(outdoor, now)
+        fitted = model.fit(known, issued_at=now, outdoor_c=air)
+        grid = Grid(now, 48)
+        plain.append(fitted.predict(known, grid, issued_at=now))
+        warm.append(
+            fitted.predict(
+                known, grid, issued_at=now, outdoor_c=outdoor.between(now, now + timedelta(days=1))
+            )
+        )
+        truth.append(load.between(now, now + timedelta(days=1)).values)
+    assert {forecast.model for forecast in plain} == {"demand-pool"}
+    assert {forecast.model for forecast in warm} == {"demand-pool-weather"}
+    y = np.concatenate(truth)
+    error = {
+        name: nmae(y, np.concatenate([f.p50 for f in made])) for name, made in (("p", plain), ("w", warm))
+    }
+    assert error["w"] < 0.9 * error["p"]
+
+
+def test_weather_forecast_with_a_hole_falls_back_by_name() -> None:
+    outdoor = temperatures(60)
+    load = heated(factory(60), outdoor)
+    now = day_start(58)
+    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now, outdoor_c=until(outdoor, now))
+    grid = Grid(now, 48)
+    ahead = outdoor.between(now, now + timedelta(days=1))
+    holed = with_values(ahead, np.where(np.arange(48) == 30, np.nan, ahead.values))
+    assert fitted.predict(until(load, now), grid, issued_at=now, outdoor_c=holed).model == "demand-pool"
+    assert (
+        fitted.predict(until(load, now), grid, issued_at=now, outdoor_c=ahead).model == "demand-pool-weather"
+    )
+
+
+def test_quantiles_of_more_levels_agree_with_the_three_of_a_forecast() -> None:
+    load = factory(40)
+    now = day_start(39) + timedelta(hours=6)
+    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now)
+    known, grid = until(load, now), Grid(now, 96)
+    forecast = fitted.predict(known, grid, issued_at=now)
+    nine = fitted.quantiles(known, grid, issued_at=now, levels=(0.1, 0.3, 0.5, 0.7, 0.9))
+    np.testing.assert_allclose(nine[[0, 2, 4]], [forecast.p10, forecast.p50, forecast.p90])
+    assert (np.diff(nine, axis=0) >= -1e-9).all()
