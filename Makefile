@@ -61,6 +61,8 @@ wheel-check: setup ## the wheel, installed elsewhere, finds its command and its 
 bench: setup ## ratios and scores, not seconds; nothing else should run beside it
 	@echo "== tests marked bench"
 	@$(BIN)/pytest tests -m bench -s --quiet || [ $$? -eq 5 ]
+	@echo "== a re-solve beside HiGHS alone, Pyomo's own path, warm starts and interior point"
+	@$(BIN)/python tests/bench/bench_dispatch.py
 	@echo "== forecast scores on the steel works series"
 	@if [ -n "$$VPP_DATA_DIR" ]; then \
 	  $(BIN)/python tests/bench/forecast_scores.py --steel "$$VPP_DATA_DIR/factory/steel_industry_15min_2018_jan_sep.csv.gz"; \

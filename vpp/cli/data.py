@@ -86,7 +86,7 @@ def import_(
     if json:
         from json import dumps
 
-        print(dumps([asdict(report) for report in reports], ensure_ascii=False, indent=1, default=str))
+        print(dumps([report.as_json() for report in reports], ensure_ascii=False, indent=1))
     return int(ExitStatus.PARTIAL) if rejected else int(ExitStatus.OK)
 
 
