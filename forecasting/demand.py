@@ -16,6 +16,7 @@ is below the peak to expect; plan peaks with P90. Everything is deterministic: n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -39,7 +40,7 @@ from forecasting.days import (
     to_days,
 )
 from forecasting.experts import DayTable
-from forecasting.pool import LEADS, DayBase, Pool, Tier, day_base, learn
+from forecasting.pool import LEADS, DayBase, DayExperts, Pool, Tier, day_base, day_experts, learn
 
 __all__ = ["LEVELS", "DemandModel", "FittedDemand"]
 
@@ -135,6 +136,9 @@ class FittedDemand:
     plain: Pool
     weather: Pool | None
     _bases: dict[tuple[object, ...], DayBase] = field(default_factory=dict, repr=False, compare=False)
+    _said: dict[tuple[object, ...], Mapping[int, DayExperts]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def predict(
         self, recent: Series, grid: Grid, *, issued_at: datetime, outdoor_c: Series | None = None
@@ -200,6 +204,12 @@ class FittedDemand:
     ) -> tuple[FloatArray, str, dict[str, object]]:
         _check_load(recent, issued, "the recent load")
         require_slots(grid, "the forecast grid")
+        if issued < self.fitted_at:
+            raise ForecastError(
+                "the model has seen what this forecast must not know",
+                where=f"fitted at {self.fitted_at.isoformat()}, issued at {issued.isoformat()}",
+                hint="fit a model with what was known then",
+            )
         today, slot = day_and_slot(issued)
         ahead = _slots_ahead(grid, issued, today)
         load, outdoor, with_weather = self._known(recent, grid, today, outdoor_c)
@@ -213,9 +223,8 @@ class FittedDemand:
         pool = self.weather if with_weather and self.weather is not None else self.plain
         day = self._day_base(pool, load, outdoor, here, levels)
         measured = load[here - 1 : here + 1].reshape(-1)[slot : slot + SLOTS_PER_DAY]
-        values = np.maximum(
-            _near(pool, day, measured, self._kinds(load).rest[here - 1 :], slot, levels)[:, ahead], 0.0
-        )
+        rest = DayKinds.of(self.calendar, today - timedelta(days=1), len(day.base_kw)).rest
+        values = np.maximum(_near(pool, day, measured, rest, slot, levels)[:, ahead], 0.0)
         name = "demand-pool-weather" if pool is self.weather else f"demand-{self.tier}"
         facts: dict[str, object] = {
             "usable_days": self.usable_days,
@@ -246,22 +255,28 @@ class FittedDemand:
         complete = not np.isnan(outdoor.reshape(-1)[first : first + grid.count]).any()
         return load, outdoor, complete
 
-    def _kinds(self, load: FloatArray) -> DayKinds:
-        return DayKinds.of(self.calendar, self.first_day, len(load))
+    def _kinds(self, count: int) -> DayKinds:
+        return DayKinds.of(self.calendar, self.first_day, count)
 
     def _day_base(
         self, pool: Pool, load: FloatArray, outdoor: FloatArray | None, here: int, levels: tuple[float, ...]
     ) -> DayBase:
         """Base forecast of the issue day; made once and kept until a whole day or the weather changes."""
         weather = outdoor if pool is self.weather else None
-        key = (here, levels, load[:here].tobytes(), None if weather is None else weather.tobytes())
-        if key not in self._bases:
-            self._bases.clear()
-            known = load.copy()
-            known[here:] = np.nan  # the day in progress speaks only through the correction
-            self._bases[key] = day_base(
-                pool, DayTable.of(known, self._kinds(load), weather), self.tier, here, levels
-            )
+        days = (here, load[:here].tobytes())
+        key = (*days, levels, None if weather is None else weather.tobytes())
+        if key in self._bases:
+            return self._bases[key]
+        known = load.copy()
+        known[here:] = np.nan  # the day in progress speaks only through the correction
+        table = DayTable.of(known, self._kinds(len(load)), weather)
+        experts = self._said.get(days)
+        if experts is None:
+            experts = day_experts(self.plain, table, self.tier, here)
+            self._said.clear()
+            self._said[days] = experts
+        self._bases.clear()
+        self._bases[key] = day_base(pool, experts, table, here, levels)
         return self._bases[key]
 
 
@@ -276,13 +291,13 @@ def _near(
     """Quantiles of the issue day and the two after it, next hours corrected, shape (n_levels, 144). [kW]"""
     intraday, now = pool.intraday, SLOTS_PER_DAY + slot
     base = day.base_kw.reshape(-1)
-    scale = intraday.sigma_kw[rest[: len(day.base_kw)].astype(np.int64)].reshape(-1)
+    scale = intraday.sigma_kw[rest.astype(np.int64)].reshape(-1)
     out = base[None, SLOTS_PER_DAY:] + day.offsets_kw.transpose(1, 0, 2).reshape(len(levels), -1)
     next_ones = slice(now, now + intraday.leads)
     add = intraday.correction_kw(measured - base[slot:now], scale[slot:now], scale[next_ones], slot)
     if add.size:
         corrected = np.maximum(base[next_ones] + add, 0.0)
-        days = np.repeat(rest[: len(day.base_kw)], SLOTS_PER_DAY)[next_ones]
+        days = np.repeat(rest, SLOTS_PER_DAY)[next_ones]
         out[:, slot : slot + add.size] = corrected + intraday.offsets_kw(corrected, days, slot, levels)
     return out
 
@@ -295,9 +310,11 @@ def _tier(usable: int, history: Series, issued: datetime) -> Tier:
     if usable >= SAME_TIME_DAYS:
         return "same-time"
     known = int((~np.isnan(history.values)).sum())
+    frozen = known - int((~np.isnan(clean_load(history.values))).sum())
     raise ForecastError(
         "too little load to forecast from",
-        where=f"{usable} whole day(s) before {issued.isoformat()}, {known / 2:g} h of values in all",
+        where=f"{usable} whole day(s) before {issued.isoformat()}, {known / 2:g} h of values in all, "
+        f"{frozen / 2:g} h of them impossible (one value for a day or longer)",
         hint=f"import at least {SAME_TIME_DAYS} whole days (midnight to midnight), better three weeks",
         needed_days=SAME_TIME_DAYS,
         whole_days=usable,

@@ -27,6 +27,7 @@ __all__ = [
     "ridge_features",
     "similar_days",
     "walk_ridge",
+    "weather_features",
 ]
 
 ANALOGUE_DAYS = 20  # tuned on Apr-Jun 2018 of the steel series (docs/explanation/forecasts.md)
@@ -87,10 +88,6 @@ class DayTable:
             DayKinds(kinds.weekday[first:], kinds.rest[first:], kinds.kind[first:], kinds.season[first:]),
             None if self.outdoor_c is None else self.outdoor_c[first:],
         )
-
-    def with_outdoor(self, outdoor_c: FloatArray | None) -> DayTable:
-        """The same days with other temperatures, or with none."""
-        return DayTable(self.load_kw, self.filled_kw, self.kinds, outdoor_c)
 
     def lagged(self, days: int) -> FloatArray:
         """Filled load ``days`` days earlier; the first days repeat the first one known. [kW]"""
@@ -238,11 +235,9 @@ def ridge_features(table: DayTable, lead: int) -> FloatArray:
         before = np.maximum(np.arange(rest.size) - 7 * count, 0)
         return np.where((rest[before] == rest)[:, None], root.lagged(7 * count), same)
 
+    # The same weekday helps only if it was a day of the same type.
     same = mean_of(group, 4)
-    last, week = (
-        root.lagged(lead),
-        weeks_ago(1),
-    )  # the same weekday helps only if it was a day of the same type
+    last, week = root.lagged(lead), weeks_ago(1)
     columns = [last, week, weeks_ago(2), weeks_ago(3), weeks_ago(4)]
     columns += [np.mean([root.lagged(lead + j) for j in range(7)], axis=0)]
     columns += [same, mean_of(group, 10), mean_of(weekday, 4)]
@@ -252,12 +247,15 @@ def ridge_features(table: DayTable, lead: int) -> FloatArray:
     columns += [wide((kinds.weekday == day) * (1.0 - rest)) for day in range(7)]
     columns += [wide((kinds.weekday == 5) * rest)]
     columns += [wide(kinds.season[:, 0]), wide(kinds.season[:, 1])]
-    if table.outdoor_c is not None:
-        heating = np.maximum(0.0, _HEATING_C - table.outdoor_c)
-        cooling = np.maximum(0.0, table.outdoor_c - _COOLING_C)
-        works = 1.0 - wide(rest)
-        columns += [heating, cooling, heating * works, cooling * works]
     return np.stack(columns, axis=-1)
+
+
+def weather_features(outdoor_c: FloatArray, rest: BoolArray) -> FloatArray:
+    """Heating and cooling hinges of every day and slot, shape (n, 48, 4); NaN where unknown. [K]"""
+    heating = np.maximum(0.0, _HEATING_C - outdoor_c)
+    cooling = np.maximum(0.0, outdoor_c - _COOLING_C)
+    works = 1.0 - rest.astype(np.float64)[:, None]
+    return np.stack([heating, cooling, heating * works, cooling * works], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,14 +268,11 @@ class RidgeCoefficients:
         Of the features while fitting.
     beta : ndarray, shape (48, p + 1)
         Coefficients; the last is the constant.
-    uses_outdoor : bool
-        Whether the features include temperature.
     """
 
     mean: FloatArray
     scale: FloatArray
     beta: FloatArray
-    uses_outdoor: bool
 
     def predict(self, features: FloatArray) -> FloatArray:
         """Load of some days from their features, shape (n, 48, p) -> (n, 48). [kW]"""
@@ -292,7 +287,7 @@ def walk_ridge(
     Parameters
     ----------
     features : ndarray, shape (n, 48, p)
-        From :func:`ridge_features`.
+        From :func:`ridge_features`, with those of :func:`weather_features` or without.
     days : int
         Number of days from the start that may be learned from; later days have no load yet.
 
@@ -326,8 +321,7 @@ def walk_ridge(
         stop = min(first + RIDGE_BLOCK, n)
         out[first:stop] = _square(np.einsum("dsi,si->ds", x[first:stop], _solve(gram, moment, penalty)))
     gram, moment, _ = _learn(xs, y, gram, moment, done, days)
-    coefficients = RidgeCoefficients(mean, scale, _solve(gram, moment, penalty), table.outdoor_c is not None)
-    return out, coefficients
+    return out, RidgeCoefficients(mean, scale, _solve(gram, moment, penalty))
 
 
 def _standard(features: FloatArray, mean: FloatArray, scale: FloatArray) -> FloatArray:

@@ -183,6 +183,7 @@ class FittedPv:
         """
         issued = require_aware(issued_at)
         _check_request(weather, recent, grid, issued)
+        _check_age(self.fitted_at, issued)
         used = weather.over(grid)
         whole = self.place.sky(weather.part(_with_past(weather.grid, grid)))
         sky = whole.after(whole.grid.count - grid.count)
@@ -270,6 +271,15 @@ class FittedPv:
             return values
         low = np.where(coverage > 0.0, 0.0, values[0])
         return np.stack([low, values[1] * (1.0 - coverage), values[2]])
+
+
+def _check_age(fitted_at: datetime, issued: datetime) -> None:
+    if issued < fitted_at:
+        raise ForecastError(
+            "the model has seen what this forecast must not know",
+            where=f"fitted at {fitted_at.isoformat()}, issued at {issued.isoformat()}",
+            hint="fit a model with what was known then",
+        )
 
 
 def _check_request(weather: PvWeather, recent: Series | None, grid: Grid, issued: datetime) -> None:

@@ -23,6 +23,7 @@ QUARTERS = 4  # weights per quarter of the day
 WEIGHT_HALF_LIFE = 30.0  # days; tuned on Apr-Jun 2018 of the steel series, as all constants here
 WEIGHT_SAME_TYPE = 4.0  # errors of the same day type count four times
 WEIGHT_POWER = 8.0
+WEIGHT_DAYS = 180  # older errors weigh less than 2 %
 WEIGHT_EQUAL = 0.15  # shrunk 15 % towards equal weights
 RESIDUAL_DAYS = 180  # older residuals are not looked at
 RESIDUAL_HALF_LIFE = 30.0  # days
@@ -62,6 +63,8 @@ def combine(
     Per quarter of the day ``w_e ~ L_e**-8`` with ``L_e`` the mean absolute error of the expert, weighted by
     age (half-life 30 days) and day type, shrunk 15 % to equal weights among the experts that speak.
     """
+    recent = max(0, int(rows[0]) - WEIGHT_DAYS)
+    load_kw, predictions, rest, rows = load_kw[recent:], predictions[:, recent:], rest[recent:], rows - recent
     experts, n, _ = predictions.shape
     error = np.abs(load_kw[None] - predictions).reshape(experts, n, QUARTERS, -1)
     counted = ~np.isnan(error)

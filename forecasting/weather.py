@@ -52,17 +52,7 @@ def outdoor_forecast_fallback(measured_c: Series, grid: Grid, *, issued_at: date
     first-order autoregression, with ``s`` the spread of the last days around the usual (at least 1 K).
     """
     issued = require_aware(issued_at)
-    if measured_c.unit is not Unit.CELSIUS:
-        raise AlignmentError("the outdoor temperature is not in degC", unit=measured_c.unit)
-    require_slots(measured_c.grid, "the outdoor temperature")
-    require_slots(grid, "the forecast grid")
-    require_past(measured_c, issued, "the outdoor temperature")
-    if int((~np.isnan(measured_c.values)).sum()) < SLOTS_PER_DAY:
-        raise ForecastError(
-            "too few outdoor temperatures to continue",
-            where=f"{int((~np.isnan(measured_c.values)).sum())} values before {issued.isoformat()}",
-            hint="import a weather forecast, or at least a day of measured temperature",
-        )
+    _check(measured_c, grid, issued)
     usual, spread = _usual(measured_c, issued)
     departure, newest = _departure(measured_c, usual)
     fresh = (issued - newest) / timedelta(hours=1) <= STALE_HOURS
@@ -110,3 +100,17 @@ def _departure(measured_c: Series, usual: FloatArray) -> tuple[float, datetime]:
     slots = (day_and_slot(measured_c.grid.start)[1] + last) % SLOTS_PER_DAY
     newest = measured_c.grid.time(int(known[-1]) + 1)
     return float(np.mean(measured_c.values[last] - usual[slots])), newest
+
+
+def _check(measured_c: Series, grid: Grid, issued: datetime) -> None:
+    if measured_c.unit is not Unit.CELSIUS:
+        raise AlignmentError("the outdoor temperature is not in degC", unit=measured_c.unit)
+    require_slots(measured_c.grid, "the outdoor temperature")
+    require_slots(grid, "the forecast grid")
+    require_past(measured_c, issued, "the outdoor temperature")
+    if int((~np.isnan(measured_c.values)).sum()) < SLOTS_PER_DAY:
+        raise ForecastError(
+            "too few outdoor temperatures to continue",
+            where=f"{int((~np.isnan(measured_c.values)).sum())} values before {issued.isoformat()}",
+            hint="import a weather forecast, or at least a day of measured temperature",
+        )

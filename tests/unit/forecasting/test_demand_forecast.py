@@ -141,8 +141,7 @@ def test_model_beats_the_same_day_of_last_week_on_a_regular_factory() -> None:
 
 def test_next_hours_follow_a_morning_that_runs_high_and_the_evening_does_not() -> None:
     load = factory(60)
-    start = (FIRST + timedelta(days=58)).weekday()
-    assert start < 5
+    assert (FIRST + timedelta(days=58)).weekday() < 5
     now = day_start(58) + timedelta(hours=11)
     usual = until(load, now)
     values = usual.values.copy()
@@ -222,7 +221,7 @@ def test_grid_in_the_past_or_beyond_the_day_after_tomorrow_is_refused() -> None:
     with pytest.raises(ForecastError, match="does not look back"):
         fitted.predict(until(load, now), Grid(now - timedelta(hours=1), 4), issued_at=now)
     with pytest.raises(ForecastError, match="reaches too far"):
-        fitted.predict(until(load, now), Grid(day_start(29), 3 * 48).__class__(now, 130), issued_at=now)
+        fitted.predict(until(load, now), Grid(now, 130), issued_at=now)
 
 
 def test_energy_is_not_mistaken_for_power() -> None:
@@ -298,3 +297,18 @@ def test_quantiles_of_more_levels_agree_with_the_three_of_a_forecast() -> None:
     nine = fitted.quantiles(known, grid, issued_at=now, levels=(0.1, 0.3, 0.5, 0.7, 0.9))
     np.testing.assert_allclose(nine[[0, 2, 4]], [forecast.p10, forecast.p50, forecast.p90])
     assert (np.diff(nine, axis=0) >= -1e-9).all()
+
+
+def test_model_of_today_does_not_forecast_yesterday() -> None:
+    load = factory(40)
+    fitted = DemandModel(CALENDAR).fit(load, issued_at=day_start(40))
+    then = day_start(39)
+    with pytest.raises(ForecastError, match="must not know"):
+        fitted.predict(until(load, then), Grid(then, 48), issued_at=then)
+
+
+def test_meter_that_never_moved_is_named_when_nothing_else_is_left() -> None:
+    flat = with_values(factory(10), np.full(480, 50.0))
+    with pytest.raises(ForecastError) as caught:
+        DemandModel(CALENDAR).fit(flat, issued_at=day_start(10))
+    assert "240 h of them impossible" in caught.value.where
