@@ -12,10 +12,11 @@ from dispatch.terms import (
     ceiling_kwh,
     drop_kwh,
     hours,
+    keep_kwh,
+    keep_yen_per_kwh,
     least_import_kw,
     peak_margin_kw,
     promised_kwh,
-    refill_yen_per_kwh,
     room_terms,
     share_of_slot,
     slack_prices,
@@ -112,7 +113,7 @@ def _storage(
         "below_yen_per_kwh": length * prices.floor_yen_per_kwh_h,
         "soc0_kwh": storage.soc0_kwh,
         "below0_kwh": max(0.0, floor - storage.soc0_kwh),
-        "keep_yen_per_kwh": refill_yen_per_kwh(problem, storage.charge_efficiency),
+        "keep_yen_per_kwh": keep_yen_per_kwh(problem, storage),
     }
 
 
@@ -132,7 +133,7 @@ def _car(problem: Problem, car: CarProblem, prices: SlackPrices, ties: TieBreaks
         "ceiling_kwh": ceiling_kwh(car),
         "charge_yen_per_kw": values["charge_yen_per_kw"] + np.maximum(reward, 0.0),
         "discharge_yen_per_kw": values["discharge_yen_per_kw"] - reward,
-        "keep_kwh": min(car.soc0_kwh, car.ceiling_kwh),
+        "keep_kwh": keep_kwh(car),
         "drive_kwh": np.asarray(car.drive_kwh),
         "drop_kwh": drop_kwh(car),
         "promise_kwh": promised_kwh(car),

@@ -129,9 +129,11 @@ class _StorageView:
             self.plugged, self.may = list(storage.plugged), list(storage.may_discharge)
             self.value = [float(value) for value in storage.discharge_value_yen_per_kwh]
             self.floor, promises = storage.floor_kwh, storage.promises
+            self.ready = storage.ready_kwh
         else:
             self.plugged, self.may, self.value = [True] * n, [True] * n, [0.0] * n
             self.floor, promises = storage.reserve_kwh, ()
+            self.ready = 0.0
         self.promise: list[tuple[int, float] | None] = [None] * n
         wanted = {promise.index: promise.soc_kwh for promise in promises}
         self.gives: list[int | None] = [None] * n  # next interval of giving back before it drives away
@@ -200,9 +202,11 @@ class _StorageView:
             if s.tight[gives]:
                 return self.event(gives, later=True)
             return _peak(s, gives, later=True) if s.peak[gives] else _price(s, t, gives)
-        if ahead is not None:
+        if ahead is not None and self.before[t] < ahead[1] - 1e-3:
             return self.promised(t, ahead)
-        return _price(s, t, _dearest(s, t))
+        if self.before[t] < self.ready - 1e-3 and s.price[t] >= max(s.price[t:]) - _YEN:
+            return Reason(ReasonCode.READY, {"soc_percent": self.percent(self.ready)})
+        return self.promised(t, ahead) if ahead is not None else _price(s, t, _dearest(s, t))
 
     def why_give(self, t: int) -> Reason:
         s = self.s
@@ -211,7 +215,8 @@ class _StorageView:
         if s.peak[t]:
             return _peak(s, t)
         takes = self.takes[t]
-        return _price(s, t, takes if takes is not None else _cheapest(s, t))
+        later = takes if takes is not None else _cheapest(s, t)
+        return _price(s, t, later) if s.price[t] > min(s.price) + _YEN else _peak(s, t)
 
     def why_wait(self, t: int) -> Reason:
         s, ahead, takes = self.s, self.promise[t], self.takes[t]

@@ -10,10 +10,11 @@ from dispatch.schedule import Schedule, import_kw, room_path, soc_path
 from dispatch.terms import (
     demand_kw,
     hours,
+    keep_kwh,
+    keep_yen_per_kwh,
     least_import_kw,
     peak_margin_kw,
     promised_kwh,
-    refill_yen_per_kwh,
     slack_prices,
     storages,
 )
@@ -131,11 +132,10 @@ def _storage_yen(
     """Wear, missing floor, and what the horizon took from the battery."""
     length = hours(problem)
     floor = storage.floor_kwh if isinstance(storage, CarProblem) else storage.reserve_kwh
-    keep = min(storage.soc0_kwh, storage.ceiling_kwh) if isinstance(storage, CarProblem) else storage.soc0_kwh
     below = float(np.sum(length * np.maximum(0.0, floor - soc_kwh)))
     worn = float(np.sum(length * np.maximum(0.0, -power_kw)))
-    lost = max(0.0, keep - float(soc_kwh[-1]))
-    refill = refill_yen_per_kwh(problem, storage.charge_efficiency)
+    lost = max(0.0, keep_kwh(storage) - float(soc_kwh[-1]))
+    refill = keep_yen_per_kwh(problem, storage)
     return storage.wear_yen_per_kwh * worn + slack_prices(problem).floor_yen_per_kwh_h * below + refill * lost
 
 

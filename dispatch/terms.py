@@ -129,6 +129,24 @@ def drop_kwh(car: CarProblem) -> FloatArray:
     return drop
 
 
+def keep_kwh(storage: CarProblem | StorageProblem) -> float:
+    """Energy that is worth its refill at the end of the horizon: what was there or shall be ready. [kWh]"""
+    if isinstance(storage, CarProblem):
+        return min(max(storage.soc0_kwh, storage.ready_kwh), storage.ceiling_kwh)
+    return storage.soc0_kwh
+
+
+def keep_yen_per_kwh(problem: Problem, storage: CarProblem | StorageProblem) -> float:
+    """Price of a kWh that :func:`keep_kwh` lacks at the end of the horizon. [yen/kWh]
+
+    Two percent above the refill for a car that shall be ready, so that buying it pays; two percent below it
+    otherwise (:func:`refill_yen_per_kwh`).
+    """
+    refill = refill_yen_per_kwh(problem, storage.charge_efficiency)
+    wants = isinstance(storage, CarProblem) and storage.ready_kwh > 0.0
+    return refill * 1.02 / 0.98 if wants else refill
+
+
 def refill_yen_per_kwh(problem: Problem, charge_efficiency: float) -> float:
     """Value of a stored kWh at the end of the horizon: what it costs to buy it back. [yen/kWh]
 

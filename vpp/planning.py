@@ -180,6 +180,7 @@ def _car(
             )
             for index, promise in here.departures
         ),
+        ready_kwh=vehicle.soc_ready * vehicle.capacity_kwh,
         discharge_value_yen_per_kwh=tuple(value if is_tight else 0.0 for is_tight in values.tight),
     )
 

@@ -107,6 +107,8 @@ class Vehicle:
         Owner's floor: the car is never discharged below it. [-]
     soc_max : float
         Highest state of charge the owner wants. [-]
+    soc_ready : float
+        Kept when nothing else needs the energy, against a peak that no forecast shows; 0 for none. [-]
     wear_yen_per_kwh : float
         Cost of battery wear per kWh given back. [yen/kWh]
     initial_soc : float
@@ -122,6 +124,7 @@ class Vehicle:
     driver: Identifier | None = None
     soc_min: Ratio = 0.3
     soc_max: Ratio = 0.95
+    soc_ready: Ratio = 0.0
     wear_yen_per_kwh: NonNegative = 5.0
     initial_soc: Ratio = 0.6
 

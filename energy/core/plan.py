@@ -80,6 +80,9 @@ class CarProblem:
         False where the driver opted out.
     promises : tuple of Promise
         Departures inside the horizon, and one at its end (``index == grid.count``) if a later one needs it.
+    ready_kwh : float
+        Energy the site likes to keep in the car when nothing else needs it, against a peak that no forecast
+        shows; worth two percent more than it costs to charge. [kWh]
     discharge_value_yen_per_kwh : tuple of float
         What the AC energy given back in the interval is worth beyond the avoided purchase (coins). [yen/kWh]
     """
@@ -99,6 +102,7 @@ class CarProblem:
     may_discharge: tuple[bool, ...]
     promises: tuple[Promise, ...]
     discharge_value_yen_per_kwh: Floats
+    ready_kwh: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +214,7 @@ class ReasonCode(StrEnum):
     COMFORT = "comfort"  # the room would leave its band
     EVENT = "event"  # supply is tight
     EXPORT = "export"  # the connection does not allow export
+    READY = "ready"  # kept ready for a peak that nobody foresees
     SURPLUS = "surplus"  # the sun would be wasted
     IDLE = "idle"  # nothing to gain
     AWAY = "away"  # the car is not here

@@ -15,7 +15,15 @@ from dispatch.planner import Planner, PlannerOptions
 from dispatch.shift import cut
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
 from energy.core.errors import DataError
-from energy.core.plan import Plan, PlanSource, Problem, Promise, plan_from_json, plan_to_json
+from energy.core.plan import (
+    Plan,
+    PlanSource,
+    Problem,
+    Promise,
+    ReasonCode,
+    plan_from_json,
+    plan_to_json,
+)
 from energy.core.series import Grid
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import START, battery, car, factory, limits, problem, pv, trip, zone
@@ -338,3 +346,14 @@ def test_a_solution_found_when_time_ran_out_is_called_incumbent() -> None:
 def test_an_unsound_problem_is_refused_before_anything_is_solved() -> None:
     with pytest.raises(DataError, match=r"load_p50_kw\[1\] is nan"):
         PLANNER.plan(problem([1.0, float("nan"), 2.0]))
+
+
+def test_a_car_is_kept_ready_when_energy_costs_the_same_all_the_time() -> None:
+    lazy = problem(50.0, 8, cars=(car(8, soc0_kwh=20.0),))
+    ready = replace(lazy, cars=(replace(lazy.cars[0], ready_kwh=30.0),))
+    asset = lazy.cars[0].id
+    assert states(made(lazy), asset)[-1] == pytest.approx(20.0, abs=0.1)
+    points = made(ready).of(asset)
+    assert states(made(ready), asset)[-1] == pytest.approx(30.0, abs=0.1)
+    assert points[0].power_kw > 0
+    assert points[0].reason.code is ReasonCode.READY

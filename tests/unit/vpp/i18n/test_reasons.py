@@ -20,6 +20,7 @@ FULL: dict[ReasonCode, dict[str, float | str]] = {
     ReasonCode.COMFORT: {"room_c": 18.2, "limit_c": 18.0},
     ReasonCode.EVENT: {"coins_per_kwh": 15.0},
     ReasonCode.EXPORT: {"margin_kw": 2.0},
+    ReasonCode.READY: {"soc_percent": 90.0},
     ReasonCode.SURPLUS: {"surplus_kw": 6.5},
     ReasonCode.GUARD: {"demand_kw": 104.0, "limit_kw": 100.0},
 }
