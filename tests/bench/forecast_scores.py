@@ -10,16 +10,21 @@ import csv
 import gzip
 import statistics
 import time
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import holidays
 import numpy as np
+import pandas as pd
 
+from energy.core.assets import PvArray
 from energy.core.calendar import SiteCalendar
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import jst_midnight
-from forecasting.demand import DemandModel
+from forecasting.demand import LEVELS, DemandModel
+from forecasting.metrics import coverage, nmae, pinball
+from forecasting.pv import PvModel, PvWeather
+from forecasting.pv_physics import sun_position
 from forecasting.score import NINE_LEVELS, ScoreRow, compare_demand, compare_intraday
 
 FIRST_DAY = date(2018, 1, 1)
@@ -67,15 +72,82 @@ def show_times(load: Series, calendar: SiteCalendar) -> None:
     )
 
 
+# Place and orientation of the solar track's plants: Hong et al. (2016), Int. J. of Forecasting 32, 896-913.
+LATITUDE, LONGITUDE = -35.275, 149.1135
+ZONES = {1: (36.0, 38.0), 2: (35.0, 327.0)}  # tilt, azimuth [deg]
+PV_TUNED = (datetime(2012, 9, 1, tzinfo=UTC), datetime(2012, 11, 30, tzinfo=UTC))
+PV_TEST = (datetime(2012, 12, 1, tzinfo=UTC), datetime(2013, 2, 27, tzinfo=UTC))
+
+
+def read_gefcom(path: Path, zone: int) -> tuple[Series, PvWeather]:
+    """Power per kW of nameplate and the weather forecasts, on slots; hourly sums follow the sun's height."""
+    table = pd.read_parquet(path).reset_index()
+    table = table[table["ZONEID"] == zone].drop_duplicates("timestamp_utc").sort_values("timestamp_utc")
+    end = pd.to_datetime(table["timestamp_utc"], utc=True)
+    start = end.iloc[0].to_pydatetime() - timedelta(hours=1)
+    grid = Grid(start, 2 * len(table))
+    since_midnight = table["VAR169"].to_numpy(dtype=float)
+    first_hour = end.dt.hour.to_numpy() == 1
+    hourly = (
+        np.where(first_hour, since_midnight, np.diff(since_midnight, prepend=np.nan)).clip(min=0.0) / 3600.0
+    )
+    sine = sun_position(grid, latitude=LATITUDE, longitude=LONGITUDE).elevation_sine.reshape(-1, 2)
+    mean = sine.mean(axis=1, keepdims=True)
+    ghi = (hourly[:, None] * np.where(mean > 0.0, sine / np.maximum(mean, 1e-9), 0.0)).reshape(-1)
+    temp = np.repeat(table["VAR167"].to_numpy(dtype=float) - 273.15, 2)
+    weather = PvWeather.from_ghi(grid, np.nan_to_num(ghi), temp, latitude=LATITUDE, longitude=LONGITUDE)
+    power = np.repeat(table["POWER"].to_numpy(dtype=float), 2)
+    return Series(grid, power, Unit.KW), weather
+
+
+def show_pv(path: Path, zone: int, first: datetime, last: datetime) -> None:
+    """Scores of the UTC days from the run at 00 UTC, over hours; coverage over hours with sun."""
+    tilt, azimuth = ZONES[zone]
+    array = PvArray(id="pv", capacity_kw=1.0, inverter_kw=1.0, tilt_deg=tilt, azimuth_deg=azimuth)
+    model = PvModel(array, latitude=LATITUDE, longitude=LONGITUDE)
+    made, weather = read_gefcom(path, zone)
+    for name in ("pv-physics", "pv-learned"):
+        truths, bands = [], []
+        for day in range((last - first).days + 1):
+            now = first + timedelta(days=day)
+            past = made.between(made.grid.start, now)
+            if name == "pv-physics":
+                fitted, recent = model.fit(None, None, issued_at=now), None
+            elif day % 7 == 0:
+                fitted = model.fit(past, weather, issued_at=now)
+            recent = None if name == "pv-physics" else past.between(now - timedelta(days=2), now)
+            found = fitted.predict(weather, recent, Grid(now, 48), issued_at=now)
+            came = made.between(now, now + timedelta(days=1))
+            truths.append(np.asarray(came.values)[::2])
+            bands.append([values.reshape(-1, 2).mean(axis=1) for values in (found.p10, found.p50, found.p90)])
+        y, q = np.concatenate(truths), np.concatenate(bands, axis=1)
+        sunny = y > 0.0
+        loss = 100 * pinball(y, q, LEVELS, scale=1.0)
+        inside = coverage(y[sunny], q[0][sunny], q[2][sunny])
+        print(
+            f"zone {zone}, {name:11} nMAE {100 * nmae(y, q[1], scale=1.0):.2f}  pinball {loss:.2f}  cover {inside:.3f}"
+        )
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--steel", type=Path, required=True, help="Steel_industry_data.csv (or .csv.gz)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--steel", type=Path, help="Steel_industry_data.csv (or .csv.gz)")
+    parser.add_argument("--gefcom", type=Path, help="parquet with the columns named above")
     parser.add_argument(
-        "--tuning", action="store_true", help="score the tuning months (Apr-Jun), not the test"
+        "--tuning", action="store_true", help="score the months of tuning, not those of the test"
     )
     options = parser.parse_args()
-    load = read_steel(options.steel)
-    first, last = TUNED if options.tuning else TEST
+    if options.gefcom:
+        for zone in ZONES:
+            show_pv(options.gefcom, zone, *(PV_TUNED if options.tuning else PV_TEST))
+    if options.steel:
+        show_load(read_steel(options.steel), tuning=options.tuning)
+
+
+def show_load(load: Series, *, tuning: bool) -> None:
+    first, last = TUNED if tuning else TEST
     weekends = SiteCalendar(national_holidays=False)
     closed = frozenset(holidays.country_holidays("KR", years=2018))
     korea = SiteCalendar(national_holidays=False, closed=closed)
