@@ -124,9 +124,8 @@ def show_pv(path: Path, zone: int, first: datetime, last: datetime) -> None:
         sunny = y > 0.0
         loss = 100 * pinball(y, q, LEVELS, scale=1.0)
         inside = coverage(y[sunny], q[0][sunny], q[2][sunny])
-        print(
-            f"zone {zone}, {name:11} nMAE {100 * nmae(y, q[1], scale=1.0):.2f}  pinball {loss:.2f}  cover {inside:.3f}"
-        )
+        error = 100 * nmae(y, q[1], scale=1.0)
+        print(f"zone {zone}, {name:11} nMAE {error:.2f}  pinball {loss:.2f}  cover {inside:.3f}")
 
 
 def main() -> None:
