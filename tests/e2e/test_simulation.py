@@ -15,7 +15,27 @@ import pytest
 
 pytestmark = pytest.mark.e2e
 
-RUN_KEYS = ["controller", "bill_yen", "energy_yen", "demand_yen", "peak_kw", "contract_exceeded_slots", "comfort_degc_h", "comfort_worst_degc", "departures", "departures_missed", "soc_floor_violations", "export_kwh", "discharge_kwh", "coins", "energy_balance_error_kwh", "plans", "fallback_plans", "unconfirmed_commands", "wall_s"]
+RUN_KEYS = [
+    "controller",
+    "bill_yen",
+    "energy_yen",
+    "demand_yen",
+    "peak_kw",
+    "contract_exceeded_slots",
+    "comfort_degc_h",
+    "comfort_worst_degc",
+    "departures",
+    "departures_missed",
+    "soc_floor_violations",
+    "export_kwh",
+    "discharge_kwh",
+    "coins",
+    "energy_balance_error_kwh",
+    "plans",
+    "fallback_plans",
+    "unconfirmed_commands",
+    "wall_s",
+]
 
 
 def command(*words: str) -> list[str]:
