@@ -94,9 +94,9 @@ class GuardInput:
         Import now. [kW]
     target_kw : float
         Target demand (目標デマンド). [kW]
-    surge_kw : float or None
-        What the site may still rise to in this window, undisturbed, by the high side of its forecast; cars
-        give way ahead of it, rooms do not. None without a forecast. [kW]
+    expected_kw : float or None
+        What the site is expected to draw in this window, undisturbed; cars give way ahead of it, rooms do not.
+        None without a forecast. [kW]
     """
 
     elapsed_min: float
@@ -105,7 +105,7 @@ class GuardInput:
     target_kw: float
     cars: Sequence[CarFlex] = ()
     zones: Sequence[ZoneFlex] = ()
-    surge_kw: float | None = None
+    expected_kw: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class DemandGuard:
             shed.minutes += self._minutes
         undisturbed = self._undisturbed_kw(site)
         affordable = allowed * (1.0 - MARGIN)
-        cars, given = _ask_cars(site.cars, max(undisturbed, _surge_kw(site, undisturbed)) - affordable)
+        cars, given = _ask_cars(site.cars, max(undisturbed, _ahead_kw(site, undisturbed)) - affordable)
         left = self._ask_zones(site, undisturbed - affordable - given)
         return GuardDecision(
             level=_level(projected, allowed, site.target_kw),
@@ -238,15 +238,15 @@ class DemandGuard:
         return site.elapsed_min >= QUIET_MIN
 
 
-def _surge_kw(site: GuardInput, undisturbed_kw: float) -> float:
+def _ahead_kw(site: GuardInput, undisturbed_kw: float) -> float:
     """What to be ready for: a rise that becomes less likely as the window runs out. [kW]
 
     A step that comes late in a window cannot be made up for; energy saved before it can. Giving way early
     costs a few kWh through a battery, a missed target costs twelve months of basic charge.
     """
-    if site.surge_kw is None:
+    if site.expected_kw is None:
         return undisturbed_kw
-    return undisturbed_kw + (site.surge_kw - undisturbed_kw) * (1.0 - site.elapsed_min / WINDOW_MIN)
+    return undisturbed_kw + (site.expected_kw - undisturbed_kw) * (1.0 - site.elapsed_min / WINDOW_MIN)
 
 
 def _ask_cars(cars: Sequence[CarFlex], excess_kw: float) -> tuple[dict[AssetId, float], float]:

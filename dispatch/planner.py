@@ -36,7 +36,8 @@ class PlannerOptions:
     Parameters
     ----------
     peak_quantile_share : float
-        How far the peak leaves room for forecast errors: 0 trusts the median, 1 leaves room up to P90. [-]
+        How far the peak leaves room for forecast errors: 0 trusts the median, 1 leaves room up to P90.
+        Chosen on four weeks that are not shown anywhere (docs/explanation/planning.md). [-]
     solver : SolverSettings
         Time limit and gaps.
     ties : TieBreaks
@@ -45,7 +46,7 @@ class PlannerOptions:
         How many compiled site structures are kept.
     """
 
-    peak_quantile_share: float = 0.3
+    peak_quantile_share: float = 0.9
     solver: SolverSettings = field(default_factory=SolverSettings)
     ties: TieBreaks = field(default_factory=TieBreaks)
     templates: int = 16

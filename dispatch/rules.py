@@ -20,7 +20,7 @@ from energy.core.series import FloatArray
 
 __all__ = ["charge_on_arrival_plan", "rules_plan", "rules_schedule"]
 
-_SHARE = 0.3  # as much room for forecast errors below the peak as the optimiser leaves by default
+_SHARE = 0.9  # as much room for forecast errors below the peak as the optimiser leaves by default
 
 
 def rules_plan(problem: Problem, *, peak_quantile_share: float = _SHARE, note: str = "") -> Plan:

@@ -101,15 +101,15 @@ class Window:
         Demand that the guard holds; None where nobody watches. [kW]
     meter_kwh : float or None
         Import counter at its start; None if it could not be read. [kWh]
-    surge_kw : float or None
-        What the site may rise to by the high side of the forecast, if everything follows the plan. [kW]
+    expected_kw : float or None
+        What the plan expects the site to draw if no car gives back against the peak. [kW]
     """
 
     slot: Slot
     plan: Plan | None = None
     target_kw: float | None = None
     meter_kwh: float | None = None
-    surge_kw: float | None = None
+    expected_kw: float | None = None
 
 
 @dataclass(slots=True)
@@ -240,7 +240,7 @@ class SiteController:
                 target_kw=window.target_kw,
                 cars=cars,
                 zones=self._zone_flex(readings, now),
-                surge_kw=window.surge_kw,
+                expected_kw=window.expected_kw,
             )
         )
 

@@ -17,7 +17,6 @@ from pydantic import TypeAdapter
 from dispatch.guard import DemandGuard
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
-from dispatch.terms import peak_margin_kw
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
@@ -39,7 +38,6 @@ __all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
 
 Mode = Literal["none", "rules", "optimal"]
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
-SURGE_SHARE = 0.6  # chosen on weeks of March to June (docs/explanation/planning.md), never on the shown weeks
 DAY_AHEAD_HOUR = 12  # local hour at which the forecast of the next day is kept for the score
 SLOT_RECORD = "slot"
 """Kind of the document that says, for one slot and asset, what was planned and why."""
@@ -150,13 +148,13 @@ class SiteOperator:
         """Open a slot: forecast, plan, hand over to control."""
         before = counters_of(readings, slot.start)
         self._follow_cars(readings)
-        plan, target_kw, surge_kw = self._plan(slot, readings)
+        plan, target_kw, expected_kw = self._plan(slot, readings)
         window = Window(
             slot=slot,
             plan=plan,
             target_kw=target_kw,
             meter_kwh=before.get((str(METER), "import_kwh")),
-            surge_kw=surge_kw,
+            expected_kw=expected_kw,
         )
         self.control.begin_slot(window)
         self._open = _Open(slot, plan, target_kw, before)
@@ -227,7 +225,7 @@ class SiteOperator:
     # -- planning --------------------------------------------------------------------------------------
 
     def _plan(self, slot: Slot, readings: Readings) -> tuple[Plan | None, float | None, float | None]:
-        """Plan of the site, target demand and surge of the first slot; nothing of it where nobody plans."""
+        """Plan of the site, target demand and expected draw of the first slot; nothing of it where nobody plans."""
         if self.mode == "none":
             return None, None, None
         now = self.clock.now()
@@ -246,15 +244,15 @@ class SiteOperator:
         )
         self.counts["plans"] += 1
         if self.mode == "rules":
-            plan, target, surge = rules_plan(problem), self.site.target_demand_kw, None
+            plan, target, expected = rules_plan(problem), self.site.target_demand_kw, None
         else:
             plan = self._planner.plan(problem, previous=self._previous)
             target = plan.target_demand_kw
-            surge = _surge_kw(problem, plan)
+            expected = _expected_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
         self.counts["shortfalls"] += sum(1 for shortfall in plan.shortfalls if shortfall.index <= 1)
         self._previous = plan
-        return plan, target, surge
+        return plan, target, expected
 
     def _keep_forecasts(self, outlook: Outlook, slot: Slot) -> None:
         """Store what was forecast for this slot, and at noon what was forecast for tomorrow."""
@@ -380,15 +378,12 @@ class SiteOperator:
         self._limited = saved["limited"]
 
 
-def _surge_kw(problem: Problem, plan: Plan) -> float:
-    """What the site may draw in the first slot on the high side of its forecast, no car giving back. [kW]
-
-    A share of the way to P90: a surge that ties up a battery in every window would leave none for the worst.
-    """
+def _expected_kw(problem: Problem, plan: Plan) -> float:
+    """What the site is expected to draw in the first slot if no car gives back against the peak. [kW]"""
     cars = {car.id for car in problem.cars}
     first = (point for point in plan.setpoints if point.slot.start == problem.grid.start)
     held = sum(-point.power_kw for point in first if point.asset in cars and is_for_the_guard(point))
-    return plan.trajectory.import_kw[0] + held + float(peak_margin_kw(problem, SURGE_SHARE)[0])
+    return plan.trajectory.import_kw[0] + held
 
 
 def announce(store: Store, event: TightEvent) -> None:

@@ -203,15 +203,15 @@ def test_with_enough_flexibility_the_target_holds_whatever_the_load_does(steps: 
 def test_cars_give_way_ahead_of_a_rise_that_the_forecast_expects() -> None:
     calm = GuardInput(0, 0, 90, 100, cars=[CarFlex(EV, 0, 0, -6)])
     assert DemandGuard().decide(calm).cars == {}
-    rising = GuardInput(0, 0, 90, 100, cars=[CarFlex(EV, 0, 0, -6)], surge_kw=104)
+    rising = GuardInput(0, 0, 90, 100, cars=[CarFlex(EV, 0, 0, -6)], expected_kw=104)
     assert DemandGuard().decide(rising).cars == pytest.approx({EV: -5.0})
 
 
 def test_an_expected_rise_loses_its_weight_as_the_window_runs_out() -> None:
-    late = GuardInput(27, 45, 90, 100, cars=[CarFlex(EV, 0, 0, -6)], surge_kw=104)
+    late = GuardInput(27, 45, 90, 100, cars=[CarFlex(EV, 0, 0, -6)], expected_kw=104)
     assert DemandGuard().decide(late).cars == {}
 
 
 def test_rooms_do_not_coast_for_a_rise_that_has_not_come() -> None:
     rooms = (ZoneFlex(ROOMY, 10, 1.5),)
-    assert DemandGuard().decide(GuardInput(10, 15, 90, 100, zones=rooms, surge_kw=140)).shed == ()
+    assert DemandGuard().decide(GuardInput(10, 15, 90, 100, zones=rooms, expected_kw=140)).shed == ()

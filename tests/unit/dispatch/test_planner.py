@@ -200,7 +200,7 @@ def test_uncertain_load_leaves_room_below_the_peak() -> None:
     sure = problem(load, cars=(car(10),), limits=limits(peak_memory_kw=121.0))
     unsure = replace(sure, load_p90_kw=tuple(value + 10.0 for value in load))
     assert min(powers(made(sure), LEAF)) == 0.0
-    plan = made(unsure)
+    plan = Planner(PlannerOptions(peak_quantile_share=0.3)).plan(unsure)
     assert powers(plan, LEAF)[4:6] == pytest.approx([-2.0, -2.0])  # 120 + 0.3 x 10 - 121
     assert Planner(PlannerOptions(peak_quantile_share=0.0)).plan(unsure).of(LEAF)[4].power_kw == 0.0
 
