@@ -95,8 +95,8 @@ class GuardInput:
     target_kw : float
         Target demand (目標デマンド). [kW]
     expected_kw : float or None
-        What the site is expected to draw in this window, undisturbed; cars give way ahead of it, rooms do not.
-        None without a forecast. [kW]
+        What the site is expected to draw in this window, undisturbed; cars give way ahead of it, rooms do
+        not. None without a forecast. [kW]
     """
 
     elapsed_min: float

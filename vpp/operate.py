@@ -225,7 +225,7 @@ class SiteOperator:
     # -- planning --------------------------------------------------------------------------------------
 
     def _plan(self, slot: Slot, readings: Readings) -> tuple[Plan | None, float | None, float | None]:
-        """Plan of the site, target demand and expected draw of the first slot; nothing of it where nobody plans."""
+        """Plan, target demand and expected draw of the first slot; nothing of it where nobody plans."""
         if self.mode == "none":
             return None, None, None
         now = self.clock.now()
