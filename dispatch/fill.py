@@ -17,6 +17,7 @@ from dispatch.terms import (
     least_import_kw,
     peak_margin_kw,
     promised_kwh,
+    ready_bands,
     room_terms,
     share_of_slot,
     slack_prices,
@@ -155,13 +156,17 @@ def _zone(problem: Problem, zone: ZoneProblem, ties: TieBreaks) -> Values:
     room = room_terms(problem, zone)
     drift = room.drift_c.copy()
     drift[0] += room.decay[0] * zone.temp0_c
+    above_low, below_high = ready_bands(problem, zone)
     return {
         "max_kw": room.max_kw,
         "decay": room.decay,
         "kelvin_per_kw": room.kelvin_per_kw,
         "drift_c": drift,
-        "low_c": np.asarray(zone.low_c),
-        "high_c": np.asarray(zone.high_c),
+        "low_c": np.asarray(zone.low_c) + above_low,
+        "high_c": np.asarray(zone.high_c) - below_high,
+        "coast_cold_k": above_low,
+        "coast_hot_k": below_high,
+        "ready_yen_per_k": hours(problem) * zone.ready_yen_per_degc_h,
         "discomfort_yen_per_k": hours(problem) * problem.discomfort_yen_per_degc_h,
         "smooth_yen_per_kw": ties.smooth_yen_per_kw,
     }

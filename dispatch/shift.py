@@ -111,7 +111,7 @@ def _cut_car(car: CarProblem, first: int, soc0_kwh: float) -> CarProblem:
 
 
 def _cut_zone(zone: ZoneProblem, first: int, temp0_c: float) -> ZoneProblem:
-    series = ("mode_sign", "cop", "gain_kw", "low_c", "high_c")
+    series = ("mode_sign", "cop", "gain_kw", "low_c", "high_c", "ready_k")
     changes = {name: getattr(zone, name)[first:] for name in series}
     return replace(zone, temp0_c=temp0_c, **changes)
 

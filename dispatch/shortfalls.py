@@ -15,10 +15,11 @@ from dispatch.terms import (
     least_import_kw,
     peak_margin_kw,
     promised_kwh,
+    ready_bands,
     slack_prices,
     storages,
 )
-from energy.core.plan import CarProblem, Problem, Shortfall, StorageProblem
+from energy.core.plan import CarProblem, Problem, Shortfall, StorageProblem, ZoneProblem
 from energy.core.series import FloatArray
 from energy.core.units import AssetId
 
@@ -123,7 +124,16 @@ def objective_yen(problem: Problem, schedule: Schedule, *, peak_quantile_share: 
         outside = np.maximum(np.asarray(zone.low_c) - room, room - np.asarray(zone.high_c))
         discomfort = float(np.sum(length * np.maximum(0.0, outside)))
         total += problem.discomfort_yen_per_degc_h * discomfort
+        total += zone.ready_yen_per_degc_h * _used_up_kelvin_h(problem, zone, room)
     return total
+
+
+def _used_up_kelvin_h(problem: Problem, zone: ZoneProblem, room_c: FloatArray) -> float:
+    """How much of the distance kept from the band's edges a room's path uses up. [K h]"""
+    above_low, below_high = ready_bands(problem, zone)
+    cold = np.clip(np.asarray(zone.low_c) + above_low - room_c, 0.0, above_low)
+    hot = np.clip(room_c - np.asarray(zone.high_c) + below_high, 0.0, below_high)
+    return float(np.sum(hours(problem) * (cold + hot)))
 
 
 def _storage_yen(

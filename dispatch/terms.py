@@ -23,6 +23,7 @@ __all__ = [
     "least_import_kw",
     "peak_margin_kw",
     "promised_kwh",
+    "ready_bands",
     "refill_yen_per_kwh",
     "room_terms",
     "share_of_slot",
@@ -127,6 +128,14 @@ def drop_kwh(car: CarProblem) -> FloatArray:
         drop[t] = max(0.0, drive - spare)
         spare = max(0.0, spare - drive)
     return drop
+
+
+def ready_bands(problem: Problem, zone: ZoneProblem) -> tuple[FloatArray, FloatArray]:
+    """Degrees kept from the band's lower (heating) and upper edge (cooling), never past its middle. [K]"""
+    ready = np.asarray(zone.ready_k) if zone.ready_k else np.zeros(problem.grid.count)
+    sign = np.asarray(zone.mode_sign)
+    ready = np.clip(ready, 0.0, (np.asarray(zone.high_c) - np.asarray(zone.low_c)) / 2.0)
+    return np.where(sign > 0, ready, 0.0), np.where(sign < 0, ready, 0.0)
 
 
 def keep_kwh(storage: CarProblem | StorageProblem) -> float:

@@ -171,6 +171,9 @@ def _zone(zone: ZoneProblem, n: int) -> Iterator[_Finding]:
     for name in ("gain_kw", "low_c", "high_c"):
         yield from _series(zone.id, name, getattr(zone, name), n)
     yield from _series(zone.id, "cop", zone.cop, n, least=1e-6)
+    if zone.ready_k:
+        yield from _series(zone.id, "ready_k", zone.ready_k, n, least=0.0)
+    yield from _numbers(zone.id, {"ready_yen_per_degc_h": zone.ready_yen_per_degc_h})
     if len(zone.mode_sign) != n or not set(zone.mode_sign) <= {-1, 0, 1}:
         yield zone.id, "mode_sign is not one of -1, 0, 1 per interval"
     for t, (low, high) in enumerate(zip(zone.low_c, zone.high_c, strict=False)):

@@ -25,6 +25,8 @@ MONTHS_IN_MEMORY = 12
 EMPTY_HIGH_C = 40.0
 # A degree-hour outside the band costs more than any peak it could save: the band is kept wherever it can be.
 DISCOMFORT_YEN_PER_DEGC_H = 50_000.0
+# Several times what a degree costs to hold (U / cop x price, about 7 yen), far below what a peak costs.
+READY_YEN_PER_DEGC_H = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +189,7 @@ def _car(
 
 def _zone(site: Site, zone: HvacZone, state: SiteState, outlook: Outlook, reserves: Reserves) -> ZoneProblem:
     grid = outlook.load.grid
-    signs, cops, gains, lows, highs = [], [], [], [], []
+    signs, cops, gains, lows, highs, ready = [], [], [], [], [], []
     for k in range(grid.count):
         start, end = grid.time(k), grid.time(k + 1)
         season = site.calendar.season(start.astimezone(JST).date())
@@ -200,7 +202,9 @@ def _zone(site: Site, zone: HvacZone, state: SiteState, outlook: Outlook, reserv
             + (zone.occupied_gain_kw if occupied else 0.0)
             + zone.solar_aperture_m2 * float(outlook.ghi_w_m2[k]) / 1000.0
         )
-        if band_applies(site, zone, end) and season is not Season.OFF:
+        inside = band_applies(site, zone, end) and season is not Season.OFF
+        ready.append(zone.comfort.ready_k if inside else 0.0)
+        if inside:
             low, high = zone.comfort.heating_c if season is Season.HEATING else zone.comfort.cooling_c
             lows.append(low + reserves.band_k)
             highs.append(high - reserves.band_k)
@@ -218,6 +222,8 @@ def _zone(site: Site, zone: HvacZone, state: SiteState, outlook: Outlook, reserv
         gain_kw=tuple(gains),
         low_c=tuple(lows),
         high_c=tuple(highs),
+        ready_k=tuple(ready),
+        ready_yen_per_degc_h=READY_YEN_PER_DEGC_H if reserves.band_k > 0.0 else 0.0,
     )
 
 

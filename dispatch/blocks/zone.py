@@ -4,8 +4,9 @@
 
     T[t] = a T[t-1] + (1 - a) (T_out[t] + (gain[t] + s[t] cop[t] p[t]) / U)
 
-The room is ``inside_c + hot_c - cold_c``: ``inside_c`` stays in the comfort band (a bound, no row), the other
-two are the priced degrees outside of it.
+The room is ``inside_c + coast_hot_c - coast_cold_c + hot_c - cold_c``: ``inside_c`` stays in the comfort band
+less what is kept in hand (a bound, no row), ``coast_*`` use up what is kept in hand at a small price, the
+last two are the dearly priced degrees outside of the band.
 """
 
 from __future__ import annotations
@@ -23,20 +24,28 @@ _SERIES = (
     "drift_c",  # (1 - a) (T_out + gain / U), in interval 0 with a * T0
     "low_c",
     "high_c",
+    "coast_hot_k",
+    "coast_cold_k",
+    "ready_yen_per_k",
     "discomfort_yen_per_k",
 )
 
 
+def _parts(b: Block) -> tuple[tuple[float, Term], ...]:
+    """What a room's temperature is the sum of."""
+    return (
+        (1.0, b.inside_c),
+        (1.0, b.coast_hot_c),
+        (-1.0, b.coast_cold_c),
+        (1.0, b.hot_c),
+        (-1.0, b.cold_c),
+    )
+
+
 def _room(b: Block, t: int) -> Term:
     """T[t] = decay[t]*T[t-1] + kelvin_per_kw[t]*p[t] + drift_c[t]; T[-1] is inside drift_c[0]. [degC]"""
-    kept = (
-        b.given.decay[t] * b.inside_c[t - 1]
-        + b.given.decay[t] * b.hot_c[t - 1]
-        - b.given.decay[t] * b.cold_c[t - 1]
-        if t > 0
-        else 0.0
-    )
-    room = b.inside_c[t] + b.hot_c[t] - b.cold_c[t]
+    kept = sum(sign * b.given.decay[t] * part[t - 1] for sign, part in _parts(b)) if t > 0 else 0.0
+    room = sum(sign * part[t] for sign, part in _parts(b))
     return room == kept + b.given.kelvin_per_kw[t] * b.hvac_kw[t] + b.given.drift_c[t]
 
 
@@ -58,12 +67,15 @@ def _rise(b: Block, t: int) -> Term:
 def build_zone(block: Block, count: int) -> None:
     """Fill a block with the equations of a room.
 
-    ``cost = sum(discomfort_yen*(hot_c + cold_c) + smooth_yen*rise_kw)``
+    ``cost = sum(discomfort_yen*(hot_c + cold_c) + ready_yen*(coast_hot_c + coast_cold_c)
+    + smooth_yen*rise_kw)``
     """
     give(block, count, series=_SERIES, scalars=("smooth_yen_per_kw",))
-    decide(block, "hvac_kw", "hot_c", "cold_c", "rise_kw")
+    decide(block, "hvac_kw", "hot_c", "cold_c", "coast_hot_c", "coast_cold_c", "rise_kw")
     block.inside_c = pyo.Var(block.intervals)
     power_limits(block, "hvac_kw", "max_kw")
+    power_limits(block, "coast_hot_c", "coast_hot_k")
+    power_limits(block, "coast_cold_c", "coast_cold_k")
     block.not_too_cold = pyo.Constraint(block.intervals, rule=_not_too_cold)
     block.not_too_hot = pyo.Constraint(block.intervals, rule=_not_too_hot)
     block.room = pyo.Constraint(block.intervals, rule=_room)
@@ -73,6 +85,8 @@ def build_zone(block: Block, count: int) -> None:
         expr=sum(
             block.given.discomfort_yen_per_k[t] * block.hot_c[t]
             + block.given.discomfort_yen_per_k[t] * block.cold_c[t]
+            + block.given.ready_yen_per_k[t] * block.coast_hot_c[t]
+            + block.given.ready_yen_per_k[t] * block.coast_cold_c[t]
             + block.given.smooth_yen_per_kw * block.rise_kw[t]
             for t in block.intervals
         )

@@ -265,6 +265,9 @@ class ComfortBand:
         An empty room is not let below this temperature in the heating season. [degC]
     start_hours : float
         A thermostat without a plan starts this long before people come. [h]
+    ready_k : float
+        A planned room stays this far from the edge of its band when nothing speaks against it, so that it can
+        coast through a peak that no forecast shows. [K]
     """
 
     cooling_c: tuple[float, float] = (24.0, 28.0)
@@ -275,6 +278,7 @@ class ComfortBand:
     closes: time = time(18, 0)
     setback_c: float = 14.0
     start_hours: Annotated[float, Field(ge=0.0, le=12.0)] = 3.0
+    ready_k: NonNegative = 0.8
 
     @model_validator(mode="after")
     def _is_the_right_way_up(self) -> ComfortBand:

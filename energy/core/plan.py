@@ -119,6 +119,11 @@ class ZoneProblem:
         Heat of machines, people and sun. [kW]
     cop : tuple of float
         Heat moved per electric energy, > 0. [-]
+    ready_k : tuple of float
+        How far from the edge that the unit works against the room shall end the interval, to coast
+        through a peak that no forecast shows; empty for not at all. [K]
+    ready_yen_per_degc_h : float
+        Price of using that distance up in a plan. [yen/(K h)]
     """
 
     id: AssetId
@@ -131,6 +136,8 @@ class ZoneProblem:
     gain_kw: Floats
     low_c: Floats
     high_c: Floats
+    ready_k: Floats = ()
+    ready_yen_per_degc_h: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

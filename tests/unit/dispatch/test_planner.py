@@ -357,3 +357,19 @@ def test_a_car_is_kept_ready_when_energy_costs_the_same_all_the_time() -> None:
     assert states(made(ready), asset)[-1] == pytest.approx(30.0, abs=0.1)
     assert points[0].power_kw > 0
     assert points[0].reason.code is ReasonCode.READY
+
+
+def test_a_room_keeps_a_distance_in_hand_and_gives_it_up_for_a_peak() -> None:
+    n = 24
+    plain = zone(
+        n, mode_sign=(-1,) * n, temp0_c=26.0, low_c=(20.0,) * n, high_c=(27.5,) * n, gain_kw=(8.0,) * n
+    )
+    careful = replace(plain, ready_k=(1.0,) * n, ready_yen_per_degc_h=30.0)
+    calm = replace(problem(100.0, n, zones=(careful,)), outdoor_c=(33.0,) * n)
+    assert states(made(calm), HALL)[8] == pytest.approx(26.5, abs=0.05)
+    assert states(made(replace(calm, zones=(plain,))), HALL)[8] == pytest.approx(27.5, abs=0.05)
+    load = [100.0] * 8 + [120.0] * 2 + [100.0] * 14
+    peak = replace(
+        problem(load, zones=(careful,), limits=limits(peak_memory_kw=120.0)), outdoor_c=(33.0,) * n
+    )
+    assert powers(made(peak), HALL)[8:10].sum() < 0.5 * powers(made(calm), HALL)[8:10].sum()
