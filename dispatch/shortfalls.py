@@ -10,12 +10,12 @@ from dispatch.schedule import Schedule, import_kw, room_path, soc_path
 from dispatch.terms import (
     demand_kw,
     hours,
-    keep_kwh,
-    keep_yen_per_kwh,
     least_import_kw,
     peak_margin_kw,
     promised_kwh,
     ready_bands,
+    ready_kwh,
+    refill_yen_per_kwh,
     slack_prices,
     storages,
 )
@@ -144,9 +144,14 @@ def _storage_yen(
     floor = storage.floor_kwh if isinstance(storage, CarProblem) else storage.reserve_kwh
     below = float(np.sum(length * np.maximum(0.0, floor - soc_kwh)))
     worn = float(np.sum(length * np.maximum(0.0, -power_kw)))
-    lost = max(0.0, keep_kwh(storage) - float(soc_kwh[-1]))
-    refill = keep_yen_per_kwh(problem, storage)
-    return storage.wear_yen_per_kwh * worn + slack_prices(problem).floor_yen_per_kwh_h * below + refill * lost
+    keep = min(storage.soc0_kwh, storage.ceiling_kwh) if isinstance(storage, CarProblem) else storage.soc0_kwh
+    lost = max(0.0, keep - float(soc_kwh[-1]))
+    refill = refill_yen_per_kwh(problem, storage.charge_efficiency)
+    yen = storage.wear_yen_per_kwh * worn + slack_prices(problem).floor_yen_per_kwh_h * below + refill * lost
+    if isinstance(storage, CarProblem):
+        missing = np.maximum(0.0, ready_kwh(storage) - soc_kwh)
+        yen += storage.ready_yen_per_kwh_h * float(np.sum(length * missing))
+    return yen
 
 
 def _road_kwh(problem: Problem, car: CarProblem, power_kw: FloatArray, soc_kwh: FloatArray) -> float:

@@ -24,6 +24,7 @@ __all__ = [
     "peak_margin_kw",
     "promised_kwh",
     "ready_bands",
+    "ready_kwh",
     "refill_yen_per_kwh",
     "room_terms",
     "share_of_slot",
@@ -138,22 +139,10 @@ def ready_bands(problem: Problem, zone: ZoneProblem) -> tuple[FloatArray, FloatA
     return np.where(sign > 0, ready, 0.0), np.where(sign < 0, ready, 0.0)
 
 
-def keep_kwh(storage: CarProblem | StorageProblem) -> float:
-    """Energy that is worth its refill at the end of the horizon: what was there or shall be ready. [kWh]"""
-    if isinstance(storage, CarProblem):
-        return min(max(storage.soc0_kwh, storage.ready_kwh), storage.ceiling_kwh)
-    return storage.soc0_kwh
-
-
-def keep_yen_per_kwh(problem: Problem, storage: CarProblem | StorageProblem) -> float:
-    """Price of a kWh that :func:`keep_kwh` lacks at the end of the horizon. [yen/kWh]
-
-    Two percent above the refill for a car that shall be ready, so that buying it pays; two percent below it
-    otherwise (:func:`refill_yen_per_kwh`).
-    """
-    refill = refill_yen_per_kwh(problem, storage.charge_efficiency)
-    wants = isinstance(storage, CarProblem) and storage.ready_kwh > 0.0
-    return refill * 1.02 / 0.98 if wants else refill
+def ready_kwh(car: CarProblem) -> FloatArray:
+    """Energy that a car shall hold against an unforeseen peak, per interval; 0 while away. [kWh]"""
+    wanted = min(car.ready_kwh, car.ceiling_kwh)
+    return np.where(np.asarray(car.plugged, dtype=bool), wanted, 0.0)
 
 
 def refill_yen_per_kwh(problem: Problem, charge_efficiency: float) -> float:

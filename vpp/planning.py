@@ -27,6 +27,8 @@ EMPTY_HIGH_C = 40.0
 DISCOMFORT_YEN_PER_DEGC_H = 50_000.0
 # Several times what a degree costs to hold (U / cop x price, about 7 yen), far below what a peak costs.
 READY_YEN_PER_DEGC_H = 30.0
+# A kWh bought a day before free sun would come costs about 22 yen: so long, and no longer, is waited for it.
+READY_YEN_PER_KWH_H = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def _car(
             for index, promise in here.departures
         ),
         ready_kwh=vehicle.soc_ready * vehicle.capacity_kwh,
+        ready_yen_per_kwh_h=READY_YEN_PER_KWH_H if values.reserves.promise > 0.0 else 0.0,
         discharge_value_yen_per_kwh=tuple(value if is_tight else 0.0 for is_tight in values.tight),
     )
 

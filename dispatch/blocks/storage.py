@@ -23,6 +23,8 @@ SERIES = (
     "charge_yen_per_kw",
     "discharge_yen_per_kw",
     "below_yen_per_kwh",
+    "ready_kwh",
+    "unready_yen_per_kwh",
 )
 SCALARS = ("soc0_kwh", "below0_kwh", "keep_kwh", "keep_yen_per_kwh")
 
@@ -52,6 +54,11 @@ def _discharge_one_way(b: Block, t: int) -> Term:
     return b.discharge_kw[t] <= b.given.max_discharge_kw[t] - b.given.max_discharge_kw[t] * b.charging[t]
 
 
+def _ready(b: Block, t: int) -> Term:
+    """soc_kwh[t] + unready_kwh[t] >= ready_kwh[t]: lacking it at an unforeseen peak has a price. [kWh]"""
+    return b.kept_kwh[t] - b.below_kwh[t] + b.unready_kwh[t] >= b.given.ready_kwh[t]
+
+
 def _keep(b: Block) -> Term:
     """soc_kwh[T-1] + lost_kwh >= keep_kwh: what the horizon takes from the battery is paid for. [kWh]"""
     last = b.intervals.last()
@@ -61,17 +68,18 @@ def _keep(b: Block) -> Term:
 def build_storage(block: Block, count: int, *, series: tuple[str, ...] = ()) -> None:
     """Declare a storage: columns, limits, directions, the port ``power_kw`` and the cost; not the energy row.
 
-    ``cost = sum(charge_yen*charge_kw + discharge_yen*discharge_kw + below_yen*below_kwh)
-    + keep_yen*lost_kwh``
+    ``cost = sum(charge_yen*charge_kw + discharge_yen*discharge_kw + below_yen*below_kwh
+    + unready_yen*unready_kwh) + keep_yen*lost_kwh``
     """
     give(block, count, series=SERIES + series, scalars=SCALARS)
-    decide(block, "charge_kw", "discharge_kw", "kept_kwh", "below_kwh")
+    decide(block, "charge_kw", "discharge_kw", "kept_kwh", "below_kwh", "unready_kwh")
     block.lost_kwh = pyo.Var(within=pyo.NonNegativeReals)
     block.charging = pyo.Var(block.intervals, within=pyo.Binary)
     power_limits(block, "charge_kw", "max_charge_kw")
     power_limits(block, "discharge_kw", "max_discharge_kw")
     block.above_floor = pyo.Constraint(block.intervals, rule=_above_floor)
     block.under_ceiling = pyo.Constraint(block.intervals, rule=_under_ceiling)
+    block.ready = pyo.Constraint(block.intervals, rule=_ready)
     block.keep = pyo.Constraint(rule=_keep)
     lazy = (
         pyo.Block()
@@ -85,6 +93,7 @@ def build_storage(block: Block, count: int, *, series: tuple[str, ...] = ()) -> 
             block.given.charge_yen_per_kw[t] * block.charge_kw[t]
             + block.given.discharge_yen_per_kw[t] * block.discharge_kw[t]
             + block.given.below_yen_per_kwh[t] * block.below_kwh[t]
+            + block.given.unready_yen_per_kwh[t] * block.unready_kwh[t]
             for t in block.intervals
         )
         + block.given.keep_yen_per_kwh * block.lost_kwh

@@ -81,8 +81,10 @@ class CarProblem:
     promises : tuple of Promise
         Departures inside the horizon, and one at its end (``index == grid.count``) if a later one needs it.
     ready_kwh : float
-        Energy the site likes to keep in the car when nothing else needs it, against a peak that no forecast
-        shows; worth two percent more than it costs to charge. [kWh]
+        Energy the site likes to find in the car while it is plugged, against a peak that no forecast shows.
+        [kWh]
+    ready_yen_per_kwh_h : float
+        Price of missing a kWh of it for an hour. [yen/(kWh h)]
     discharge_value_yen_per_kwh : tuple of float
         What the AC energy given back in the interval is worth beyond the avoided purchase (coins). [yen/kWh]
     """
@@ -103,6 +105,7 @@ class CarProblem:
     promises: tuple[Promise, ...]
     discharge_value_yen_per_kwh: Floats
     ready_kwh: float = 0.0
+    ready_yen_per_kwh_h: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -350,7 +350,7 @@ def test_an_unsound_problem_is_refused_before_anything_is_solved() -> None:
 
 def test_a_car_is_kept_ready_when_energy_costs_the_same_all_the_time() -> None:
     lazy = problem(50.0, 8, cars=(car(8, soc0_kwh=20.0),))
-    ready = replace(lazy, cars=(replace(lazy.cars[0], ready_kwh=30.0),))
+    ready = replace(lazy, cars=(replace(lazy.cars[0], ready_kwh=30.0, ready_yen_per_kwh_h=40.0),))
     asset = lazy.cars[0].id
     assert states(made(lazy), asset)[-1] == pytest.approx(20.0, abs=0.1)
     points = made(ready).of(asset)
