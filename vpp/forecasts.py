@@ -12,8 +12,8 @@ from energy.core.errors import ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import Site
-from energy.core.slots import JST, Slot
-from energy.store import Snapshot
+from energy.core.slots import JST, Slot, jst_midnight
+from energy.store import Snapshot, Store
 from forecasting.demand import DemandModel, FittedDemand
 from forecasting.pv import FittedPv, PvModel
 from forecasting.pv_physics import PvWeather
@@ -37,9 +37,13 @@ class ForecastDesk:
     ----------
     site : Site
         Whose load and roof are forecast.
+    store : Store
+        Where the past is. Models of a day are fitted on what was known at its midnight, whenever they are
+        fitted, so that a run which was cut off goes on with the same models.
     """
 
     site: Site
+    store: Store
     _names: SiteSeries = field(init=False)
     _fitted_on: date | None = None
     _demand: FittedDemand | None = None
@@ -58,7 +62,8 @@ class ForecastDesk:
         """
         today = now.astimezone(JST).date()
         if self._fitted_on != today:
-            self._fit(known, now)
+            midnight = jst_midnight(today)
+            self._fit(self.store.as_of(midnight), midnight)
             self._fitted_on = today
         outdoor = self._outdoor(known, now, grid)
         ghi = self._weather(known, "ghi_forecast_w_m2", Unit.W_PER_M2, grid)

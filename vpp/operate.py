@@ -128,7 +128,7 @@ class SiteOperator:
     _open: _Open | None = None
 
     def __post_init__(self) -> None:
-        self._desk = ForecastDesk(self.site)
+        self._desk = ForecastDesk(self.site, self.store)
         self._planner = Planner()
         self._guard = DemandGuard()
         self.control = SiteController(
