@@ -30,7 +30,7 @@ from energy.market.demand import PeakMemory
 from energy.store import Point, Store
 from vpp.control import METER, Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
-from vpp.planning import Outlook, SiteState, build_problem
+from vpp.planning import Outlook, Reserves, SiteState, build_problem
 from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
 
@@ -250,7 +250,7 @@ class SiteOperator:
             target = plan.target_demand_kw
             expected = _expected_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
-        self.counts["shortfalls"] += sum(1 for shortfall in plan.shortfalls if shortfall.index <= 1)
+        self.counts["shortfalls"] += sum(1 for one in plan.shortfalls if one.index <= 1 and _is_broken(one))
         self._previous = plan
         return plan, target, expected
 
@@ -376,6 +376,11 @@ class SiteOperator:
         self._month_peaks = saved["month_peaks"]
         self._soc_kwh = saved["soc_kwh"]
         self._limited = saved["limited"]
+
+
+def _is_broken(shortfall: Shortfall) -> bool:
+    """Whether a shortfall breaks a promise, or only uses up what the plan keeps away from a comfort band."""
+    return shortfall.kind != "comfort" or shortfall.amount > Reserves().band_k
 
 
 def _expected_kw(problem: Problem, plan: Plan) -> float:
