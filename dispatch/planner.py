@@ -37,7 +37,7 @@ class PlannerOptions:
     ----------
     peak_quantile_share : float
         How far the peak leaves room for forecast errors: 0 trusts the median, 1 leaves room up to P90.
-        Chosen on four weeks that are not shown anywhere (docs/explanation/planning.md). [-]
+        Chosen on weeks that are not shown anywhere else (docs/explanation/planning.md). [-]
     solver : SolverSettings
         Time limit and gaps.
     ties : TieBreaks
