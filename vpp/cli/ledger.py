@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -26,11 +25,8 @@ def verify(
     """Prove the journal: every entry, every sum, every hash. Ends with status 8 if it is broken."""
     from energy.ledger import Journal
 
-    store = open_database(newest_database(state, controller))
-    try:
+    with open_database(newest_database(state, controller)) as store:
         report = Journal(store).verify()
-    finally:
-        store.close()
     if json:
         _print_json({"entries": report.entries, "head_hash": report.head, "valid": True})
         return
@@ -45,11 +41,8 @@ def balance(
     """Show the points of every account; they sum to zero."""
     from energy.ledger import Journal
 
-    store = open_database(newest_database(state, controller))
-    try:
+    with open_database(newest_database(state, controller)) as store:
         balances = Journal(store).balances()
-    finally:
-        store.close()
     if json:
         _print_json(balances)
         return
@@ -72,11 +65,8 @@ def statement(
     from energy.ledger import Journal
     from vpp.i18n import Messages
 
-    store = open_database(newest_database(state, controller))
-    try:
+    with open_database(newest_database(state, controller)) as store:
         lines = Journal(store).statement(account).lines
-    finally:
-        store.close()
     console = cast("Console", context.obj)
     if json:
         _print_json(
@@ -94,7 +84,7 @@ def statement(
         print(
             console.text(
                 "cli.statement_line",
-                when=words.moment(_utc(line.at)),
+                when=words.moment(line.at),
                 points=line.points,
                 energy=words.kwh(float(str(facts.get("net_kwh", 0)))),
                 vehicle=facts.get("vehicle", ""),
@@ -102,10 +92,6 @@ def statement(
                 expires=facts.get("expires_on", ""),
             )
         )
-
-
-def _utc(at: datetime) -> datetime:
-    return at
 
 
 def _print_json(document: object) -> None:
