@@ -9,6 +9,7 @@ import typer
 
 from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
+from vpp.cli.forecast import app as forecast_app
 from vpp.cli.ledger import app as ledger_app
 from vpp.cli.plan import app as plan_app
 from vpp.cli.simulation import demo, doctor, simulate
@@ -28,6 +29,7 @@ app.command()(doctor)
 app.add_typer(plan_app, name="plan")
 app.add_typer(data_app, name="data")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(forecast_app, name="forecast")
 
 _console = Console(default_lang())
 
