@@ -1,7 +1,8 @@
-"""Forecasts in operation: the desk that makes them, the store that keeps them, the scores and the delivery."""
+"""Forecasts in operation: made, kept, scored and delivered."""
 
 from __future__ import annotations
 
 from vpp.forecasts.desk import ForecastDesk
+from vpp.forecasts.issued import Horizon, IssuedForecast
 
-__all__ = ["ForecastDesk"]
+__all__ = ["ForecastDesk", "Horizon", "IssuedForecast"]
