@@ -1,4 +1,4 @@
-"""Floor 2: the journal of points, and how metered kWh become points of the community coin."""
+"""Floor 2: the journal of points, how metered kWh become points of the community coin, and consents."""
 
 from energy.ledger.caps import ISSUER, apply_caps, grant_key, points_of_day, post_grant
 from energy.ledger.coin import (
@@ -14,6 +14,16 @@ from energy.ledger.coin import (
     grant_for,
     metered_kwh,
 )
+from energy.ledger.consent import (
+    CONSENT,
+    Channel,
+    Consent,
+    ConsentRegister,
+    DataUse,
+    Denied,
+    Permitted,
+    WhyDenied,
+)
 from energy.ledger.journal import (
     AlreadyPosted,
     Entry,
@@ -27,15 +37,22 @@ from energy.ledger.journal import (
 )
 
 __all__ = [
+    "CONSENT",
     "ISSUER",
     "KWH_RESOLUTION",
     "AlreadyPosted",
+    "Channel",
     "CoinRule",
+    "Consent",
+    "ConsentRegister",
+    "DataUse",
+    "Denied",
     "Entry",
     "Fact",
     "Grant",
     "Journal",
     "NoGrant",
+    "Permitted",
     "Posted",
     "Posting",
     "SlotEnergy",
@@ -44,6 +61,7 @@ __all__ = [
     "TightEvent",
     "TightLevel",
     "VerifyReport",
+    "WhyDenied",
     "WhyNot",
     "apply_caps",
     "expiry_day",

@@ -25,6 +25,7 @@ __all__ = [
     "Area",
     "BillRules",
     "Levy",
+    "MinimumGroup",
     "PlanDeadlines",
     "RuleRow",
     "RuleTable",
@@ -33,6 +34,7 @@ __all__ = [
     "Subsidy",
     "bill_rules",
     "levy_yen_per_kwh",
+    "minimum_group",
     "parse_rule_table",
     "plan_deadlines",
     "rule_files",
@@ -111,6 +113,21 @@ class SpotMarket(RuleValues):
 
     bidding_closes: time
     prices_published: time
+
+
+class MinimumGroup(RuleValues):
+    """Smallest group whose sum may leave the house.
+
+    Parameters
+    ----------
+    min_sites : int
+        Sites that a sum must hold at least.
+    max_site_share : Decimal
+        Largest share that one site may have in a sum. [-]
+    """
+
+    min_sites: Annotated[int, Field(ge=2)]
+    max_site_share: Annotated[Decimal, Field(gt=0, lt=1)]
 
 
 V = TypeVar("V", bound=RuleValues)
@@ -257,6 +274,11 @@ def _spot_market() -> RuleTable[SpotMarket]:
     return _shipped("spot_market", SpotMarket)
 
 
+@lru_cache(maxsize=1)
+def _minimum_groups() -> RuleTable[MinimumGroup]:
+    return _shipped("minimum_group", MinimumGroup)
+
+
 def levy_yen_per_kwh(reading_day: date) -> Decimal:
     """Renewable-energy levy of a bill, by the day of its meter reading. [yen/kWh]
 
@@ -293,3 +315,8 @@ def spot_published_at(day: date) -> datetime:
     """When the day-ahead prices of a day of delivery are published, UTC."""
     published = _spot_market().on(day).values.prices_published
     return datetime.combine(day - timedelta(days=1), published, tzinfo=JST).astimezone(UTC)
+
+
+def minimum_group(day: date) -> MinimumGroup:
+    """Smallest group that may be shown for a day of delivery."""
+    return _minimum_groups().on(day).values

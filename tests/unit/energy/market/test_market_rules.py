@@ -14,12 +14,14 @@ from energy.market.rules import (
     Area,
     BillRules,
     Levy,
+    MinimumGroup,
     PlanDeadlines,
     RuleValues,
     SpotMarket,
     Subsidy,
     bill_rules,
     levy_yen_per_kwh,
+    minimum_group,
     parse_rule_table,
     plan_deadlines,
     rule_files,
@@ -30,6 +32,7 @@ from energy.market.rules import (
 VALUES: dict[str, type[RuleValues]] = {
     "high_voltage_bill": BillRules,
     "high_voltage_subsidy": Subsidy,
+    "minimum_group": MinimumGroup,
     "plan_deadlines": PlanDeadlines,
     "renewable_levy": Levy,
     "spot_market": SpotMarket,
@@ -141,3 +144,8 @@ def test_a_faulty_table_is_refused_by_name(old: str, new: str, complaint: str) -
 def test_spot_prices_are_known_after_bidding_closed_on_the_day_before() -> None:
     published = spot_published_at(date(2026, 11, 22))
     assert parse_jst("2026-11-21 10:00") < published < parse_jst("2026-11-21 12:00")
+
+
+def test_a_sum_is_shown_from_ten_sites_on_and_if_none_has_more_than_half() -> None:
+    rule = minimum_group(date(2026, 8, 5))
+    assert (rule.min_sites, rule.max_site_share) == (10, Decimal("0.5"))
