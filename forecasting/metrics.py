@@ -10,7 +10,7 @@ from energy.core.errors import AlignmentError
 from energy.core.series import FloatArray
 from energy.core.slots import SLOTS_PER_DAY
 
-__all__ = ["coverage", "nmae", "peak_error", "pinball", "width"]
+__all__ = ["coverage", "nmae", "nrmse", "peak_distance", "peak_error", "pinball", "width"]
 
 
 def nmae(actual: FloatArray, forecast: FloatArray, *, scale: float | None = None) -> float:
@@ -41,6 +41,18 @@ def nmae(actual: FloatArray, forecast: FloatArray, *, scale: float | None = None
     return float(np.mean(np.abs(y - f)) / _scale(y, scale)) if y.size else float("nan")
 
 
+def nrmse(actual: FloatArray, forecast: FloatArray, *, scale: float | None = None) -> float:
+    """Root of the mean squared error over a scale; what :func:`nmae` is to absolute errors. [-]
+
+    Examples
+    --------
+    >>> nrmse(np.array([100.0, 300.0]), np.array([130.0, 340.0]), scale=1.0) == 1250**0.5
+    True
+    """
+    y, f = _pairs(actual, forecast)
+    return float(np.sqrt(np.mean((y - f) ** 2)) / _scale(y, scale)) if y.size else float("nan")
+
+
 def pinball(
     actual: FloatArray, quantiles: FloatArray, levels: Sequence[float], *, scale: float | None = None
 ) -> float:
@@ -69,18 +81,33 @@ def pinball(
 
 
 def coverage(actual: FloatArray, low: FloatArray, high: FloatArray) -> float:
-    """Share of the known actuals inside ``[low, high]``; 0.8 is right for P10 to P90. [-]"""
-    known = ~np.isnan(actual)
+    """Share of the known actuals inside their band ``[low, high]``; 0.8 is right for P10 to P90. [-]"""
+    known = ~(np.isnan(actual) | np.isnan(low) | np.isnan(high))
     inside = (actual >= low) & (actual <= high)
     return float(inside[known].mean()) if known.any() else float("nan")
 
 
 def width(actual: FloatArray, low: FloatArray, high: FloatArray, *, scale: float | None = None) -> float:
-    """Mean width of a band over a scale. [-]"""
-    known = ~np.isnan(actual)
+    """Mean width of a band over a scale, where the actual is known. [-]"""
+    known = ~(np.isnan(actual) | np.isnan(low) | np.isnan(high))
     if not known.any():
         return float("nan")
     return float(np.mean((high - low)[known]) / _scale(actual[known], scale))
+
+
+def peak_distance(actual: FloatArray, forecast: FloatArray, *, scale: float | None = None) -> float:
+    """Mean over the days of ``|highest forecast - highest actual|``, over a scale. [-]
+
+    Parameters
+    ----------
+    actual, forecast : ndarray, shape (n_days, slots_per_day)
+        The highest of the known values counts; a day without any is left out.
+    """
+    seen = ~(np.isnan(actual).all(axis=1) | np.isnan(forecast).all(axis=1))
+    if not seen.any():
+        return float("nan")
+    distance = np.abs(np.nanmax(actual[seen], axis=1) - np.nanmax(forecast[seen], axis=1))
+    return float(np.mean(distance) / _scale(actual[~np.isnan(actual)], scale))
 
 
 def peak_error(actual: FloatArray, forecast: FloatArray, *, scale: float | None = None) -> float:
