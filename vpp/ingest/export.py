@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from energy.core.slots import JST, SLOT_LENGTH
 from energy.core.units import SeriesId
 from energy.store import Snapshot
 from vpp.ingest.mapping import unit_of_series
+from vpp.wholefile import whole_file
 
 __all__ = ["ExportReport", "SeriesGap", "export_series", "native_grid", "series_gaps"]
 
@@ -104,22 +104,10 @@ def export_series(
         )
     columns = [snapshot.series(series, grid, unit_of_series(series)).values.tolist() for series in ids]
     missing = sum(math.isnan(value) for column in columns for value in column)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["start", *ids])
-            for start, *values in zip(grid.times(), *columns, strict=True):
-                shown = ("" if math.isnan(value) else repr(value) for value in values)
-                writer.writerow([start.astimezone(zone).isoformat(), *shown])
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise DataError(
-            f"cannot write {path.name}",
-            where=f"{path}: {error}",
-            hint="choose a folder that you may write to",
-        ) from error
+    with whole_file(path, encoding="utf-8-sig") as file:
+        writer = csv.writer(file)
+        writer.writerow(["start", *ids])
+        for start, *values in zip(grid.times(), *columns, strict=True):
+            shown = ("" if math.isnan(value) else repr(value) for value in values)
+            writer.writerow([start.astimezone(zone).isoformat(), *shown])
     return ExportReport(path, grid.count, missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,7 +18,7 @@ from vpp.ingest.mapping import Column, TableMapping
 from vpp.ingest.native import require_grid
 from vpp.ingest.times import RowFault, WallClock, number, parse_stamp
 
-__all__ = ["table_layout"]
+__all__ = ["missing_column", "parquet_table", "table_layout"]
 
 _BATCH_ROWS: Final = 10_000
 
@@ -30,19 +31,15 @@ def table_layout(path: Path, data: bytes, mapping: TableMapping) -> Layout:
     DataError
         If the file is not of its format or a column is missing.
     """
+    wanted = [mapping.time_column, *mapping.columns]
     if path.suffix == ".parquet":
-        columns, rows = _parquet(path, data, mapping)
+        columns, rows = parquet_table(path, data, wanted)
     else:
         rows = csv_rows(path, decode(path, data, mapping.encoding), mapping.delimiter)
         columns = [str(cell).strip() for _, cells in islice(rows, 1) for cell in cells]
-    wanted = [mapping.time_column, *mapping.columns]
     missing = [name for name in wanted if name not in columns]
     if missing:
-        raise DataError(
-            f"{path.name} has no column {missing[0]!r}",
-            where=f"{path}: its columns are {', '.join(columns)[:300] or 'none'}",
-            hint="correct time_column or columns in the mapping, or its delimiter",
-        )
+        raise missing_column(path, missing[0], columns, what="time_column or columns in the mapping")
     return Layout(
         columns=tuple(columns),
         rows=rows,
@@ -51,6 +48,16 @@ def table_layout(path: Path, data: bytes, mapping: TableMapping) -> Layout:
         step=mapping.step,
         zone=mapping.zone,
         slack=timedelta(0) if mapping.known == "published" else None,
+    )
+
+
+def missing_column(path: Path, name: str, columns: Sequence[str], *, what: str) -> DataError:
+    """Error that names the columns there are, the nearest one first."""
+    near = difflib.get_close_matches(name, columns, n=1)
+    return DataError(
+        f"{path.name} has no column {name!r}",
+        where=f"{path}: its columns are {', '.join(columns)[:300] or 'none'}",
+        hint=(f"did you mean {near[0]!r}? " if near else "") + f"correct {what}, or the delimiter",
     )
 
 
@@ -90,8 +97,16 @@ def _value(name: str, column: Column, cell: object) -> float | None:
     return value
 
 
-def _parquet(path: Path, data: bytes, mapping: TableMapping) -> tuple[list[str], Rows]:
-    """Names and rows of a Parquet file; only the wanted columns are read."""
+def parquet_table(path: Path, data: bytes, wanted: Sequence[str]) -> tuple[list[str], Rows]:
+    """Names and rows of a Parquet file; only the wanted columns are read, in the order asked for.
+
+    If one of them is not there, the names are those of the file and there are no rows.
+
+    Raises
+    ------
+    DataError
+        If it is no Parquet file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -100,10 +115,9 @@ def _parquet(path: Path, data: bytes, mapping: TableMapping) -> tuple[list[str],
         names = [str(name) for name in file.schema_arrow.names]
     except (pa.ArrowException, OSError) as error:
         raise _not_parquet(path, error) from error
-    wanted = [mapping.time_column, *mapping.columns]
     if not set(wanted) <= set(names):
         return names, iter(())
-    return wanted, _parquet_rows(path, file, wanted)
+    return list(wanted), _parquet_rows(path, file, list(wanted))
 
 
 def _not_parquet(path: Path, error: Exception) -> DataError:

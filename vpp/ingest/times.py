@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import re
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-__all__ = ["RowFault", "WallClock", "number", "parse_date", "parse_stamp", "whole_number"]
+from energy.core.errors import ConfigError
+
+__all__ = [
+    "RowFault",
+    "WallClock",
+    "number",
+    "parse_date",
+    "parse_stamp",
+    "standard_offset",
+    "whole_number",
+    "zone_named",
+]
 
 _DATE = r"(?P<year>[0-9]{4})[-/](?P<month>[0-9]{1,2})[-/](?P<day>[0-9]{1,2})"
 _TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})(?::(?P<second>[0-9]{2})(?:\.0+)?)?"
@@ -20,6 +32,45 @@ _WHOLE: Final = re.compile(r"[0-9]{1,9}")
 _EARLIEST_YEAR: Final = 1990  # a year written 0014 for 2014 exists in published files
 
 _WIDEST_OFFSET: Final = timedelta(hours=14)  # Line Islands, UTC+14
+_FIXED: Final = re.compile(r"(?:UTC|GMT)?(?P<sign>[+-])(?P<hours>[0-9]{1,2})(?::00)?")
+
+
+def zone_named(name: str) -> ZoneInfo:
+    """A time zone by its name (``Asia/Tokyo``) or as whole hours from UTC (``UTC+9``, ``+09:00``).
+
+    Raises
+    ------
+    ConfigError
+        If there is none; names the nearest.
+
+    Examples
+    --------
+    >>> zone_named("UTC+9").utcoffset(datetime(2026, 1, 1))
+    datetime.timedelta(seconds=32400)
+    """
+    fixed = _FIXED.fullmatch(name.strip())
+    if fixed and int(fixed["hours"]) <= _WIDEST_OFFSET // timedelta(hours=1):
+        sign = "-" if fixed["sign"] == "+" else "+"  # the signs of Etc/GMT are those of POSIX
+        return ZoneInfo(f"Etc/GMT{sign}{int(fixed['hours'])}")
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        near = difflib.get_close_matches(name, available_timezones(), n=3, cutoff=0.5)
+        raise ConfigError(
+            f"no time zone {name!r}",
+            where="a zone is a name such as Asia/Tokyo, or whole hours from UTC such as UTC+9",
+            hint=f"did you mean {', '.join(near)}?" if near else "UTC, Asia/Tokyo, Europe/Paris, UTC+9",
+        ) from None
+
+
+def standard_offset(zone: ZoneInfo, first: datetime, last: datetime) -> timedelta:
+    """Distance of a zone's standard time from UTC over a stretch: the smallest one of its days.
+
+    Days in standard time have 24 hours through the whole year, whatever the clocks of the zone do.
+    """
+    days = range((last - first).days + 2)
+    offsets = ((first + timedelta(days=day)).astimezone(zone).utcoffset() for day in days)
+    return min(offset for offset in offsets if offset is not None)
 
 
 class RowFault(Exception):  # noqa: N818 - becomes a DataError, or a line of the reject file
