@@ -1,0 +1,414 @@
+"""Forecasts for others: consent at the moment of use, a sum that shows nobody, versions, a record of it all.
+
+1. Consent is asked for at the instant of the export; forecasts of sites that do not consent are not read.
+2. The newest issue of each consenting site that covers the whole delivery day is taken. A site without one is
+   counted and left out; it is never replaced by something else.
+3. Fewer sites than the dated rule asks for (``energy/rules/minimum_group.yaml``) and nothing is delivered. A
+   half hour in which one site has more than its largest share is left empty.
+4. Content that was delivered before is the same version again; changed content is the next one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+
+from energy.core.errors import ConfigError, DataError
+from energy.core.forecast import QuantileForecast
+from energy.core.slots import jst_midnight
+from energy.ledger import ConsentRegister, DataUse, Denied, Journal, Permitted
+from energy.market.rules import MinimumGroup, minimum_group
+from energy.store import Snapshot, Store
+from vpp.forecasts.handover import (
+    Delivery,
+    DeliveryTarget,
+    csv_text,
+    json_text,
+    numbered,
+    slot_forecasts,
+)
+from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, day_ahead_for, issued_forecasts
+from vpp.wholefile import whole_file
+
+__all__ = [
+    "DELIVERY",
+    "PURPOSE",
+    "PURPOSE_VERSION",
+    "Aggregate",
+    "Delivered",
+    "FileKind",
+    "Order",
+    "Withheld",
+    "deliver",
+    "preview",
+    "sum_of_quantiles",
+]
+
+DELIVERY: Final = "forecast-delivery"
+"""Kind of the document that holds one version of a delivery."""
+PURPOSE: Final = "forecast-delivery"
+PURPOSE_VERSION: Final = 1
+"""The purpose that a site must have consented to; a new wording is a new version and asks everybody again."""
+
+_CATEGORY: Final = {DeliveryTarget.DEMAND: "demand-forecast", DeliveryTarget.PV: "pv-forecast"}
+_END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
+_WEEK: Final = timedelta(days=8)  # a week's issue of this age still covers the day
+_DECIMALS: Final = 3  # 1 W, as the single forecasts are kept
+
+
+class FileKind(StrEnum):
+    """Forms of a delivery."""
+
+    CSV = "csv"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What to deliver to whom.
+
+    Parameters
+    ----------
+    recipient : str
+        As named in the consents.
+    controller : str
+        On whose responsibility, as named in the consents.
+    target : DeliveryTarget
+        Demand or generation.
+    day : date
+        Day of delivery, Japan.
+    """
+
+    recipient: str
+    controller: str
+    target: DeliveryTarget
+    day: date
+
+    @property
+    def key(self) -> str:
+        """Key of its versions."""
+        return f"{self.recipient}/{self.target.value}/{self.day.isoformat()}"
+
+    @property
+    def use(self) -> DataUse:
+        """What the sites are asked for.
+
+        Raises
+        ------
+        ConfigError
+            If a name cannot stand in a consent.
+        """
+        try:
+            return DataUse(
+                controller=self.controller,
+                purpose=PURPOSE,
+                purpose_version=PURPOSE_VERSION,
+                categories=(_CATEGORY[self.target],),
+                recipient=self.recipient,
+            )
+        except ValueError:
+            raise ConfigError(
+                "not a name of a recipient or controller",
+                where=f"recipient {self.recipient!r}, controller {self.controller!r}",
+                hint="use the names of the consents: a-z, digits and hyphens",
+            ) from None
+
+
+class Aggregate(Protocol):
+    """Makes the forecast of a sum from those of its parts; ``model`` of the answer names the method."""
+
+    def __call__(self, forecasts: Sequence[QuantileForecast]) -> QuantileForecast:
+        """Forecast of the sum on the common grid."""
+        ...
+
+
+def sum_of_quantiles(forecasts: Sequence[QuantileForecast]) -> QuantileForecast:
+    """Sum of each quantile: the band as wide as if all sites erred together.
+
+    The quantile of a sum of comonotone parts is the sum of their quantiles [1]_; parts that err independently
+    have a narrower one.
+
+    References
+    ----------
+    .. [1] Dhaene et al. (2002), The concept of comonotonicity in actuarial science and finance: theory,
+       Insurance: Mathematics and Economics 31, 3-33.
+    """
+    first = forecasts[0]
+    p10, p50, p90 = (
+        np.sum([getattr(one, name) for one in forecasts], axis=0) for name in ("p10", "p50", "p90")
+    )
+    return QuantileForecast(
+        target=first.target,
+        issued_at=max(one.issued_at for one in forecasts),
+        grid=first.grid,
+        unit=first.unit,
+        p10=p10,
+        p50=p50,
+        p90=p90,
+        model="sum-of-quantiles",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """A delivery that was made, or made before.
+
+    Parameters
+    ----------
+    is_new : bool
+        Whether it is a new version.
+    files : tuple of Path
+        What was written.
+    denied : tuple of Denied
+        Sites without consent and why; for the operator only, never in the file.
+    missing : tuple of str
+        Consenting sites without a forecast of the day.
+    """
+
+    delivery: Delivery
+    is_new: bool
+    files: tuple[Path, ...]
+    denied: tuple[Denied, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withheld:
+    """Nothing was delivered, because it would show single sites.
+
+    Parameters
+    ----------
+    why : str
+        ``too_few_sites``, or ``one_site_dominates`` if that holds in every half hour.
+    sites, needed : int
+        Sites that could be in the sum, and how many there must be.
+    """
+
+    why: str
+    sites: int
+    needed: int
+    denied: tuple[Denied, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gathered:
+    """The consenting sites' newest forecasts of the day, one per site."""
+
+    forecasts: dict[str, list[IssuedForecast]]
+    permitted: tuple[Permitted, ...]
+    denied: tuple[Denied, ...]
+    missing: tuple[str, ...]
+
+
+def preview(
+    store: Store, order: Order, *, at: datetime, aggregate: Aggregate = sum_of_quantiles
+) -> Delivered | Withheld:
+    """What :func:`deliver` would do at an instant, without a file or a record.
+
+    Raises
+    ------
+    DataError
+        If no consenting site has a forecast of the day.
+    """
+    gathered = _gather(store, order, at)
+    made = _make(order, gathered, at, aggregate)
+    return made if isinstance(made, Withheld) else _versioned(store, order, gathered, made)
+
+
+def deliver(
+    store: Store,
+    order: Order,
+    *,
+    at: datetime,
+    folder: Path,
+    kinds: Sequence[FileKind] = tuple(FileKind),
+    aggregate: Aggregate = sum_of_quantiles,
+) -> Delivered | Withheld:
+    """Make the files of an order, once per content, and record who was in them.
+
+    Parameters
+    ----------
+    at : datetime
+        Now: what is known, and whose consent holds, at this instant.
+    folder : Path
+        Where the files go, as ``RECIPIENT-TARGET-DAY-vN.csv`` and ``.json``.
+
+    Raises
+    ------
+    DataError
+        If no consenting site has a forecast of the day, or a file cannot be written (nothing is recorded).
+    """
+    # The files take their names after the record is safe; a crash in between is mended by doing it again.
+    with ExitStack() as files, Journal(store).writing():  # one writer at a time, so that versions count
+        gathered = _gather(store, order, at)
+        made = _make(order, gathered, at, aggregate)
+        if isinstance(made, Withheld):
+            store.audit(
+                order.controller,
+                "forecast.withheld",
+                f"{DELIVERY}/{order.key}",
+                at=at,
+                facts={"why": made.why, "sites": made.sites, "needed": made.needed},
+            )
+            return made
+        outcome = _versioned(store, order, gathered, made)
+        delivery = outcome.delivery
+        written = []
+        for kind in dict.fromkeys(kinds):
+            path = folder / f"{order.key.replace('/', '-')}-v{delivery.version}.{kind.value}"
+            encoding, text = ("utf-8-sig", csv_text) if kind is FileKind.CSV else ("utf-8", json_text)
+            files.enter_context(whole_file(path, encoding=encoding)).write(text(delivery))
+            written.append(path)
+        _record(store, order, outcome, gathered, at)
+    return Delivered(
+        delivery=delivery,
+        is_new=outcome.is_new,
+        files=tuple(written),
+        denied=outcome.denied,
+        missing=outcome.missing,
+    )
+
+
+def _gather(store: Store, order: Order, at: datetime) -> _Gathered:
+    known = store.as_of(at)
+    register = ConsentRegister(store)
+    sites = {name.split("/")[0] for name in known.ids() if name.endswith("/load/demand_kw")}
+    subjects = sorted(sites | {one.subject for one in register.consents(at)})
+    permitted, denied = register.check(subjects, order.use, at=at)
+    forecasts, missing = {}, []
+    for subject in (one.subject for one in permitted):
+        targets = _targets(known, subject, order.target)
+        newest = [_newest_issue(known, subject, target, order.day) for target in targets]
+        found = [one for one in newest if one is not None]
+        if found and len(found) == len(targets):
+            forecasts[subject] = found
+        elif targets or subject not in sites:
+            missing.append(subject)
+    return _Gathered(
+        forecasts,
+        tuple(one for one in permitted if one.subject in forecasts),
+        tuple(denied),
+        tuple(missing),
+    )
+
+
+def _targets(known: Snapshot, site: str, target: DeliveryTarget) -> list[str]:
+    """Names of a site's forecasts that belong to a target; none if it has no array."""
+    if target is DeliveryTarget.DEMAND:
+        return [LOAD]
+    names = (str(name).split("/") for name in known.ids(f"{site}/"))
+    return [asset for _, asset, quantity in names if quantity == "generation_kwh"]
+
+
+def _newest_issue(known: Snapshot, site: str, target: str, day: date) -> IssuedForecast | None:
+    """The newest day-ahead or week's issue that covers a whole day, cut to it."""
+    midnight = jst_midnight(day)
+    weeks = issued_forecasts(known, site, target, Horizon.WEEK, start=midnight - _WEEK, end=midnight)
+    issues = [one for one in (*weeks, day_ahead_for(known, site, target, day)) if one is not None]
+    parts = [part for one in issues if (part := one.on(day)) is not None]
+    return max(parts, key=lambda one: one.issued_at, default=None)
+
+
+def _make(order: Order, gathered: _Gathered, at: datetime, aggregate: Aggregate) -> Delivery | Withheld:
+    rule = minimum_group(order.day)
+    per_site = list(gathered.forecasts.values())
+    if len(per_site) < rule.min_sites:
+        return _withheld("too_few_sites", gathered, rule)
+    forecasts = [one.to_forecast() for site in per_site for one in site]
+    total = aggregate(forecasts)
+    shown = _shown(per_site, rule)
+    if not shown.any():
+        return _withheld("one_site_dominates", gathered, rule)
+    values = np.maximum(np.round([total.p10, total.p50, total.p90], _DECIMALS), 0.0).T.tolist()
+    issues = [one.issued_at for site in per_site for one in site]
+    return Delivery(
+        recipient=order.recipient,
+        target=order.target,
+        delivery_day=order.day,
+        version=1,
+        made_at=at,
+        issued_at=max(issues),
+        oldest_issued_at=min(issues),
+        sites=len(per_site),
+        sites_without_forecast=len(gathered.missing),
+        method=total.model,
+        models=tuple(sorted({one.model for one in forecasts})),
+        purpose=PURPOSE,
+        purpose_version=PURPOSE_VERSION,
+        slots=slot_forecasts(
+            order.day, [tuple(row) if visible else None for row, visible in zip(values, shown, strict=True)]
+        ),
+    )
+
+
+def _withheld(why: str, gathered: _Gathered, rule: MinimumGroup) -> Withheld:
+    if not gathered.forecasts and gathered.missing:
+        raise DataError(
+            "no consenting site has a forecast of this day",
+            where=f"{len(gathered.missing)} site(s) consent, none has an issue that covers the whole day",
+            hint="make the forecasts first (vpp forecast run)",
+        )
+    return Withheld(
+        why=why,
+        sites=len(gathered.forecasts),
+        needed=rule.min_sites,
+        denied=gathered.denied,
+        missing=gathered.missing,
+    )
+
+
+def _shown(
+    per_site: list[list[IssuedForecast]], rule: MinimumGroup
+) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Half hours in which no site has more than its largest share of any quantile, shape (48,).
+
+    Where the sum is zero (the sun at night) there is nothing to show and nothing to hide.
+    """
+    sites = np.array([np.sum([one.values() for one in site], axis=0) for site in per_site])
+    largest, total = sites.max(axis=0), sites.sum(axis=0)
+    hidden = (total > 0.0) & (largest > float(rule.max_site_share) * total)
+    return np.asarray(~hidden.any(axis=0))
+
+
+def _versioned(store: Store, order: Order, gathered: _Gathered, made: Delivery) -> Delivered:
+    """The version that has this content, or the next one."""
+    versions = store.as_of(_END_OF_TIME).documents(DELIVERY, prefix=f"{order.key}/")
+    before = Delivery.from_json(versions[-1].body) if versions else None
+    is_new = before is None or before.content() != made.content()
+    return Delivered(
+        delivery=numbered(made, before) if before is None or is_new else before,
+        is_new=is_new,
+        files=(),
+        denied=gathered.denied,
+        missing=gathered.missing,
+    )
+
+
+def _record(store: Store, order: Order, outcome: Delivered, gathered: _Gathered, at: datetime) -> None:
+    """The version itself, and that these consents were used for it."""
+    delivery = outcome.delivery
+    if outcome.is_new:
+        store.put_document(
+            DELIVERY, f"{order.key}/{delivery.version:06d}", known_at=at, body=json_text(delivery)
+        )
+    store.audit(
+        order.controller,
+        "forecast.delivered",
+        f"{DELIVERY}/{order.key}",
+        at=at,
+        facts={
+            "version": delivery.version,
+            "sha256": hashlib.sha256(json_text(delivery).encode()).hexdigest(),
+            "sites": delivery.sites,
+            "consents": [one.consent.id for one in gathered.permitted],
+        },
+    )
