@@ -17,7 +17,7 @@ from energy.core.slots import SLOTS_PER_DAY
 from forecasting.days import BoolArray, IntArray
 from forecasting.sessions import Session
 
-__all__ = ["CLASSES", "PROFILE_SLOTS", "VisitTable", "class_rests", "day_classes", "wall_time"]
+__all__ = ["CLASSES", "DAY_MIN", "PROFILE_SLOTS", "VisitTable", "class_rests", "day_classes", "wall_time"]
 
 CLASSES: Final = (
     10  # Monday..Sunday, a rest day that is usually worked, a bridge day, a day beside an odd rest
@@ -25,7 +25,7 @@ CLASSES: Final = (
 PROFILE_SLOTS: Final = 2 * SLOTS_PER_DAY  # the day of arrival and the one after: a car may stay overnight
 _ODD_REST, _BRIDGE, _BESIDE = 7, 8, 9
 _SLOT_MIN: Final = 30.0
-_DAY_MIN: Final = 1440.0
+DAY_MIN: Final = 1440.0
 
 
 def day_classes(calendar: SiteCalendar, first: date, count: int) -> IntArray:
@@ -175,7 +175,7 @@ def _minutes(instant: datetime, day: date, zone: ZoneInfo) -> float:
     """Minutes on the clock on the wall since the midnight that began a day."""
     local = instant.astimezone(zone)
     of_day = local.hour * 60.0 + local.minute + local.second / 60.0
-    return (local.date() - day).days * _DAY_MIN + of_day
+    return (local.date() - day).days * DAY_MIN + of_day
 
 
 def _profiles(rows: Sequence[Sequence[_Stay]]) -> BoolArray:
