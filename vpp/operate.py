@@ -30,7 +30,7 @@ from energy.market.demand import PeakMemory
 from energy.store import Point, Store
 from vpp.control import METER, Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
-from vpp.planning import Outlook, Reserves, SiteState, build_problem
+from vpp.planning import Reserves, SiteState, build_problem
 from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
 
@@ -38,7 +38,6 @@ __all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
 
 Mode = Literal["none", "rules", "optimal"]
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
-DAY_AHEAD_HOUR = 12  # local hour at which the forecast of the next day is kept for the score
 SLOT_RECORD = "slot"
 """Kind of the document that says, for one slot and asset, what was planned and why."""
 EVENT = "tight-event"
@@ -231,7 +230,7 @@ class SiteOperator:
         now = self.clock.now()
         known = self.store.as_of(now)
         outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
-        self._keep_forecasts(outlook, slot)
+        self._desk.keep(outlook, now)
         events = self._events(now)
         problem = build_problem(
             self.site,
@@ -253,31 +252,6 @@ class SiteOperator:
         self.counts["shortfalls"] += sum(1 for one in plan.shortfalls if one.index <= 1 and _is_broken(one))
         self._previous = plan
         return plan, target, expected
-
-    def _keep_forecasts(self, outlook: Outlook, slot: Slot) -> None:
-        """Store what was forecast for this slot, and at noon what was forecast for tomorrow."""
-        names = SiteSeries(self.site.id)
-        targets = [("load", outlook.load)]
-        if self.site.pv is not None and outlook.pv is not None:
-            targets.append((self.site.pv.id, outlook.pv))
-        wanted = [("forecast", 0, 1)]
-        local = slot.start.astimezone(JST)
-        if (local.hour, local.minute) == (DAY_AHEAD_HOUR, 0):
-            wanted.append(("day_ahead", 24, 72))
-        points = [
-            Point(
-                series=names[asset, f"{kind}_{quantile}_kw"],
-                at=forecast.grid.time(k),
-                known_at=slot.start,
-                value=float(values[k]),
-                source=forecast.model,
-            )
-            for asset, forecast in targets
-            for kind, first, last in wanted
-            for quantile, values in (("p10", forecast.p10), ("p50", forecast.p50), ("p90", forecast.p90))
-            for k in range(first, last)
-        ]
-        self.store.append(points)
 
     def _events(self, at: datetime) -> list[TightEvent]:
         """Tight-supply events that are known at an instant."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -22,7 +22,9 @@ from energy.store import Snapshot, Store
 from forecasting.baselines import Baseline, baseline
 from forecasting.metrics import coverage, nmae, pinball
 from vpp.climate import band_applies
-from vpp.operate import DAY_AHEAD_HOUR, SLOT_RECORD, SlotRecord
+from vpp.forecasts.issued import LOAD, first_values
+from vpp.forecasts.lookback import NOON, noon_issues
+from vpp.operate import SLOT_RECORD, SlotRecord
 from vpp.results import (
     CarTrace,
     CoinGrant,
@@ -133,8 +135,7 @@ class Reviewer:
         return tuple(float(value) * 2.0 for value in np.nan_to_num(energy))
 
     def _optional(self, known: Snapshot, asset: str, quantity: str, unit: Unit) -> OptionalFloats:
-        values = self._series(known, asset, quantity, unit).values
-        return tuple(None if np.isnan(value) else float(value) for value in values)
+        return _or_none(self._series(known, asset, quantity, unit).values)
 
     def _plain(self, known: Snapshot, asset: str, quantity: str, unit: Unit) -> tuple[float, ...]:
         return tuple(float(v) for v in np.nan_to_num(self._series(known, asset, quantity, unit).values))
@@ -188,6 +189,7 @@ class Reviewer:
         none = (None,) * self.grid.count
         assets = [v.id for v in self.site.vehicles] + [z.id for z in self.site.zones]
         assets += [pv.id] if pv else []
+        load = first_values(known, self.site.id, LOAD, self.grid)
         return SlotTrace(
             slots=tuple(self.grid.times()),
             import_kw=self._kw(known, "meter", "import_kwh"),
@@ -197,10 +199,10 @@ class Reviewer:
             hvac_kw=self._kw(known, "hvac", "energy_kwh") if self.site.zones else zero,
             outdoor_c=self._plain(known, "weather", "outdoor_c", Unit.CELSIUS),
             target_kw=self._optional(known, "guard", "target_kw", Unit.KW),
-            load_p10_kw=self._optional(known, "load", "forecast_p10_kw", Unit.KW),
-            load_p50_kw=self._optional(known, "load", "forecast_p50_kw", Unit.KW),
-            load_p90_kw=self._optional(known, "load", "forecast_p90_kw", Unit.KW),
-            pv_p50_kw=self._optional(known, pv.id, "forecast_p50_kw", Unit.KW) if pv else none,
+            load_p10_kw=_or_none(load[0]),
+            load_p50_kw=_or_none(load[1]),
+            load_p90_kw=_or_none(load[2]),
+            pv_p50_kw=_or_none(first_values(known, self.site.id, pv.id, self.grid)[1]) if pv else none,
             cars={vehicle.id: self._car(known, vehicle, score) for vehicle in self.site.vehicles},
             zones={zone.id: self._zone(known, zone) for zone in self.site.zones},
             tight=self._tight(records),
@@ -256,15 +258,15 @@ class Reviewer:
         scores = []
         for asset, quantity, unit, factor in targets:
             actual = self._series(known, asset, quantity, unit).values * factor
-            quantiles = np.stack(
-                [
-                    self._series(known, asset, f"day_ahead_{q}_kw", Unit.KW).values
-                    for q in ("p10", "p50", "p90")
-                ]
-            )
-            if np.isnan(quantiles).all():
+            issued = noon_issues(known, self.site.id, asset, start=self.grid.start, end=self.grid.end)
+            if not issued:
                 continue
-            scores.append(self._score_one(known, asset, quantity, unit, factor, actual, quantiles))
+            quantiles = np.full((3, self.grid.count), np.nan)
+            for one in issued:
+                first = self.grid.index(one.start)
+                quantiles[:, first : first + one.grid.count] = one.values()
+            score = self._score_one(known, asset, quantity, unit, factor, actual, quantiles)
+            scores.append(replace(score, model=issued[-1].model))
         return tuple(scores)
 
     def _score_one(
@@ -284,9 +286,7 @@ class Reviewer:
         simple = {
             rule: np.concatenate(
                 [
-                    baseline(
-                        rule, history, Grid(day, 48), issued_at=day - timedelta(hours=24 - DAY_AHEAD_HOUR)
-                    )
+                    baseline(rule, history, Grid(day, 48), issued_at=day + NOON)
                     for day in (self.grid.time(k) for k in range(0, self.grid.count, 48))
                 ]
             )
@@ -299,12 +299,9 @@ class Reviewer:
         def loss(values: FloatArray) -> float:
             return round(pinball(actual[scored], np.stack([values] * 3), _LEVELS, scale=1.0), 3)
 
-        latest = known.values(
-            series_id(self.site.id, asset, "day_ahead_p50_kw"), self.grid.start, self.grid.end
-        )
         return ForecastScore(
             target=asset,
-            model=latest[-1].source if latest else "",
+            model="",
             nmae=round(nmae(actual[scored], quantiles[1][scored], scale=mean), 4),
             pinball=round(pinball(actual[scored], quantiles[:, scored], _LEVELS, scale=1.0), 3),
             cover80=round(coverage(actual[scored], quantiles[0][scored], quantiles[2][scored]), 3),
@@ -313,6 +310,10 @@ class Reviewer:
             weekday_nmae=round(nmae(actual[scored], point[Baseline.LAST_WEEK], scale=mean), 4),
             weekday_pinball=loss(point[Baseline.LAST_WEEK]),
         )
+
+
+def _or_none(values: FloatArray) -> OptionalFloats:
+    return tuple(None if np.isnan(value) else float(value) for value in values)
 
 
 def _reason(record: SlotRecord | None, asset: str) -> Reason | None:
