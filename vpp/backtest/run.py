@@ -1,0 +1,136 @@
+"""Running one case: its panel, the models over its days, the figures as they are printed."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from energy.core.errors import UnknownModelError
+from forecasting.backtest import (
+    NINE_LEVELS,
+    DayAhead,
+    ModelScore,
+    compare,
+    last_week,
+    mean_of_four_weeks,
+    mean_of_month,
+    of_points,
+)
+from vpp.backtest.case import Case
+from vpp.backtest.panel import Built, build_panel
+
+__all__ = ["CaseResult", "our_model", "rules_of_thumb", "run_case", "score_json"]
+
+FIGURES = ("nmae", "nrmse", "pinball", "cover80", "width80", "peak_err", "fit_s", "predict_ms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseResult:
+    """What a case gave.
+
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    case : Case
+        What was asked.
+    built : Built
+        The panel and what became of the file.
+    scores : tuple of ModelScore
+        One per model.
+    tuning : bool
+        Whether the days of tuning were scored instead of those of the test.
+    """
+
+    name: str
+    case: Case
+    built: Built
+    scores: tuple[ModelScore, ...]
+    tuning: bool = False
+
+    def as_json(self) -> dict[str, object]:
+        """The result in the types of JSON; figures that do not exist are null."""
+        built, case = self.built, self.case
+        first = built.first_day + timedelta(days=built.rows.start)
+        return {
+            "case": self.name,
+            "kind": case.kind,
+            "bound": case.bound,
+            "weather_known": case.weather.known if case.weather else None,
+            "days": len(built.rows),
+            "missing": self.scores[0].missing if self.scores else 0,
+            "split": {
+                "history_from": built.first_day.isoformat(),
+                "from": first.isoformat(),
+                "to": (first + timedelta(days=len(built.rows) - 1)).isoformat(),
+                "issue": f"day before {case.issue}",
+                "days_are": f"standard time of {case.zone}",
+                "tuning": self.tuning,
+            },
+            "facts": dict(built.facts),
+            "models": [score_json(score) for score in self.scores],
+        }
+
+
+def run_case(name: str, case: Case, models: Mapping[str, DayAhead], *, tuning: bool = False) -> CaseResult:
+    """Build the panel of a case and score models on it.
+
+    Raises
+    ------
+    VppError
+        As :func:`vpp.backtest.panel.build_panel` and :func:`forecasting.backtest.compare` say.
+    """
+    built = build_panel(case, tuning=tuning)
+    scores = compare(
+        built.panel,
+        built.rows,
+        models,
+        first_day=built.first_day,
+        bound=case.bound,
+        levels=NINE_LEVELS,
+    )
+    return CaseResult(name=name, case=case, built=built, scores=scores, tuning=tuning)
+
+
+def rules_of_thumb(kind: str) -> dict[str, DayAhead]:
+    """What every model is measured against, by the names of the back-test."""
+    rules = {
+        "persistence": of_points(last_week, "same slot last week"),
+        "same_weekday_mean": of_points(mean_of_four_weeks, "mean of the same slot of four weeks"),
+    }
+    if kind == "pv":
+        rules["mean28"] = of_points(mean_of_month, "mean of the same slot of 28 days")
+    return rules
+
+
+def our_model() -> DayAhead:
+    """The combined model of the product.
+
+    Raises
+    ------
+    UnknownModelError
+        If this installation has none.
+    """
+    try:
+        found: DayAhead = importlib.import_module("forecasting.dayahead").walk
+    except ImportError as error:
+        raise UnknownModelError("no combined model is installed", where=str(error)) from error
+    return found
+
+
+def score_json(score: ModelScore) -> dict[str, object]:
+    """One line of figures; NaN becomes null."""
+    row: dict[str, object] = {"model": score.model}
+    row |= {name: _figure(getattr(score, name)) for name in FIGURES}
+    row |= {"bound": score.bound, "method": score.method, "days": score.days, "missing": score.missing}
+    row["unforecast"] = score.unforecast
+    row["months"] = {month: _figure(share) for month, share in score.cover80_by_month.items()}
+    row["cover80_sun"] = _figure(score.cover80_sun)
+    return row
+
+
+def _figure(value: float) -> float | None:
+    return round(value, 5) if math.isfinite(value) else None
