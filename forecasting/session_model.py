@@ -156,7 +156,8 @@ class FittedSessions:
     table: VisitTable
     today: int
     issue_min: float
-    _classes: IntArray
+    classes: IntArray
+    rests: BoolArray
     _presence: Presence
     _arrival: Spread
     _departure: Spread
@@ -189,7 +190,8 @@ class FittedSessions:
             table=table,
             today=today,
             issue_min=issue_min,
-            _classes=classes,
+            classes=classes,
+            rests=rests,
             _presence=Presence.of(came[:, :today], seen, classes, rests=rests, issue_min=issue_min),
             _arrival=learn(
                 _minutes(1, given.arrival_min, given.arrival_sd_min, alike), day_kind, table.arrival_min
@@ -201,11 +203,10 @@ class FittedSessions:
             _profiles=Profiles.learn(table, classes, alike, today=today, default=_usual_profile(given)),
         )
 
-    @property
-    def users(self) -> tuple[str, ...]:
-        """Drivers who came within the last eight weeks, or on the day of issue."""
-        active = self._presence.active(self.today) | ~np.isnan(self._presence.seen_min[:, self.today])
-        return tuple(user for user, counts in zip(self.table.users, active, strict=True) if counts)
+    def active(self) -> BoolArray:
+        """Who came within the last eight weeks or on the day of issue, per user of the table."""
+        seen_today = ~np.isnan(self._presence.seen_min[:, self.today])
+        return np.asarray(self._presence.active(self.today) | seen_today, dtype=np.bool_)
 
     def predict(self, day: date, users: Sequence[str] | None = None) -> tuple[VisitForecast, ...]:
         """Forecast a local day for some users (strangers included), or for all active ones.
@@ -215,10 +216,11 @@ class FittedSessions:
         ForecastError
             If the day lies before the issue or more than two weeks after it.
         """
-        names = self.users if users is None else tuple(users)
-        lead = self._lead(day)
+        active = (user for user, counts in zip(self.table.users, self.active(), strict=True) if counts)
+        names = tuple(active if users is None else users)
+        lead = self.lead(day)
         who = self._places(names)
-        kind = np.full(len(who), self._classes[self.today + lead])
+        kind = np.full(len(who), self.classes[self.today + lead])
         chance = self.probabilities(who, lead)
         here = self._here(who) if lead == 0 else np.full(len(who), np.nan)
         not_before = np.full(len(who), self.issue_min) if lead == 0 else None
@@ -252,8 +254,8 @@ class FittedSessions:
         target = self.today + lead
         if lead not in self._rules:
             self._rules[lead] = self._presence.learn(lead)
-        kind = int(self._classes[target])
-        rests = bool(self._presence.rests[kind])
+        kind = int(self.classes[target])
+        rests = bool(self.rests[kind])
         given = self.model.default.probability_rest if rests else self.model.default.probability_work
         group = self._presence.group_shares(self.today, kind)[0] if self._knows_group() else given
         out = np.full(len(who), group)
@@ -271,17 +273,40 @@ class FittedSessions:
         before = self._profile(who, lead - 1)[:, SLOTS_PER_DAY:] if lead > 0 else self._from_yesterday(who)
         return np.clip(own + before, 0.0, 1.0)
 
-    def place_of(self, user: str) -> int:
-        """Place of a user in the table, -1 for a stranger."""
-        found = np.searchsorted(np.array(self.table.users), user) if self.table.users else 0
-        known = found < len(self.table.users) and self.table.users[int(found)] == user
-        return int(found) if known else -1
+    def shares(self, who: IntArray, kind: int) -> FloatArray:
+        """Share of past visits plugged in at each half hour of two days, by class of day. [-]"""
+        return self._profiles.share(who, kind)
+
+    def arriving_energy(self, who: IntArray, kind: int) -> FloatArray:
+        """Mean energy by the half hour of arrival, if the user comes, shape (len(who), 48). [kWh]"""
+        slots = np.arange(SLOTS_PER_DAY + 1) * 30.0
+        edges = self._arrival.shape.edges
+        come = self._arrival.cdf(who, np.full(len(who), kind))
+        inside = np.array([np.diff(np.interp(slots, edges, row)) for row in come])
+        spread = np.diff(self._energy.cdf(who, np.full(len(who), ALL_ALIKE)), axis=1)
+        middles = (self._energy.shape.edges[1:] + self._energy.shape.edges[:-1]) / 2.0
+        return np.asarray(inside.reshape(len(who), -1) * (spread @ middles)[:, None], dtype=np.float64)
+
+    def chances_then(self, target: int, lead: int) -> FloatArray:
+        """Probability of a past day's visit as forecast then, by user; 0 for who was not active. [-]"""
+        self.probabilities(np.empty(0, dtype=np.int64), lead)  # learns the rule of this lead
+        issue = max(0, target - lead)
+        active = self._presence.active(issue)
+        chance = self._rules[lead].probability(self._presence.fields(target, target - issue))
+        return np.where(active, chance, 0.0)
 
     def _places(self, names: Sequence[str]) -> IntArray:
         place = {user: k for k, user in enumerate(self.table.users)}
         return np.array([place.get(name, -1) for name in names], dtype=np.int64)
 
-    def _lead(self, day: date) -> int:
+    def lead(self, day: date) -> int:
+        """Days from the issue to a local day.
+
+        Raises
+        ------
+        ForecastError
+            If the day lies before the issue or more than two weeks after it.
+        """
         lead = (day - self.table.first).days - self.today
         if not 0 <= lead <= HORIZON_DAYS:
             raise ForecastError(
@@ -299,7 +324,7 @@ class FittedSessions:
         own = np.zeros(len(who))
         known = who >= 0
         if known.any():
-            kind = int(self._classes[self.today + lead])
+            kind = int(self.classes[self.today + lead])
             own[known] = self._presence.own_days(self.today, kind)[who[known]]
         return own
 
@@ -315,7 +340,7 @@ class FittedSessions:
         gaps = np.full(len(who), ALL_ALIKE, dtype=np.int64)
         if lead > 1:
             return gaps
-        worked = _working_days(self._classes, self._presence.rests)
+        worked = _working_days(self.classes, self.rests)
         last = np.full(len(self.table.users), -1, dtype=np.int64)
         earlier = self.table.day < self.today + lead
         np.maximum.at(last, self.table.user[earlier], self.table.day[earlier])
@@ -342,7 +367,7 @@ class FittedSessions:
     def _so_far(self, who: IntArray, chance: FloatArray) -> FloatArray:
         """Probability of a visit today after what was seen of today; who has left is not expected back."""
         rows = self._rows(self.today)
-        kind = np.full(len(who), self._classes[self.today])
+        kind = np.full(len(who), self.classes[self.today])
         left = 1.0 - np.array(
             [
                 np.interp(self.issue_min, self._arrival.shape.edges, row)
@@ -358,7 +383,7 @@ class FittedSessions:
 
     def _profile(self, who: IntArray, lead: int) -> FloatArray:
         """Probability of the half hours of a day and of the next to be covered by a visit of that day."""
-        kind = int(self._classes[self.today + lead])
+        kind = int(self.classes[self.today + lead])
         if lead > 0:
             return self.probabilities(who, lead)[:, None] * self._profiles.share(who, kind)
         kinds = np.full(len(who), kind)
@@ -381,7 +406,7 @@ class FittedSessions:
         out = np.zeros((len(who), SLOTS_PER_DAY))
         if self.today == 0:
             return out
-        kinds = np.full(len(who), self._classes[self.today - 1])
+        kinds = np.full(len(who), self.classes[self.today - 1])
         now = self.issue_min + DAY_MIN  # seen from yesterday's midnight
         stays = still_there(self._departure.cdf(who, kinds), self._departure.shape.edges, now)
         rows = self._rows(self.today - 1)
