@@ -1,8 +1,8 @@
 """The benchmark: our model beside strong references on every public case, and the ratio to the best of them.
 
 The best reference of a case is chosen after the fact, per case and figure: the hardest line to beat.
-References that take minutes are kept in a file, one line per window, case and method, under a key of what they
-depend on.
+References that take minutes are kept in a file, one line per window, case and method, under a key of what
+they depend on.
 """
 
 from __future__ import annotations

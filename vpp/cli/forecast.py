@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import typer
 
+from vpp.cli.forecast_backtest import backtest
+from vpp.cli.forecast_bench import bench
+from vpp.cli.forecast_run import run, show
+from vpp.cli.forecast_score import models, score
+
 __all__ = ["app"]
 
 app = typer.Typer(help="Make, show and measure forecasts.", no_args_is_help=True)
+app.command()(backtest)
+app.command()(bench)
+app.command()(run)
+app.command()(show)
+app.command()(score)
+app.command()(models)
 
 
 @app.callback()
