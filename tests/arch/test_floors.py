@@ -25,6 +25,7 @@ GATES = {
     "pysunspec2": (),
     "sunspec2": (),
     "jpholiday": (),
+    "lightgbm": ("forecasting.references",),
 }
 
 # One planted import for each contract of pyproject.toml: (contract id, file, line).

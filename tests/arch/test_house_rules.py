@@ -20,7 +20,11 @@ from tests.arch.rules import (
 
 CLOCK = "energy.core.clock"
 # How long something took may be measured where work is done, not where values are stored or forecast.
-STOPWATCHES = ("dispatch.", "devices.", "vpp.")
+# Of forecasting only the walks: they say how long a fit and a forecast take.
+STOPWATCHES = (
+    *("dispatch.", "devices.", "vpp."),
+    *("forecasting.backtest", "forecasting.dayahead", "forecasting.references"),
+)
 # The one file that may name the folder of data sets that lies beside a checkout.
 BESIDE = Path(".ci/run")
 TEXT = {
