@@ -39,12 +39,14 @@ __all__ = [
     "Horizon",
     "IssuedForecast",
     "day_ahead_for",
+    "first_issued",
     "first_values",
     "horizons_at",
     "issued_forecasts",
     "keep",
     "kept_grid",
     "latest_issued",
+    "put_once",
     "targets_of",
 ]
 
@@ -250,19 +252,23 @@ def kept_grid(horizon: Horizon, slot_start: datetime) -> Grid:
 # -- keeping and reading -------------------------------------------------------------------------------
 
 
-def keep(store: Store, forecast: IssuedForecast, *, kind: str = ISSUED) -> bool:
-    """Keep an issue; False if one of this instant stands there already.
+def put_once(store: Store, kind: str, key: str, *, known_at: datetime, body: str) -> bool:
+    """Put a version of a document; False if one of this very instant stands there already.
 
-    What was issued was issued: if the same instant is forecast again with another result (a new version of
-    the program, started in the middle of a slot), the first one stays and the second is logged.
+    What was said at an instant was said: a second answer for it (a new version of the program, started
+    within the same slot) is logged and the first one stays.
     """
-    body = forecast.to_json()
-    stored = store.as_of(forecast.issued_at).document(kind, forecast.key)
-    if stored is not None:
+    stored = store.as_of(known_at).document(kind, key)
+    if stored is not None and stored.known_at == known_at:
         if stored.body != body:
-            log.warning("forecast.issued_twice key=%s model=%s", forecast.key, forecast.model)
+            log.warning("forecast.said_twice kind=%s key=%s", kind, key)
         return False
-    return store.put_document(kind, forecast.key, known_at=forecast.issued_at, body=body)
+    return store.put_document(kind, key, known_at=known_at, body=body)
+
+
+def keep(store: Store, forecast: IssuedForecast, *, kind: str = ISSUED) -> bool:
+    """Keep an issue; False if one of its instant stands there already."""
+    return put_once(store, kind, forecast.key, known_at=forecast.issued_at, body=forecast.to_json())
 
 
 def issued_forecasts(
@@ -290,6 +296,12 @@ def latest_issued(
     """The newest issue that is known."""
     found = known.documents(kind, prefix=_prefix(site, target, horizon))
     return IssuedForecast.from_json(found[-1].body) if found else None
+
+
+def first_issued(known: Snapshot, site: str, target: str, horizon: Horizon) -> IssuedForecast | None:
+    """The oldest issue that is known."""
+    found = known.documents(ISSUED, prefix=_prefix(site, target, horizon))
+    return IssuedForecast.from_json(found[0].body) if found else None
 
 
 def day_ahead_for(known: Snapshot, site: str, target: str, day: date) -> IssuedForecast | None:

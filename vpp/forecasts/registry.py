@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 
 from energy.core.errors import ForecastError
 from energy.core.series import Grid
-from energy.core.slots import SLOTS_PER_DAY
+from energy.core.slots import JST, SLOTS_PER_DAY, jst_midnight
 from energy.store import Snapshot, Store
 from forecasting.card import (
     SCORE_DAYS,
@@ -34,6 +34,7 @@ from forecasting.card import (
     due,
     gate,
 )
+from vpp.forecasts.issued import put_once
 from vpp.forecasts.lookback import DayAhead, by_rule, forecast_again, issued_by_model, score_days
 from vpp.forecasts.methods import Fitted, Method, View
 
@@ -165,9 +166,12 @@ class ModelRegistry:
         return None if release is None else self.card(known, target, release.fitted_at)
 
     def due(self, now: datetime) -> tuple[Due, ...]:
-        """What is to be fitted now, and whether it has to pass the gate."""
+        """What is to be fitted now, and whether it has to pass the gate; nothing that was decided today."""
         known = self._store.as_of(now)
-        cards = {target: self.in_use(known, target) for target in self._methods}
+        today = jst_midnight(now.astimezone(JST).date())
+        releases = {target: self.release(known, target) for target in self._methods}
+        open_ = [name for name, release in releases.items() if release is None or release.day < today]
+        cards = {target: self.in_use(known, target) for target in open_}
         recipes = {target: recipe_of(method) for target, method in self._methods.items()}
         changed = [target for target, card in cards.items() if card and self._corrected(card, known)]
         return due(cards, now, recipes=recipes, changed=changed)
@@ -249,7 +253,7 @@ class ModelRegistry:
         elif before is not None:
             card = replace(card, score=before.score, scored_at=before.scored_at)
         key = self._key(day.target, day.midnight)
-        self._store.put_document(CARD, key, known_at=day.now, body=card.to_json())
+        put_once(self._store, CARD, key, known_at=day.now, body=card.to_json())
         if verdict is not None and not verdict.released and before is not None:
             kept = self._again(day, before.fitted_at)
             if kept is not None:
@@ -265,7 +269,7 @@ class ModelRegistry:
             day=day.midnight, fitted_at=card.fitted_at, card=card.digest, reason=reason, gate=verdict
         )
         key = f"{self._site}/{day.target}"
-        self._store.put_document(IN_USE, key, known_at=day.now, body=release.to_json())
+        put_once(self._store, IN_USE, key, known_at=day.now, body=release.to_json())
         ratio = None if verdict is None else verdict.ratio
         log.info("forecast.%s target=%s card=%s reason=%s", act, day.target, card.digest, reason)
         if verdict is not None:

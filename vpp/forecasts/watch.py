@@ -11,16 +11,23 @@ import numpy as np
 
 from energy.store import Snapshot, Store
 from forecasting.drift import DEFAULT_RULE, DriftRule, Standing, Why, judge
+from vpp.forecasts.issued import put_once
 from vpp.forecasts.lookback import by_rule, issued_by_model
 from vpp.forecasts.methods import Method
 
-__all__ = ["STANDING", "DriftWatch"]
+__all__ = ["STANDING", "DriftWatch", "standing_of"]
 
 log = logging.getLogger(__name__)
 
 STANDING: Final = "forecast-standing"
 """Kind of the documents that say, day by day, whether the model or the rule of thumb speaks."""
 ACTOR: Final = "forecast-watch"
+
+
+def standing_of(known: Snapshot, site: str, target: str) -> Standing | None:
+    """The newest judgement of a target that is known."""
+    document = known.document(STANDING, f"{site}/{target}")
+    return None if document is None else Standing.from_json(document.body)
 
 
 class DriftWatch:
@@ -46,15 +53,6 @@ class DriftWatch:
         self._methods = methods
         self._rule = rule
 
-    def standing(self, known: Snapshot, target: str) -> Standing | None:
-        """The newest judgement that is known."""
-        document = known.document(STANDING, f"{self._site}/{target}")
-        return None if document is None else Standing.from_json(document.body)
-
-    def standings(self, known: Snapshot) -> dict[str, Standing | None]:
-        """The newest judgement of every target."""
-        return {target: self.standing(known, target) for target in self._methods}
-
     def of_day(self, target: str, midnight: datetime, now: datetime) -> Standing:
         """Who speaks for a target on a Japanese day; judged once, a change is logged and audited.
 
@@ -66,12 +64,12 @@ class DriftWatch:
             When the judgement is made and becomes known. UTC.
         """
         known = self._store.as_of(now)
-        before = self.standing(known, target)
+        before = standing_of(known, self._site, target)
         if before is not None and before.judged_at >= midnight:
             return before
         after = self._judge(before, target, midnight, now)
         key = f"{self._site}/{target}"
-        self._store.put_document(STANDING, key, known_at=now, body=after.to_json())
+        put_once(self._store, STANDING, key, known_at=now, body=after.to_json())
         if after.why in (Why.MODEL_WORSE, Why.MODEL_BETTER):
             act = "model.back" if after.model_in_use else "model.demoted"
             facts = {
