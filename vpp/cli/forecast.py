@@ -6,6 +6,8 @@ import typer
 
 from vpp.cli.forecast_backtest import backtest
 from vpp.cli.forecast_bench import bench
+from vpp.cli.forecast_explain import explain
+from vpp.cli.forecast_export import export
 from vpp.cli.forecast_run import run, show
 from vpp.cli.forecast_score import models, score
 
@@ -18,6 +20,8 @@ app.command()(run)
 app.command()(show)
 app.command()(score)
 app.command()(models)
+app.command()(explain)
+app.command()(export)
 
 
 @app.callback()

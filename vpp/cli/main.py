@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vpp.cli.consent import app as consent_app
 from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
 from vpp.cli.forecast import app as forecast_app
@@ -29,6 +30,7 @@ app.command()(doctor)
 app.add_typer(plan_app, name="plan")
 app.add_typer(data_app, name="data")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
 
 _console = Console(default_lang())

@@ -36,11 +36,12 @@ from energy.core.units import SeriesId
 from energy.store import Store
 from forecasting.explain import Cause, Effect, Reasons, mean_of, shapley
 from vpp.forecasts.counterfactual import MixedSnapshot, rules_with
-from vpp.forecasts.issued import LOAD, IssuedForecast
+from vpp.forecasts.issued import LOAD, IssuedForecast, day_ahead_for, targets_of
 from vpp.forecasts.methods import Fitted, Method, View, methods_of
+from vpp.forecasts.registry import ModelRegistry
 from vpp.recorder import SiteSeries
 
-__all__ = ["AGAINST", "Against", "Explained", "explain_issue"]
+__all__ = ["AGAINST", "Against", "Explained", "explain_day", "explain_issue"]
 
 Against = Literal["last-week", "usual"]
 AGAINST: Final[dict[Against, tuple[int, ...]]] = {"last-week": (1,), "usual": (1, 2, 3, 4)}
@@ -118,6 +119,50 @@ def explain_issue(
         reasons=reasons,
         off_record_kw=gap,
     )
+
+
+def explain_day(
+    store: Store,
+    site: Site,
+    target: str,
+    day: date,
+    *,
+    known_at: datetime,
+    against: Against = "last-week",
+) -> Explained:
+    """Reasons of the newest day-ahead issue of a delivery day that is known at an instant.
+
+    Raises
+    ------
+    DataError
+        If there is no such issue, or no day to compare with.
+    """
+    known = store.as_of(known_at)
+    issue = day_ahead_for(known, site.id, target, day)
+    if issue is None:
+        others = ", ".join(targets_of(known, site.id)) or "none"
+        raise DataError(
+            f"no day-ahead forecast of {target} is stored for {day}",
+            where=f"site {site.id}; targets with forecasts: {others}",
+            hint="make one the day before (vpp forecast run), or run vpp demo first",
+        )
+    return explain_issue(store, site, issue, fitted_at=_fit_behind(store, site, issue), against=against)
+
+
+def _fit_behind(store: Store, site: Site, issue: IssuedForecast) -> datetime | None:
+    """From where the model that made an issue looks back; None if a rule of thumb made it."""
+    if not issue.card:
+        return None
+    registry = ModelRegistry(site.id, store, methods_of(site))
+    cards = registry.cards(store.as_of(issue.issued_at), issue.target)
+    found = next((card.fitted_at for card in cards if card.digest == issue.card), None)
+    if found is None:
+        raise DataError(
+            f"the model {issue.card} is not on record",
+            where=f"named by the issue of {issue.issued_at.isoformat()}",
+            hint="the database is incomplete: take the one in which the forecast was made",
+        )
+    return found
 
 
 class _Worlds:
