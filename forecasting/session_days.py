@@ -17,14 +17,23 @@ from energy.core.slots import SLOTS_PER_DAY
 from forecasting.days import BoolArray, IntArray
 from forecasting.sessions import Session
 
-__all__ = ["CLASSES", "DAY_MIN", "PROFILE_SLOTS", "VisitTable", "class_rests", "day_classes", "wall_time"]
+__all__ = [
+    "CLASSES",
+    "DAY_MIN",
+    "PROFILE_SLOTS",
+    "SLOT_MIN",
+    "VisitTable",
+    "class_rests",
+    "day_classes",
+    "wall_time",
+]
 
 CLASSES: Final = (
     10  # Monday..Sunday, a rest day that is usually worked, a bridge day, a day beside an odd rest
 )
 PROFILE_SLOTS: Final = 2 * SLOTS_PER_DAY  # the day of arrival and the one after: a car may stay overnight
 _ODD_REST, _BRIDGE, _BESIDE = 7, 8, 9
-_SLOT_MIN: Final = 30.0
+SLOT_MIN: Final = 30.0
 DAY_MIN: Final = 1440.0
 
 
@@ -179,7 +188,7 @@ def _minutes(instant: datetime, day: date, zone: ZoneInfo) -> float:
 
 
 def _profiles(rows: Sequence[Sequence[_Stay]]) -> BoolArray:
-    middle = (np.arange(PROFILE_SLOTS) + 0.5) * _SLOT_MIN
+    middle = (np.arange(PROFILE_SLOTS) + 0.5) * SLOT_MIN
     plugged = np.zeros((len(rows), PROFILE_SLOTS), dtype=np.bool_)
     for k, stays in enumerate(rows):
         for stay in stays:

@@ -18,8 +18,9 @@ from energy.core.series import FloatArray, Grid, Unit
 from energy.core.slots import SLOTS_PER_DAY
 from forecasting.days import IntArray
 from forecasting.quantiles import weighted_quantiles
-from forecasting.session_days import CLASSES, VisitTable, wall_time
-from forecasting.session_model import LEVELS, FittedSessions, Quantiles
+from forecasting.session_days import VisitTable, wall_time
+from forecasting.session_model import LEVELS, FittedSessions, Quantiles, usual_profile
+from forecasting.session_profile import Profiles, arriving_rows
 from forecasting.session_spread import likeness
 
 __all__ = ["ParkForecast", "occupancy", "park_forecast"]
@@ -30,7 +31,7 @@ ERROR_HALF_LIFE: Final = 30.0  # days
 NEIGHBOUR: Final = 0.5  # weight of the errors of the half hours before and after
 SMALL_KWH: Final = 10.0  # energy of one visit: errors of small sums are compared as if one more came
 FEWEST_DAYS: Final = 7
-_DAY_MIN: Final = 1440.0
+BLOCK_DAYS: Final = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +82,17 @@ def park_forecast(fitted: FittedSessions, day: date, *, chargers: int) -> ParkFo
     past = _Past.of(fitted, max(1, lead))
     who = np.flatnonzero(fitted.active())
     cars = fitted.plugged(who, lead).sum(axis=0)
-    energy = past.energy_mean(fitted.probabilities(who, lead), who, fitted.today + lead)
-    plugged = past.band(cars, past.cars, past.cars_mean, one=1.0, target=fitted.today + lead)
-    arriving = past.band(energy, past.energy, past.energies_mean, one=SMALL_KWH, target=fitted.today + lead)
+    target = fitted.today + lead
+    _, needs = _habits(fitted, likeness(fitted.rests), fitted.today)
+    energy = fitted.probabilities(who, lead) @ needs[int(fitted.classes[target])][who]
+    plugged = past.band(cars, past.cars, past.cars_mean, one=1.0, target=target)
+    arriving = past.band(energy, past.energy, past.energies_mean, one=SMALL_KWH, target=target)
     whole = past.band(
         energy.sum(keepdims=True),
         past.energy.sum(axis=1, keepdims=True),
         past.energies_mean.sum(axis=1, keepdims=True),
         one=SMALL_KWH,
-        target=fitted.today + lead,
+        target=target,
     )[:, 0]
     grid, places = _wall_slots(fitted, day)
     facts: dict[str, object] = {"drivers": len(who), "chargers": chargers, "days": len(past.days)}
@@ -129,8 +132,7 @@ def occupancy(table: VisitTable, days: int) -> tuple[FloatArray, FloatArray]:
     day = table.day[inside]
     np.add.at(cars, day, table.plugged[inside, :SLOTS_PER_DAY].astype(np.float64))
     np.add.at(cars, day + 1, table.plugged[inside, SLOTS_PER_DAY:].astype(np.float64))
-    slot = (table.arrival_min[inside] // 30.0).astype(np.int64)
-    np.add.at(energy, (day, slot), np.nan_to_num(table.energy_kwh[inside]))
+    np.add.at(energy, day, arriving_rows(table)[inside])
     return cars[:days], energy
 
 
@@ -140,46 +142,38 @@ class _Past:
 
     days: IntArray
     classes: IntArray
-    rests_alike: FloatArray
+    alike: FloatArray
     today: int
     cars: FloatArray
     cars_mean: FloatArray
     energy: FloatArray
     energies_mean: FloatArray
-    _need: FloatArray  # (classes, users, slots): energy by the half hour of arrival, if the user comes
 
     @classmethod
     def of(cls, fitted: FittedSessions, lead: int) -> _Past:
-        today, users = fitted.today, np.arange(len(fitted.table.users))
-        shares = np.stack([fitted.shares(users, kind) for kind in range(CLASSES)])
-        need = np.stack([fitted.arriving_energy(users, kind) for kind in range(CLASSES)])
-        first = max(lead + 1, today - ERROR_DAYS)
-        # Whole days only: what came in the evening of the last day before the issue is over by then.
-        days = np.arange(first, today)
-        chances = {t: fitted.chances_then(t, lead) for t in range(first - 1, today)}
+        today, alike = fitted.today, likeness(fitted.rests)
+        days = np.arange(max(lead + 1, today - ERROR_DAYS), today)
+        chances = {t: fitted.chances_then(t, lead) for t in range(int(days[0]) - 1, today)}
         cars, energy = occupancy(fitted.table, today)
         means = np.zeros((len(days), SLOTS_PER_DAY))
         sums = np.zeros((len(days), SLOTS_PER_DAY))
         for row, t in enumerate(days.tolist()):
-            kind, before = fitted.classes[t], fitted.classes[t - 1]
-            means[row] = chances[t] @ shares[kind][:, :SLOTS_PER_DAY]
-            means[row] += chances[t - 1] @ shares[before][:, SLOTS_PER_DAY:]
-            sums[row] = chances[t] @ need[kind]
+            if row % BLOCK_DAYS == 0:  # what a visit brings changes slowly: learned anew once a week
+                stays, needs = _habits(fitted, alike, t - lead)
+            kind, before = int(fitted.classes[t]), int(fitted.classes[t - 1])
+            means[row] = chances[t] @ stays[kind][:, :SLOTS_PER_DAY]
+            means[row] += chances[t - 1] @ stays[before][:, SLOTS_PER_DAY:]
+            sums[row] = chances[t] @ needs[kind]
         return cls(
             days=days,
             classes=fitted.classes,
-            rests_alike=likeness(fitted.rests),
+            alike=alike,
             today=today,
             cars=cars[days],
             cars_mean=means,
             energy=energy[days],
             energies_mean=sums,
-            _need=need,
         )
-
-    def energy_mean(self, chance: FloatArray, who: IntArray, target: int) -> FloatArray:
-        """Expected energy by the half hour of arrival. [kWh]"""
-        return np.asarray(chance @ self._need[self.classes[target]][who], dtype=np.float64)
 
     def band(
         self, mean: FloatArray, actual: FloatArray, means: FloatArray, *, one: float, target: int
@@ -187,18 +181,49 @@ class _Past:
         """P10, P50 and P90 around a mean, shape (3, slots): ``m + sqrt(one (m + one)) q(z)``.
 
         ``z = (y - m) / sqrt(one (m + one))`` are past errors in units of the spread that independent visits
-        of size ``one`` would have (a Poisson count has the variance of its mean).
+        of size ``one`` would have (a Poisson count has the variance of its mean). The outer levels are
+        widened by ``1 + 1/n`` as in split conformal prediction, because a quantile of few errors lies too far
+        in [1]_.
+
+        References
+        ----------
+        .. [1] Lei, J. et al. (2018). "Distribution-free predictive inference for regression". Journal of the
+           American Statistical Association 113 (523), 1094-1111.
         """
         z = (actual - means) / np.sqrt(one * (means + one))
-        alike = self.rests_alike[self.classes[target], self.classes[self.days]]
-        weight = alike * 0.5 ** ((self.today - self.days) / ERROR_HALF_LIFE)
+        weight = self.alike[self.classes[target], self.classes[self.days]]
+        weight = weight * 0.5 ** ((self.today - self.days) / ERROR_HALF_LIFE)
         values, weights = [z], [np.repeat(weight[:, None], z.shape[1], axis=1)]
         if z.shape[1] > 1:
             for shift in (-1, 1):
                 values.append(np.roll(z, shift, axis=1))
                 weights.append(NEIGHBOUR * weights[0])
-        found = weighted_quantiles(np.concatenate(values), np.concatenate(weights), np.array(LEVELS))
+        days = float(weight.sum() ** 2 / (weight**2).sum())
+        high = min(1.0, LEVELS[-1] * (1.0 + 1.0 / days))
+        levels = np.array([1.0 - high, LEVELS[1], high])
+        found = weighted_quantiles(np.concatenate(values), np.concatenate(weights), levels)
         return np.asarray(mean + np.sqrt(one * (mean + one)) * found, dtype=np.float64)
+
+
+def _habits(
+    fitted: FittedSessions, alike: FloatArray, before: int
+) -> tuple[list[FloatArray], list[FloatArray]]:
+    """By class of day, as known before a day: where visits of each user stand, and what they need when."""
+    table, given = fitted.table, fitted.model.default
+    kind, everyone = fitted.classes[table.day], np.arange(len(table.users))
+    stay = usual_profile(given)
+    come = np.maximum(0.0, np.diff(stay[:SLOTS_PER_DAY], prepend=0.0))
+    stays = Profiles.learn(table, table.plugged, kind, alike=alike, before=before, default=stay)
+    needs = Profiles.learn(
+        table,
+        arriving_rows(table),
+        kind,
+        alike=alike,
+        before=before,
+        default=come / come.sum() * given.energy_kwh,
+    )
+    kinds = range(len(alike))
+    return [stays.share(everyone, k) for k in kinds], [needs.share(everyone, k) for k in kinds]
 
 
 def _wall_slots(fitted: FittedSessions, day: date) -> tuple[Grid, IntArray]:

@@ -27,7 +27,15 @@ from forecasting.session_profile import MIDDLES_MIN, Profiles, default_profile, 
 from forecasting.session_spread import ALL_ALIKE, Spread, SpreadShape, VisitValues, likeness
 from forecasting.sessions import Session, known_sessions, require_known
 
-__all__ = ["FittedSessions", "Method", "Quantiles", "SessionDefault", "SessionModel", "VisitForecast"]
+__all__ = [
+    "FittedSessions",
+    "Method",
+    "Quantiles",
+    "SessionDefault",
+    "SessionModel",
+    "VisitForecast",
+    "usual_profile",
+]
 
 Method = Literal["own-like-days", "own-past", "group", "default"]
 
@@ -200,7 +208,9 @@ class FittedSessions:
                 _minutes(2, given.departure_min, given.departure_sd_min, alike), day_kind, table.departure_min
             ),
             _energy=learn(_kilowatt_hours(given), gaps, table.energy_kwh),
-            _profiles=Profiles.learn(table, classes, alike, today=today, default=_usual_profile(given)),
+            _profiles=Profiles.learn(
+                table, table.plugged, day_kind, alike=alike, before=today, default=usual_profile(given)
+            ),
         )
 
     def active(self) -> BoolArray:
@@ -272,20 +282,6 @@ class FittedSessions:
         own = self._profile(who, lead)[:, :SLOTS_PER_DAY]
         before = self._profile(who, lead - 1)[:, SLOTS_PER_DAY:] if lead > 0 else self._from_yesterday(who)
         return np.clip(own + before, 0.0, 1.0)
-
-    def shares(self, who: IntArray, kind: int) -> FloatArray:
-        """Share of past visits plugged in at each half hour of two days, by class of day. [-]"""
-        return self._profiles.share(who, kind)
-
-    def arriving_energy(self, who: IntArray, kind: int) -> FloatArray:
-        """Mean energy by the half hour of arrival, if the user comes, shape (len(who), 48). [kWh]"""
-        slots = np.arange(SLOTS_PER_DAY + 1) * 30.0
-        edges = self._arrival.shape.edges
-        come = self._arrival.cdf(who, np.full(len(who), kind))
-        inside = np.array([np.diff(np.interp(slots, edges, row)) for row in come])
-        spread = np.diff(self._energy.cdf(who, np.full(len(who), ALL_ALIKE)), axis=1)
-        middles = (self._energy.shape.edges[1:] + self._energy.shape.edges[:-1]) / 2.0
-        return np.asarray(inside.reshape(len(who), -1) * (spread @ middles)[:, None], dtype=np.float64)
 
     def chances_then(self, target: int, lead: int) -> FloatArray:
         """Probability of a past day's visit as forecast then, by user; 0 for who was not active. [-]"""
@@ -435,7 +431,8 @@ def _kilowatt_hours(given: SessionDefault) -> SpreadShape:
     )
 
 
-def _usual_profile(given: SessionDefault) -> FloatArray:
+def usual_profile(given: SessionDefault) -> FloatArray:
+    """Share plugged in at each half hour of two days under the stated default. [-]"""
     return default_profile(
         (given.arrival_min, given.arrival_sd_min), (given.departure_min, given.departure_sd_min)
     )

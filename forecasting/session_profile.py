@@ -8,18 +8,21 @@ from typing import Final
 import numpy as np
 
 from energy.core.series import FloatArray
-from forecasting.days import IntArray
-from forecasting.session_days import PROFILE_SLOTS, VisitTable
+from energy.core.slots import SLOTS_PER_DAY
+from forecasting.days import BoolArray, IntArray
+from forecasting.session_days import PROFILE_SLOTS, SLOT_MIN, VisitTable
 from forecasting.session_spread import DEFAULT_VISITS, GROUP_VISITS, HALF_LIFE
 
-__all__ = ["MIDDLES_MIN", "Profiles", "default_profile", "later_visit", "still_there"]
+__all__ = ["MIDDLES_MIN", "Profiles", "arriving_rows", "default_profile", "later_visit", "still_there"]
 
-MIDDLES_MIN: Final = (np.arange(PROFILE_SLOTS) + 0.5) * 30.0  # of half hours after the day's midnight [min]
+MIDDLES_MIN: Final = (
+    np.arange(PROFILE_SLOTS) + 0.5
+) * SLOT_MIN  # of half hours after the day's midnight [min]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profiles:
-    """Decayed sums of visits that were plugged in at each half hour, by user and class of day."""
+    """Decayed sums of what visits brought to each half hour, by user and class of day."""
 
     _own: FloatArray  # (users, classes, slots)
     _visits: FloatArray  # (users, classes)
@@ -28,28 +31,53 @@ class Profiles:
 
     @classmethod
     def learn(
-        cls, table: VisitTable, classes: IntArray, alike: FloatArray, *, today: int, default: FloatArray
+        cls,
+        table: VisitTable,
+        rows: FloatArray | BoolArray,
+        kind: IntArray,
+        *,
+        alike: FloatArray,
+        before: int,
+        default: FloatArray,
     ) -> Profiles:
-        """Sums over all visits that are over."""
-        over = (table.day < today) & ~table.open
-        user, kind = table.user[over], classes[table.day[over]]
-        weight = 2.0 ** ((table.day[over] - today) / HALF_LIFE)
-        own = np.zeros((len(table.users), len(alike), PROFILE_SLOTS))
+        """Sums over the visits of days before ``before`` that are over.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (n_visits, slots)
+            What each visit of the table brought to each half hour.
+        kind : ndarray of int, shape (n_visits,)
+            Class of its day.
+        default : ndarray, shape (slots,)
+            What is assumed before anybody has come.
+        """
+        over = (table.day < before) & ~table.open
+        user = table.user[over]
+        weight = 2.0 ** ((table.day[over] - before) / HALF_LIFE)
+        own = np.zeros((len(table.users), len(alike), rows.shape[1]))
         visits = np.zeros((len(table.users), len(alike)))
-        np.add.at(own, (user, kind), table.plugged[over] * weight[:, None])
-        np.add.at(visits, (user, kind), weight)
+        np.add.at(own, (user, kind[over]), rows[over] * weight[:, None])
+        np.add.at(visits, (user, kind[over]), weight)
         return cls(_own=own, _visits=visits, _alike=alike, _default=default)
 
     def share(self, user: IntArray, kind: int) -> FloatArray:
-        """Probability to be plugged in at each half hour if the user comes, shape (len(user), slots). [-]"""
+        """What a visit of the user brings to each half hour on average, shape (len(user), slots)."""
         weight = self._alike[kind]
         group = np.einsum("ukb,k->b", self._own, weight) + DEFAULT_VISITS * self._default
         group = group / (float((self._visits @ weight).sum()) + DEFAULT_VISITS)
         known = user >= 0
-        own, visits = np.zeros((len(user), PROFILE_SLOTS)), np.zeros((len(user), 1))
+        own, visits = np.zeros((len(user), len(group))), np.zeros((len(user), 1))
         own[known] = np.einsum("ukb,k->ub", self._own[user[known]], weight)
         visits[known, 0] = self._visits[user[known]] @ weight
         return np.asarray((own + GROUP_VISITS * group) / (visits + GROUP_VISITS), dtype=np.float64)
+
+
+def arriving_rows(table: VisitTable) -> FloatArray:
+    """Energy of each visit at the half hour of its arrival, shape (n_visits, 48); 0 if unknown. [kWh]"""
+    rows = np.zeros((len(table.day), SLOTS_PER_DAY))
+    slot = (table.arrival_min // SLOT_MIN).astype(np.int64)
+    rows[np.arange(len(slot)), slot] = np.nan_to_num(table.energy_kwh)
+    return rows
 
 
 def default_profile(arrival: tuple[float, float], departure: tuple[float, float]) -> FloatArray:
