@@ -107,18 +107,20 @@ class ForecastDesk:
         Where the past is, and where forecasts, cards and judgements go. Models of a day are fitted on what
         was known at its midnight, whenever they are fitted, so that a run which was cut off goes on with the
         same models.
+    methods : mapping of str to Method
+        How each target is forecast; those of the site unless given.
     """
 
     site: Site
     store: Store
-    methods: Mapping[str, Method] = field(init=False)
+    methods: Mapping[str, Method] = field(default_factory=dict)
     registry: ModelRegistry = field(init=False)
     watch: DriftWatch = field(init=False)
     _day: date | None = None
     _speakers: dict[str, _Speaker] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.methods = methods_of(self.site)
+        self.methods = self.methods or methods_of(self.site)
         self.registry = ModelRegistry(self.site.id, self.store, self.methods)
         self.watch = DriftWatch(self.site.id, self.store, self.methods)
 
