@@ -31,9 +31,10 @@ def _url(database: str) -> str:
 def import_(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(help="Files, all of the same kind.")],
-    kind: Annotated[str, typer.Option(help="jepx-spot, area-demand, meter or table.")],
+    kind: Annotated[str, typer.Option(help="jepx-spot, area-demand, meter, table or weather.")],
     mapping: Annotated[
-        Path | None, typer.Option(help="YAML that says what the columns mean; needed for meter and table.")
+        Path | None,
+        typer.Option(help="YAML that says what the columns mean; needed for meter, table and weather."),
     ] = None,
     database: Database = DEFAULT_DATABASE,
     skip_bad: Annotated[

@@ -1,7 +1,7 @@
 """Files in and out: JEPX prices, area demand, meters and tables into the store, series out of it."""
 
 from vpp.ingest.export import ExportReport, SeriesGap, export_series, native_grid, series_gaps
-from vpp.ingest.importer import ImportReport, import_file
+from vpp.ingest.importer import import_file
 from vpp.ingest.mapping import (
     AnyMapping,
     AreaDemandMapping,
@@ -10,9 +10,11 @@ from vpp.ingest.mapping import (
     JepxSpotMapping,
     MeterMapping,
     TableMapping,
+    WeatherMapping,
     parse_mapping,
     unit_of_series,
 )
+from vpp.ingest.report import ImportReport
 
 __all__ = [
     "AnyMapping",
@@ -25,6 +27,7 @@ __all__ = [
     "MeterMapping",
     "SeriesGap",
     "TableMapping",
+    "WeatherMapping",
     "export_series",
     "import_file",
     "native_grid",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import numpy as np
@@ -77,8 +78,12 @@ def gefcom_weather(at: Instants, values: Mapping[str, FloatArray]) -> dict[str, 
     return out
 
 
-def differences(at: Instants, issued: Instants, summed: FloatArray) -> FloatArray:
-    """What each hour added to a sum that begins with its run; small steps down (rounding) count as nothing.
+def differences(
+    at: Instants, issued: Instants, summed: FloatArray, step: timedelta = timedelta(hours=1)
+) -> FloatArray:
+    """What each step added to a sum that begins with its run; small steps down (rounding) count as nothing.
+
+    Rows are in the order of issue and time; a step whose predecessor is missing is missing.
 
     Examples
     --------
@@ -86,8 +91,7 @@ def differences(at: Instants, issued: Instants, summed: FloatArray) -> FloatArra
     >>> differences(hours, gefcom_runs(hours), np.array([2.0, 5.0, 5.0]))
     array([2., 3., 0.])
     """
-    hour = np.timedelta64(1, "h")
     first = at == issued
-    follows = np.r_[False, (at[1:] - at[:-1] == hour) & (issued[1:] == issued[:-1])]
-    step = np.where(follows, np.r_[np.nan, np.diff(summed)], np.nan)
-    return np.asarray(np.maximum(np.where(first, summed, step), 0.0), dtype=np.float64)
+    follows = np.r_[False, (at[1:] - at[:-1] == np.timedelta64(step)) & (issued[1:] == issued[:-1])]
+    added = np.where(follows, np.r_[np.nan, np.diff(summed)], np.nan)
+    return np.asarray(np.maximum(np.where(first, summed, added), 0.0), dtype=np.float64)

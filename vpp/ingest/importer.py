@@ -24,7 +24,7 @@ from energy.core.errors import ConfigError, DataError
 from energy.core.measurement import Quality
 from energy.core.units import SeriesId
 from energy.store import Point, Store, StoredValue, canonical_json
-from vpp.ingest.collect import Collected, Reject, Stretch, collect
+from vpp.ingest.collect import Collected, Reject, collect
 from vpp.ingest.layout import Layout, read_bytes
 from vpp.ingest.mapping import (
     AnyMapping,
@@ -33,75 +33,19 @@ from vpp.ingest.mapping import (
     JepxSpotMapping,
     MeterMapping,
     TableMapping,
+    WeatherMapping,
     parse_mapping,
 )
 from vpp.ingest.native import area_demand_layout, jepx_spot_layout, meter_layout
+from vpp.ingest.report import ImportReport
 from vpp.ingest.table import table_layout
+from vpp.ingest.weather import import_weather
 
 __all__ = ["ImportReport", "import_file"]
 
 log = logging.getLogger(__name__)
 
 _RECEIPT: Final = "import"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
-    """What an import found and did.
-
-    Parameters
-    ----------
-    rows_read, rows_blank, rows_rejected, duplicates, out_of_order : int
-        Rows that held something; rows of empty cells; bad rows left out; rows that repeat another one; rows
-        whose time lies before that of the row above.
-    gaps : tuple of (start, end)
-        Stretches between first and last in which at least one series has no value, UTC.
-    unit : str
-        Unit of the values; several units with commas between.
-    time_zone : str
-        Zone of the file's times.
-    first, last : datetime
-        First interval's start and last interval's end, UTC.
-    written : int
-        Values that were new.
-    corrected : int
-        Values that differed from what was known; written as new versions.
-    unchanged : int
-        Values that were known already.
-    superseded : int
-        Values of a file that was imported before and corrected since; the corrections stand.
-    reject_file : Path or None
-        Where the bad rows are, with line number and reason.
-    """
-
-    file: str
-    kind: ImportKind
-    rows_read: int
-    rows_blank: int
-    rows_rejected: int
-    duplicates: int
-    out_of_order: int
-    gaps: tuple[Stretch, ...]
-    unit: str
-    time_zone: str
-    first: datetime
-    last: datetime
-    series: tuple[SeriesId, ...]
-    written: int
-    corrected: int
-    unchanged: int
-    superseded: int
-    reject_file: Path | None
-
-    def as_json(self) -> dict[str, object]:
-        """The report in the types of JSON, in the order of its fields."""
-        plain: dict[str, object] = {name: getattr(self, name) for name in self.__slots__}
-        plain["gaps"] = [[start.isoformat(), end.isoformat()] for start, end in self.gaps]
-        plain["series"] = list(self.series)
-        plain["kind"] = self.kind.value
-        plain["first"], plain["last"] = self.first.isoformat(), self.last.isoformat()
-        plain["reject_file"] = None if self.reject_file is None else str(self.reject_file)
-        return plain
 
 
 def import_file(
@@ -150,6 +94,10 @@ def import_file(
         raise ConfigError(
             f"a mapping for {how.kind} cannot read a file of kind {kind}", hint="give one that fits"
         )
+    if isinstance(how, WeatherMapping):
+        if skip_bad or reject_path is not None:
+            raise ConfigError("a weather file is imported whole", where="--skip-bad", hint="correct its rows")
+        return import_weather(path, how, store=store, imported_at=instant)
     data = read_bytes(path)
     layout = _open(path, data, how)
     found = collect(path, layout, known_at=instant, skip_bad=skip_bad)
@@ -205,7 +153,9 @@ def _report(
     )
 
 
-def _open(path: Path, data: bytes, mapping: AnyMapping) -> Layout:
+def _open(
+    path: Path, data: bytes, mapping: JepxSpotMapping | AreaDemandMapping | MeterMapping | TableMapping
+) -> Layout:
     match mapping:
         case JepxSpotMapping():
             return jepx_spot_layout(path, data, mapping)

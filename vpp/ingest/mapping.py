@@ -27,6 +27,7 @@ __all__ = [
     "JepxSpotMapping",
     "MeterMapping",
     "TableMapping",
+    "WeatherMapping",
     "parse_mapping",
     "unit_of_series",
 ]
@@ -58,6 +59,7 @@ class ImportKind(StrEnum):
     AREA_DEMAND = "area-demand"
     METER = "meter"
     TABLE = "table"
+    WEATHER = "weather"
 
 
 def unit_of_series(series: str) -> Unit:
@@ -157,6 +159,8 @@ class Column(BaseModel):
         Unit after scaling.
     scale : float
         Factor from the file's unit to ``unit``; not zero.
+    offset : float
+        Added after the factor: -273.15 brings kelvin to degrees. [unit]
     lowest, highest : float or None
         Values outside are bad rows, in ``unit``.
     """
@@ -166,6 +170,7 @@ class Column(BaseModel):
     series: SeriesName
     unit: Unit
     scale: float = 1.0
+    offset: float = 0.0
     lowest: float | None = None
     highest: float | None = None
 
@@ -234,7 +239,77 @@ class TableMapping(_Mapping):
         return self
 
 
-AnyMapping = JepxSpotMapping | AreaDemandMapping | MeterMapping | TableMapping
+class WeatherMapping(_Mapping):
+    """Weather forecasts: values for a time, known since the run of the forecast that holds them.
+
+    Parameters
+    ----------
+    time_column : str
+        Column of the times that the values are for.
+    issued_column, lead_column : str or None
+        Column of the times at which the runs were issued, or of the hours from issue to time; one of them.
+    columns : dict
+        Column, or in the long form content of ``variable_column``, to its :class:`Column`.
+    variable_column, value_column : str or None
+        Long form: where a row says what it is, and its value.
+    summed : tuple of str
+        Of ``columns`` those that are summed up since the run; the file must then hold every step of a run.
+    form : str
+        ``gefcom``: runs at 00 UTC, ECMWF names, steps of an hour stamped by their ends, radiation summed up.
+        Nothing else is needed then but ``site``.
+    site : str or None
+        First part of the names of the series in the form ``gefcom``.
+    where : tuple of str or None
+        A column and what must stand in it (``[ZONEID, "1"]``).
+    zone, stamp, step_minutes, time_format
+        As in a table.
+    """
+
+    kind: Literal[ImportKind.WEATHER] = ImportKind.WEATHER
+    time_column: str
+    issued_column: str | None = None
+    lead_column: str | None = None
+    columns: dict[str, Column] = Field(default_factory=dict)
+    variable_column: str | None = None
+    value_column: str | None = None
+    summed: tuple[str, ...] = ()
+    form: Literal["columns", "gefcom"] = "columns"
+    site: str | None = None
+    where: tuple[str, str] | None = None
+    zone: str = "Asia/Tokyo"
+    stamp: Literal["start", "end"] = "start"
+    step_minutes: Annotated[int, Field(ge=1, le=1440)] = 60
+    time_format: str | None = None
+
+    @property
+    def step(self) -> timedelta:
+        """Length of an interval."""
+        return timedelta(minutes=self.step_minutes)
+
+    @model_validator(mode="after")
+    def _says_when_it_was_known(self) -> WeatherMapping:
+        if self.form == "gefcom":
+            if self.site is None:
+                msg = "the form gefcom needs site, the first part of the names of the series"
+                raise ValueError(msg)
+            return self
+        if (self.issued_column is None) == (self.lead_column is None):
+            msg = (
+                "name issued_column or lead_column: without the time of its issue nobody knows when a "
+                "forecast was known, and measured weather would pass for one"
+            )
+            raise ValueError(msg)
+        if not self.columns or (self.variable_column is None) != (self.value_column is None):
+            msg = "name columns, and both or none of variable_column and value_column"
+            raise ValueError(msg)
+        unknown = [name for name in self.summed if name not in self.columns]
+        if unknown:
+            msg = f"summed names {unknown[0]!r}, which is none of columns"
+            raise ValueError(msg)
+        return self
+
+
+AnyMapping = JepxSpotMapping | AreaDemandMapping | MeterMapping | TableMapping | WeatherMapping
 _ADAPTER: TypeAdapter[AnyMapping] = TypeAdapter(Annotated[AnyMapping, Field(discriminator="kind")])
 
 

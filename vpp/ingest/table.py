@@ -89,7 +89,7 @@ def _value(name: str, column: Column, cell: object) -> float | None:
     empty = cell is None or cell != cell or (isinstance(cell, str) and not cell.strip())
     if empty:
         return None
-    value = number(name, cell) * column.scale
+    value = number(name, cell) * column.scale + column.offset
     if column.lowest is not None and value < column.lowest:
         raise RowFault(name, cell, f"below the lowest value {column.lowest} {column.unit}")
     if column.highest is not None and value > column.highest:
