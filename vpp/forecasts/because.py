@@ -52,7 +52,9 @@ def _lead(words: Messages, told: Explained, slot: int | None) -> str:
     values = {
         "target": words.text(f"target.{target}") if words.has(f"target.{target}") else target,
         "when": words.day(day) if slot is None else words.day_slot(start),
-        "forecast": words.kw(forecast),
+        "forecast": words.kw(forecast)
+        if slot is not None
+        else words.text("because.mean", power=words.kw(forecast)),
         "compared": words.kw(compared),
         "change": words.kw(abs(forecast - compared)),
         "against": words.text(

@@ -3,9 +3,12 @@
 1. Consent is asked for at the instant of the export; forecasts of sites that do not consent are not read.
 2. The newest issue of each consenting site that covers the whole delivery day is taken. A site without one is
    counted and left out; it is never replaced by something else.
-3. Fewer sites than the dated rule asks for (``energy/rules/minimum_group.yaml``) and nothing is delivered. A
+3. The sum is made from whole past days of the sites' errors (:mod:`forecasting.region`,
+   :mod:`forecasting.fleet`), so that its band knows how far the sites go wrong together. Until ten such days
+   are known they are taken to go wrong together, the broadest band; ``method`` says which it was.
+4. Fewer sites than the dated rule asks for (``energy/rules/minimum_group.yaml``) and nothing is delivered. A
    half hour in which one site has more than its largest share is left empty.
-4. Content that was delivered before is the same version again; changed content is the next one.
+5. Content that was delivered before is the same version again; changed content is the next one.
 """
 
 from __future__ import annotations
@@ -13,20 +16,24 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import numpy as np
 
 from energy.core.errors import ConfigError, DataError
 from energy.core.forecast import QuantileForecast
-from energy.core.slots import jst_midnight
+from energy.core.series import Grid, Unit
+from energy.core.slots import JST, jst_midnight
 from energy.ledger import ConsentRegister, DataUse, Denied, Journal, Permitted
 from energy.market.rules import MinimumGroup, minimum_group
 from energy.store import Snapshot, Store
+from forecasting.fleet import fleet_forecast
+from forecasting.region import RegionHistory, region_forecast
+from forecasting.scenarios import ErrorDays
 from vpp.forecasts.handover import (
     Delivery,
     DeliveryTarget,
@@ -36,20 +43,21 @@ from vpp.forecasts.handover import (
     slot_forecasts,
 )
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, day_ahead_for, issued_forecasts
+from vpp.forecasts.lookback import noon_issues
+from vpp.forecasts.methods import free_generation
+from vpp.recorder import SiteSeries
 from vpp.wholefile import whole_file
 
 __all__ = [
     "DELIVERY",
     "PURPOSE",
     "PURPOSE_VERSION",
-    "Aggregate",
     "Delivered",
     "FileKind",
     "Order",
     "Withheld",
     "deliver",
     "preview",
-    "sum_of_quantiles",
 ]
 
 DELIVERY: Final = "forecast-delivery"
@@ -61,6 +69,7 @@ PURPOSE_VERSION: Final = 1
 _CATEGORY: Final = {DeliveryTarget.DEMAND: "demand-forecast", DeliveryTarget.PV: "pv-forecast"}
 _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 _WEEK: Final = timedelta(days=8)  # a week's issue of this age still covers the day
+ERROR_DAYS: Final = 60  # two months of noon issues tell how the sites go wrong together
 _DECIMALS: Final = 3  # 1 W, as the single forecasts are kept
 
 
@@ -122,41 +131,6 @@ class Order:
             ) from None
 
 
-class Aggregate(Protocol):
-    """Makes the forecast of a sum from those of its parts; ``model`` of the answer names the method."""
-
-    def __call__(self, forecasts: Sequence[QuantileForecast]) -> QuantileForecast:
-        """Forecast of the sum on the common grid."""
-        ...
-
-
-def sum_of_quantiles(forecasts: Sequence[QuantileForecast]) -> QuantileForecast:
-    """Sum of each quantile: the band as wide as if all sites erred together.
-
-    The quantile of a sum of comonotone parts is the sum of their quantiles [1]_; parts that err independently
-    have a narrower one.
-
-    References
-    ----------
-    .. [1] Dhaene et al. (2002), The concept of comonotonicity in actuarial science and finance: theory,
-       Insurance: Mathematics and Economics 31, 3-33.
-    """
-    first = forecasts[0]
-    p10, p50, p90 = (
-        np.sum([getattr(one, name) for one in forecasts], axis=0) for name in ("p10", "p50", "p90")
-    )
-    return QuantileForecast(
-        target=first.target,
-        issued_at=max(one.issued_at for one in forecasts),
-        grid=first.grid,
-        unit=first.unit,
-        p10=p10,
-        p50=p50,
-        p90=p90,
-        model="sum-of-quantiles",
-    )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:
     """A delivery that was made, or made before.
@@ -209,9 +183,7 @@ class _Gathered:
     missing: tuple[str, ...]
 
 
-def preview(
-    store: Store, order: Order, *, at: datetime, aggregate: Aggregate = sum_of_quantiles
-) -> Delivered | Withheld:
+def preview(store: Store, order: Order, *, at: datetime) -> Delivered | Withheld:
     """What :func:`deliver` would do at an instant, without a file or a record.
 
     Raises
@@ -220,7 +192,7 @@ def preview(
         If no consenting site has a forecast of the day.
     """
     gathered = _gather(store, order, at)
-    made = _make(order, gathered, at, aggregate)
+    made = _make(store, order, gathered, at)
     return made if isinstance(made, Withheld) else _versioned(store, order, gathered, made)
 
 
@@ -231,7 +203,6 @@ def deliver(
     at: datetime,
     folder: Path,
     kinds: Sequence[FileKind] = tuple(FileKind),
-    aggregate: Aggregate = sum_of_quantiles,
 ) -> Delivered | Withheld:
     """Make the files of an order, once per content, and record who was in them.
 
@@ -250,7 +221,7 @@ def deliver(
     # The files take their names after the record is safe; a crash in between is mended by doing it again.
     with ExitStack() as files, Journal(store).writing():  # one writer at a time, so that versions count
         gathered = _gather(store, order, at)
-        made = _make(order, gathered, at, aggregate)
+        made = _make(store, order, gathered, at)
         if isinstance(made, Withheld):
             store.audit(
                 order.controller,
@@ -318,36 +289,60 @@ def _newest_issue(known: Snapshot, site: str, target: str, day: date) -> IssuedF
     return max(parts, key=lambda one: one.issued_at, default=None)
 
 
-def _make(order: Order, gathered: _Gathered, at: datetime, aggregate: Aggregate) -> Delivery | Withheld:
+def _make(store: Store, order: Order, gathered: _Gathered, at: datetime) -> Delivery | Withheld:
     rule = minimum_group(order.day)
     per_site = list(gathered.forecasts.values())
     if len(per_site) < rule.min_sites:
         return _withheld("too_few_sites", gathered, rule)
-    forecasts = [one.to_forecast() for site in per_site for one in site]
-    total = aggregate(forecasts)
     shown = _shown(per_site, rule)
     if not shown.any():
         return _withheld("one_site_dominates", gathered, rule)
+    issues = [one for site in per_site for one in site]
+    newest = max(one.issued_at for one in issues)
+    total = _total(store.as_of(newest), order.target, issues, newest)
     values = np.maximum(np.round([total.p10, total.p50, total.p90], _DECIMALS), 0.0).T.tolist()
-    issues = [one.issued_at for site in per_site for one in site]
     return Delivery(
         recipient=order.recipient,
         target=order.target,
         delivery_day=order.day,
         version=1,
         made_at=at,
-        issued_at=max(issues),
-        oldest_issued_at=min(issues),
+        issued_at=newest,
+        oldest_issued_at=min(one.issued_at for one in issues),
         sites=len(per_site),
         sites_without_forecast=len(gathered.missing),
-        method=total.model,
-        models=tuple(sorted({one.model for one in forecasts})),
+        method=f"{total.model}, {total.facts['dependence']}",
+        models=tuple(sorted({one.model for one in issues})),
         purpose=PURPOSE,
         purpose_version=PURPOSE_VERSION,
         slots=slot_forecasts(
             order.day, [tuple(row) if visible else None for row, visible in zip(values, shown, strict=True)]
         ),
     )
+
+
+def _total(
+    known: Snapshot, target: DeliveryTarget, issues: Sequence[IssuedForecast], newest: datetime
+) -> QuantileForecast:
+    """Forecast of the sum, by what was known at the newest issue in it."""
+    # A sum is as young as its youngest part; the older parts knew less, which is no look-ahead.
+    parts = {f"{one.site}/{one.target}": replace(one, issued_at=newest).to_forecast() for one in issues}
+    errors = {f"{one.site}/{one.target}": _errors(known, one, newest) for one in issues}
+    if target is DeliveryTarget.PV:
+        return fleet_forecast(parts, errors=errors)
+    return region_forecast(parts, history=RegionHistory(sites=errors)).total
+
+
+def _errors(known: Snapshot, issue: IssuedForecast, newest: datetime) -> ErrorDays:
+    """What was issued at noon for the last whole days, beside what came."""
+    end = jst_midnight(newest.astimezone(JST).date())
+    grid = Grid.between(end - timedelta(days=ERROR_DAYS), end)
+    past = noon_issues(known, issue.site, issue.target, start=grid.start, end=grid.end)
+    if issue.target == LOAD:
+        actual = known.series(SiteSeries(issue.site)[LOAD, "demand_kw"], grid, Unit.KW)
+    else:
+        actual = free_generation(known, issue.site, issue.target, grid)
+    return ErrorDays.of([one.to_forecast() for one in past], actual)
 
 
 def _withheld(why: str, gathered: _Gathered, rule: MinimumGroup) -> Withheld:

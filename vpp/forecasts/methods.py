@@ -28,7 +28,16 @@ from forecasting.pv_physics import PvWeather
 from vpp.forecasts.issued import LOAD
 from vpp.recorder import SiteSeries
 
-__all__ = ["RECENT", "Fitted", "LoadMethod", "Method", "SunMethod", "View", "methods_of"]
+__all__ = [
+    "RECENT",
+    "Fitted",
+    "LoadMethod",
+    "Method",
+    "SunMethod",
+    "View",
+    "free_generation",
+    "methods_of",
+]
 
 # How much of the past the forecasts read at every slot; the models say what they need at most.
 RECENT = timedelta(days=10)
@@ -251,15 +260,11 @@ class _SunSeries:
     def metered(self, view: View, span: timedelta) -> tuple[Series, BoolArray]:
         """Metered generation [kW], and where it was held back."""
         energy = view.past(self.generation, Unit.KWH, span)
-        return _power(energy), self._held_back(view.metered, energy.grid)
-
-    def _held_back(self, known: Snapshot, grid: Grid) -> BoolArray:
-        return np.nan_to_num(known.series(self.limited, grid, Unit.RATIO).values) > 0
+        return _power(energy), _held_back(view.metered, self.site.id, self.array.id, energy.grid)
 
     def free(self, known: Snapshot, grid: Grid) -> Series:
         """Metered generation where nobody held it back, else NaN. [kW]"""
-        power = _power(known.series(self.generation, grid, Unit.KWH))
-        return replace(power, values=np.where(self._held_back(known, grid), np.nan, power.values))
+        return free_generation(known, self.site.id, self.array.id, grid)
 
     def sky(self, view: View, grid: Grid) -> PvWeather:
         """The weather forecasts that were in force on a grid."""
@@ -340,6 +345,18 @@ class _FittedSun:
         unlimited = replace(power, values=np.where(curtailed, np.nan, power.values))
         sky = self.read.sky(view, Grid.between(power.grid.start, grid.end))
         return self.model.predict(sky, unlimited, grid, issued_at=view.at)
+
+
+def free_generation(known: Snapshot, site: str, array: str, grid: Grid) -> Series:
+    """Metered generation of an array where nobody held it back, else NaN. [kW]"""
+    power = _power(known.series(SiteSeries(site)[array, "generation_kwh"], grid, Unit.KWH))
+    held_back = _held_back(known, site, array, grid)
+    return replace(power, values=np.where(held_back, np.nan, power.values))
+
+
+def _held_back(known: Snapshot, site: str, array: str, grid: Grid) -> BoolArray:
+    limited = known.series(SiteSeries(site)[array, "limited"], grid, Unit.RATIO)
+    return np.nan_to_num(limited.values) > 0
 
 
 def _power(energy: Series) -> Series:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from energy.core.series import Grid
-from energy.core.slots import jst_midnight, parse_jst
+import numpy as np
+
+from energy.core.series import FloatArray, Grid, Series, Unit
+from energy.core.slots import SLOT_LENGTH, jst_midnight, parse_jst
 from energy.core.units import series_id
 from energy.ledger import Channel, Consent, ConsentRegister
-from energy.store import Point, Store
+from energy.store import Point, Store, points_of
 from vpp.forecasts.delivery import PURPOSE, PURPOSE_VERSION, Order
 from vpp.forecasts.handover import DeliveryTarget
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
@@ -62,6 +64,37 @@ def issue(
         version="test",
     )
     keep(store, made)
+    return made
+
+
+def past_days(store: Store, site: str, level_kw: float, errors_kw: FloatArray) -> list[IssuedForecast]:
+    """Noon issues of the days before the issue day at a level, and loads that missed them by these errors."""
+    first = DAY - timedelta(days=1 + len(errors_kw))
+    grid = Grid(jst_midnight(first), errors_kw.size)
+    load = Series(grid, np.maximum(level_kw + errors_kw.reshape(-1), 0.0), Unit.KW)
+    store.append(
+        points_of(
+            series_id(site, LOAD, "demand_kw"), load, known_at=lambda at: at + SLOT_LENGTH, source="test"
+        )
+    )
+    made = []
+    for day in range(len(errors_kw)):
+        midnight = jst_midnight(first + timedelta(days=day))
+        one = IssuedForecast(
+            site=site,
+            target=LOAD,
+            horizon=Horizon.DAY_AHEAD,
+            issued_at=midnight - timedelta(hours=12),
+            start=midnight,
+            p10=(0.8 * level_kw,) * 48,
+            p50=(level_kw,) * 48,
+            p90=(1.2 * level_kw,) * 48,
+            model="demand-pool",
+            card="",
+            version="test",
+        )
+        keep(store, one)
+        made.append(one)
     return made
 
 

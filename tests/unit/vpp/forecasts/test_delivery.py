@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 
 from energy.core.errors import ConfigError, DataError
 from energy.core.slots import parse_jst
+from energy.core.units import series_id
 from energy.ledger import Channel, ConsentRegister, WhyDenied
-from energy.store import SqlStore, open_store
+from energy.store import Point, SqlStore, open_store
 from tests.unit.vpp.forecasts.region import (
     DAY,
     GRANTED,
@@ -29,6 +30,7 @@ from tests.unit.vpp.forecasts.region import (
     consent,
     fill,
     issue,
+    past_days,
     site_name,
 )
 from vpp.forecasts.delivery import (
@@ -78,20 +80,44 @@ def test_the_sum_of_consenting_sites_is_written_as_csv_and_json(store: SqlStore,
     assert list(rows[0]) == list(CSV_COLUMNS)
     assert len(rows) == 48
     assert (rows[0]["start"], rows[47]["end"]) == ("2026-08-05T00:00:00+09:00", "2026-08-06T00:00:00+09:00")
-    first = {key: rows[0][key] for key in ("p10_kw", "p50_kw", "p90_kw", "p50_kwh", "version", "sites")}
-    assert first == {
-        "p10_kw": "90.000",
-        "p50_kw": "100.000",
-        "p90_kw": "120.000",
-        "p50_kwh": "50.0000",
-        "version": "1",
-        "sites": "10",
-    }
+    first = {key: rows[0][key] for key in ("p50_kw", "p50_kwh", "version", "sites")}
+    assert first == {"p50_kw": "100.000", "p50_kwh": "50.0000", "version": "1", "sites": "10"}
+    assert float(rows[0]["p10_kw"]) == pytest.approx(90.0, abs=0.01)  # no past errors: as if together
+    assert float(rows[0]["p90_kw"]) == pytest.approx(120.0, abs=0.01)
     document = json.loads(told.read_text(encoding="utf-8"))
     assert document["issued_at"] == "2026-08-04T03:00:00Z"
-    assert document["method"] == "sum-of-quantiles"
+    assert document["method"] == "region-bottom-up, comonotone"
     assert document["models"] == ["demand-pool"]
     assert Delivery.from_json(told.read_text(encoding="utf-8")) == outcome.delivery
+
+
+def test_sites_that_err_independently_have_a_narrower_band_than_their_sum_of_bands(
+    store: SqlStore, tmp_path: Path
+) -> None:
+    """Ten sites of 10 kW, each with errors of its own of 1.5 kW: the sum errs by 1.5 * sqrt(10), not 15."""
+    fill(store, 10, level_kw=10.0)
+    rng = np.random.default_rng(11)
+    for number in range(10):
+        came = past_days(store, site_name(number), 10.0, rng.normal(0.0, 1.5, (40, 48)))
+        assert len(came) == 40
+    delivery = delivered(store, tmp_path).delivery
+    assert delivery.method == "region-bottom-up, joint-days"
+    noon = delivery.slots[24]
+    assert noon.p10_kw is not None
+    assert noon.p50_kw is not None
+    assert noon.p90_kw is not None
+    assert noon.p50_kw == 100.0
+    assert 5.0 < noon.p90_kw - noon.p10_kw < 20.0  # 2 * 1.28 * 1.5 * sqrt(10) = 12; together it were 30
+
+
+def test_errors_that_came_to_light_after_the_issue_change_nothing(store: SqlStore, tmp_path: Path) -> None:
+    fill(store, 10, level_kw=10.0)
+    first = delivered(store, tmp_path)
+    series = series_id(site_name(0), "load", "demand_kw")
+    store.append(
+        [Point(series=series, at=GRANTED + timedelta(days=9), known_at=SENT, value=99.0, source="late")]
+    )
+    assert delivered(store, tmp_path, minutes=1).delivery == first.delivery
 
 
 def test_nothing_in_the_files_names_a_site(store: SqlStore, tmp_path: Path) -> None:
