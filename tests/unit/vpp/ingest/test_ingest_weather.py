@@ -58,8 +58,9 @@ def wide(path: Path, *, runs: int = 3, hours: int = 12, every: int = 6, lost: tu
 
 
 def seen(store: SqlStore, at: datetime, known: datetime, series: SeriesId = TEMP) -> float:
-    (value,) = store.as_of(known).series(series, Grid(at, 1, HOUR), Unit.CELSIUS).values.tolist()
-    return float(value)
+    (found,) = store.as_of(known).values(series, at, at + HOUR)
+    assert found.value is not None
+    return found.value
 
 
 def test_an_instant_sees_the_run_in_force(store: SqlStore, tmp_path: Path) -> None:
