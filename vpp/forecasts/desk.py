@@ -67,8 +67,8 @@ class _Speaker:
 
         Where the rule knows too little for the rest, the forecast ends with the model's reach.
         """
-        reach = self.method.reach(view, grid) if self.standing.model_in_use else 0
-        if reach == grid.count:
+        reach = self.method.reach(view, grid)
+        if reach == grid.count or not self.standing.model_in_use:
             return self.forecast(view, grid)
         if reach == 0:
             return self.method.rule(view, grid), ""
@@ -199,7 +199,11 @@ class ForecastDesk:
                 if grid.end <= forecast.grid.end:
                     one = self._issued(forecast, horizon, target, card, grid)
                 else:
-                    one = self.issue(horizon, now, target)
+                    try:
+                        one = self.issue(horizon, now, target)
+                    except (ForecastError, GapError) as error:  # today's plan does not wait for next week
+                        log.warning("forecast.not_issued target=%s horizon=%s %s", target, horizon, error)
+                        continue
                 keep(self.store, one)
                 kept.append(one)
             self._keep_shadow(speaker, target, now)

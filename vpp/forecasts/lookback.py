@@ -5,7 +5,7 @@ One form for the release gate, the drift watch and the accuracy report, so that 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -82,32 +82,38 @@ def issued_by_model(
     known: Snapshot, site: str, method: Method, *, start: datetime, end: datetime
 ) -> list[DayAhead]:
     """What the model said at noon for the days in ``[start, end)``, in use or beside the rule that was."""
-    found: dict[datetime, DayAhead] = {}
-    for kind in (ISSUED, SHADOW):
-        for one in noon_issues(known, site, method.target, start=start, end=end, kind=kind):
-            if one.card:
-                actual = method.actual(known, one.grid).values
-                found[one.start] = DayAhead(one.grid, actual, one.values())
-    return [found[at] for at in sorted(found)]
+    found = {
+        one.start: one
+        for kind in (ISSUED, SHADOW)
+        for one in noon_issues(known, site, method.target, start=start, end=end, kind=kind)
+        if one.card
+    }
+    ordered = [found[at] for at in sorted(found)]
+    actuals = _actuals(method, known, [one.grid for one in ordered])
+    return [DayAhead(one.grid, actual, one.values()) for one, actual in zip(ordered, actuals, strict=True)]
 
 
-def by_rule(
-    store: Store, method: Method, known: Snapshot, days: Iterable[Grid], *, replay: bool = False
-) -> list[DayAhead]:
-    """What the rule of thumb would have said at noon before each day; NaN where it knew too little.
+def _actuals(method: Method, known: Snapshot, grids: Sequence[Grid]) -> list[FloatArray]:
+    """What was metered on some grids in order, read at once. [kW]"""
+    if not grids:
+        return []
+    whole = Grid.between(grids[0].start, grids[-1].end)
+    values = method.actual(known, whole).values
+    firsts = [whole.index(grid.start) for grid in grids]
+    return [values[first : first + grid.count] for first, grid in zip(firsts, grids, strict=True)]
 
-    From what was known at those noons, or in a replay from what is known of them now.
-    """
+
+def by_rule(method: Method, known: Snapshot, views: Sequence[View]) -> list[DayAhead]:
+    """What the rule of thumb says at some noons for the days after them; NaN where it knows too little."""
+    grids = [Grid(view.at - NOON, SLOTS_PER_DAY) for view in views]
     walked = []
-    for grid in days:
-        noon = grid.start + NOON
-        view = View.again(store, noon, known=known) if replay else View.of(store, noon)
+    for view, grid, actual in zip(views, grids, _actuals(method, known, grids), strict=True):
         try:
             said = method.rule(view, grid)
             quantiles = np.stack([said.p10, said.p50, said.p90])
-        except ForecastError:  # the rule had nothing to say that day: the day is not compared
+        except ForecastError:  # the rule has nothing to say: the day is not compared
             quantiles = np.full((len(LEVELS), grid.count), np.nan)
-        walked.append(DayAhead(grid, method.actual(known, grid).values, quantiles))
+        walked.append(DayAhead(grid, actual, quantiles))
     return walked
 
 

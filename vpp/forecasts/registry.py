@@ -35,7 +35,7 @@ from forecasting.card import (
     gate,
 )
 from vpp.forecasts.issued import put_once
-from vpp.forecasts.lookback import DayAhead, by_rule, forecast_again, issued_by_model, score_days
+from vpp.forecasts.lookback import NOON, DayAhead, by_rule, forecast_again, issued_by_model, score_days
 from vpp.forecasts.methods import Fitted, Method, View
 
 __all__ = ["CARD", "IN_USE", "ModelRegistry", "Release", "program_version", "recipe_of"]
@@ -247,7 +247,9 @@ class ModelRegistry:
         verdict = None
         if not found or found[0].gated:
             walked = forecast_again(method, self._store, day.midnight, days=SCORE_DAYS, fits=WALK_FITS)
-            rule = by_rule(self._store, method, day.known, [one.grid for one in walked], replay=True)
+            noons = (one.grid.start + NOON for one in walked)
+            views = [View.again(self._store, at, known=day.known) for at in noons]
+            rule = by_rule(method, day.known, views)
             card = replace(card, score=score_days(walked, rule=rule), scored_at=day.midnight)
             verdict = self._compare(method, day.known, walked)
         elif before is not None:

@@ -12,8 +12,8 @@ import numpy as np
 from energy.store import Snapshot, Store
 from forecasting.drift import DEFAULT_RULE, DriftRule, Standing, Why, judge
 from vpp.forecasts.issued import put_once
-from vpp.forecasts.lookback import by_rule, issued_by_model
-from vpp.forecasts.methods import Method
+from vpp.forecasts.lookback import NOON, DayAhead, by_rule, issued_by_model
+from vpp.forecasts.methods import Method, View
 
 __all__ = ["STANDING", "DriftWatch", "standing_of"]
 
@@ -52,6 +52,7 @@ class DriftWatch:
         self._store = store
         self._methods = methods
         self._rule = rule
+        self._ruled: dict[tuple[str, datetime], DayAhead] = {}
 
     def of_day(self, target: str, midnight: datetime, now: datetime) -> Standing:
         """Who speaks for a target on a Japanese day; judged once, a change is logged and audited.
@@ -87,7 +88,7 @@ class DriftWatch:
         method = self._methods[target]
         start = midnight - timedelta(days=self._rule.window_days)
         issued = issued_by_model(known, self._site, method, start=start, end=midnight)
-        ruled = by_rule(self._store, method, known, [one.grid for one in issued])
+        ruled = [self._by_rule(method, known, one.grid.start) for one in issued]
         model, rule = [], []
         for mine, other in zip(issued, ruled, strict=True):
             losses = mine.loss_kw(also=other), other.loss_kw(also=mine)
@@ -102,3 +103,10 @@ class DriftWatch:
             rule_loss=round(float(np.mean(rule)), 6) if rule else None,
             rule=self._rule,
         )
+
+    def _by_rule(self, method: Method, known: Snapshot, day: datetime) -> DayAhead:
+        """The rule of thumb for a day that is over; what was known at its noon does not change any more."""
+        key = (method.target, day)
+        if key not in self._ruled:
+            (self._ruled[key],) = by_rule(method, known, [View.of(self._store, day + NOON)])
+        return self._ruled[key]
