@@ -30,7 +30,8 @@ from forecasting.panel import Panel
 __all__ = ["Features", "day_features", "lightgbm_is_installed", "reference_models"]
 
 FIRST_TRAINING_ROW: Final = 28  # below it the lags of four weeks are missing
-QUANTILE_WEEKS: Final = 14  # days between two fits of the nine quantile models: they cost the most
+LEAST_TRAINING_DAYS: Final = 7
+QUANTILE_DAYS: Final = 14  # between two fits of the nine quantile models: they cost the most
 RIDGE_PENALTY: Final = 5.0
 RIDGE_FADE: Final = 0.995  # weight per day of age
 
@@ -187,11 +188,18 @@ class _Table:
         fit = make(self.names)
 
         def predict(panel: Panel, rows: range) -> FloatArray:
-            last = rows.start - max(1, panel.lead)
-            past = slice(min(FIRST_TRAINING_ROW, last), last)
+            past = slice(FIRST_TRAINING_ROW, rows.start - max(1, panel.lead))
+            if not _enough(panel, past):
+                return np.full((len(rows), panel.slots_per_day), np.nan)
             return fit(self.facts[past], panel.actual[past], self.facts[rows.start : rows.stop])
 
         return predict
+
+
+def _enough(panel: Panel, past: slice) -> bool:
+    """Whether some days have passed from which to learn; a reference says nothing before."""
+    days = panel.actual[past]
+    return len(days) >= LEAST_TRAINING_DAYS and bool((~np.isnan(days)).any(axis=0).all())
 
 
 def _ridge_per_slot(names: tuple[str, ...]) -> Fit:
@@ -264,11 +272,13 @@ def _boosted_quantiles(table: _Table) -> DayAhead:
     def walk(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: int = 1) -> PointWalk:
         del refit_days
         values = np.full((len(levels), len(rows), panel.slots_per_day), np.nan)
-        starts = range(rows.start, rows.stop, QUANTILE_WEEKS)
+        starts = range(rows.start, rows.stop, QUANTILE_DAYS)
         began = time.perf_counter()
         for at in starts:
-            block = slice(at, min(at + QUANTILE_WEEKS, rows.stop))
+            block = slice(at, min(at + QUANTILE_DAYS, rows.stop))
             past = slice(FIRST_TRAINING_ROW, at - max(1, panel.lead))
+            if not _enough(panel, past):
+                continue
             x, y = _long(table.facts[past], panel.actual[past])
             ahead = table.facts[block].reshape(-1, table.facts.shape[2])
             found = [
