@@ -70,6 +70,10 @@ def run(
         if at is not None:
             stack.enter_context(_undone(store))
         desk = ForecastDesk(place, store)
+        if target is not None and target not in desk.methods:
+            raise ConfigError(
+                f"no target {target!r}", where="--target", hint=f"choose from {', '.join(desk.methods)}"
+            )
         due = desk.registry.due(now)
         for one in due:
             why = console.text(f"model.why_{one.reason.value.replace('-', '_')}")
