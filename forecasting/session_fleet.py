@@ -32,6 +32,8 @@ NEIGHBOUR: Final = 0.5  # weight of the errors of the half hours before and afte
 SMALL_KWH: Final = 10.0  # energy of one visit: errors of small sums are compared as if one more came
 FEWEST_DAYS: Final = 7
 BLOCK_DAYS: Final = 7
+ENOUGH_MASS: Final = 3.0  # like days, decayed, among which a day's errors can be placed
+LEVEL_PRIOR: Final = 5  # days, evenly spread, that say the levels are right until real ones do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +183,8 @@ class _Past:
         """P10, P50 and P90 around a mean, shape (3, slots): ``m + sqrt(one (m + one)) q(z)``.
 
         ``z = (y - m) / sqrt(one (m + one))`` are past errors in units of the spread that independent visits
-        of size ``one`` would have (a Poisson count has the variance of its mean). The outer levels are
-        widened by ``1 + 1/n`` as in split conformal prediction, because a quantile of few errors lies too far
-        in [1]_.
-
-        References
-        ----------
-        .. [1] Lei, J. et al. (2018). "Distribution-free predictive inference for regression". Journal of the
-           American Statistical Association 113 (523), 1094-1111.
+        of size ``one`` would have (a Poisson count has the variance of its mean). The levels of ``q`` are
+        those at which the band would have held on the past days, each seen from the days before it.
         """
         z = (actual - means) / np.sqrt(one * (means + one))
         weight = self.alike[self.classes[target], self.classes[self.days]]
@@ -198,11 +194,31 @@ class _Past:
             for shift in (-1, 1):
                 values.append(np.roll(z, shift, axis=1))
                 weights.append(NEIGHBOUR * weights[0])
-        days = float(weight.sum() ** 2 / (weight**2).sum())
-        high = min(1.0, LEVELS[-1] * (1.0 + 1.0 / days))
-        levels = np.array([1.0 - high, LEVELS[1], high])
+        levels = np.array(LEVELS)
+        busy = means.mean(axis=0) >= one  # an empty night holds any band
+        if busy.any():
+            levels[[0, 2]] = self._levels(z[:, busy])[[0, 2]]
         found = weighted_quantiles(np.concatenate(values), np.concatenate(weights), levels)
         return np.asarray(mean + np.sqrt(one * (mean + one)) * found, dtype=np.float64)
+
+    def _levels(self, z: FloatArray) -> FloatArray:
+        """Levels to read off, from where each day's errors fell among those of the days before it."""
+        kinds = self.classes[self.days]
+        age = self.days[:, None] - self.days[None, :]
+        weight = np.where(age > 0, self.alike[kinds][:, kinds] * 0.5 ** (age / ERROR_HALF_LIFE), 0.0)
+        mass = weight.sum(axis=1)
+        judged = np.flatnonzero(mass > ENOUGH_MASS)
+        falls = [np.linspace(0.0, 1.0, LEVEL_PRIOR)]
+        weights = [np.full(LEVEL_PRIOR, 1.0)]
+        for row in judged:
+            below = (z[:row] < z[row]) + 0.5 * (z[:row] == z[row])
+            falls.append(weight[row, :row] @ below / mass[row])
+            fade = 0.5 ** ((self.today - self.days[row]) / ERROR_HALF_LIFE)
+            weights.append(np.full(z.shape[1], fade / z.shape[1]))
+        found = weighted_quantiles(
+            np.concatenate(falls)[:, None], np.concatenate(weights)[:, None], np.array(LEVELS)
+        )
+        return np.asarray(np.maximum.accumulate(found[:, 0]), dtype=np.float64)
 
 
 def _habits(
