@@ -43,7 +43,7 @@ def fleet_forecast(
     -------
     QuantileForecast
         ``fleet-joint-days``; ``fleet-comonotone`` with fewer than ten past days: then all are taken to go
-        wrong together, the broadest band. P50 is the median of the sum. 0 where all arrays are sure to give 0. [kW]
+        wrong together, the broadest band. P50 is the median of the sum. [kW]
 
     Raises
     ------

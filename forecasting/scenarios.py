@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
@@ -94,7 +95,7 @@ class ErrorDays:
             values = np.maximum(values, 0.0)  # NaN stays
             values.setflags(write=False)
             object.__setattr__(self, name, values)
-        if any(later <= earlier for earlier, later in zip(self.days, self.days[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(self.days)):
             raise AlignmentError("error days are not in order", hint="sort them, one row per day")
 
     @classmethod
