@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import json
 import re
 import textwrap
 import types
@@ -26,6 +27,7 @@ from devices.profile import Location, Profile, load_profile, profile_names
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
 from vpp.cli.main import app
+from vpp.forecasts.handover import CSV_COLUMNS, FORMAT, Delivery, json_schema
 from vpp.scenario import Scenario
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -69,6 +71,16 @@ maker or an official definition, B two independent drivers agree, C one driver, 
 `released` where the sources are good enough to write, `experimental` where they are not; none has
 been tried on hardware yet.
 How to write a profile: [add a device](../how-to/add-a-device.md)."""
+DELIVERY_INTRO = """\
+What `vpp forecast export` writes for a retailer or a generator: the sum of the consenting sites' forecasts
+for one day. Both files are made from one document, named `RECIPIENT-TARGET-DAY-vN.csv` and `.json`; the same
+version is always the same bytes. How to make them: [deliver forecasts](../how-to/deliver-forecasts.md). How
+they are made: [why a forecast is what it is, and who may have
+it](../explanation/forecast-reasons-and-delivery.md)."""
+DELIVERY_CSV = """\
+UTF-8 with byte-order mark, comma, CRLF, a point for decimals, one row per half hour. Energy of a half hour is
+half its mean power."""
+DELIVERY_JSON = f"`format` is `{FORMAT}`; JSON Schema: [file](forecast-delivery.schema.json)."
 PLAIN = {
     str: "text",
     int: "whole number",
@@ -319,6 +331,32 @@ def profiles_page() -> str:
     )
 
 
+# ---- what is handed over ----
+
+
+def delivery_page() -> str:
+    """Columns and keys of a delivered forecast."""
+    columns = [(f"`{name}`", meaning) for name, meaning in CSV_COLUMNS.items()]
+    return "\n\n".join(
+        [
+            MADE,
+            "# Delivered forecasts",
+            DELIVERY_INTRO,
+            "## CSV",
+            DELIVERY_CSV,
+            table(("column", "meaning"), columns),
+            "## JSON",
+            DELIVERY_JSON,
+            *(structure_section(kind).replace("## ", "### ", 1) for kind in structures(Delivery)),
+        ]
+    )
+
+
+def delivery_schema() -> str:
+    """JSON Schema of a delivered forecast."""
+    return json.dumps(json_schema(), ensure_ascii=False, indent=1)
+
+
 # ---- command line ----
 
 
@@ -365,6 +403,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors-and-exit-codes.md": errors_page,
     "scenario-yaml.md": scenario_page,
     "device-profiles.md": profiles_page,
+    "forecast-delivery.md": delivery_page,
+    "forecast-delivery.schema.json": delivery_schema,
     "cli.md": command_line_page,
 }
 

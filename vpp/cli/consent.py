@@ -69,37 +69,54 @@ def grant(
 
     console = cast("Console", context.obj)
     now = SystemClock().now()
+    consent = _consent(
+        {
+            "id": consent_id,
+            "subject": subject,
+            "controller": responsible,
+            "purpose": purpose,
+            "purpose_version": purpose_version,
+            "categories": categories,
+            "recipients": recipients,
+            "granted_at": now if given is None else instant(given, "--given"),
+            "channel": channel,
+            "evidence_sha256": _proof(evidence),
+            "valid_until": None if until is None else instant(until, "--until"),
+        }
+    )
+    with _open(database) as store:
+        is_new = ConsentRegister(store).grant(consent, recorded_at=now, actor=actor)
+    print(console.text("consent.granted" if is_new else "consent.known", consent=consent.id))
+
+
+def _proof(evidence: Path) -> str:
+    """Hash of the evidence: it proves the sheet without holding it."""
+    from hashlib import sha256
+
     try:
-        proof = sha256(evidence.read_bytes()).hexdigest()
+        return sha256(evidence.read_bytes()).hexdigest()
     except OSError as error:
         raise DataError(
             "the evidence cannot be read",
             where=f"{evidence}: {error.strerror}",
-            hint="name the scan of the sheet",
+            hint="name the scan of the signed sheet",
         ) from None
+
+
+def _consent(told: dict[str, object]) -> Consent:
+    """A consent from what was typed."""
+    from pydantic import TypeAdapter
+
+    from energy.ledger import Consent
+
     try:
-        consent = Consent(
-            id=consent_id,
-            subject=subject,
-            controller=responsible,
-            purpose=purpose,
-            purpose_version=purpose_version,
-            categories=tuple(categories),
-            recipients=tuple(recipients),
-            granted_at=now if given is None else instant(given, "--given"),
-            channel=Came(channel),
-            evidence_sha256=proof,
-            valid_until=None if until is None else instant(until, "--until"),
-        )
+        return TypeAdapter(Consent).validate_python(told)
     except ValueError as error:
         raise ConfigError(
             "this is no consent",
-            where="; ".join(str(error).splitlines()[1:3]),
+            where="; ".join(line.strip() for line in str(error).splitlines()[1:3]),
             hint="ids are a-z, digits and hyphens; the end lies after the beginning",
         ) from None
-    with _open(database) as store:
-        is_new = ConsentRegister(store).grant(consent, recorded_at=now, actor=actor)
-    print(console.text("consent.granted" if is_new else "consent.known", consent=consent.id))
 
 
 @app.command()

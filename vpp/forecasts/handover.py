@@ -98,7 +98,9 @@ class Changes:
     energy_kwh : float
         Change of the energy of P50 over those half hours. [kWh]
     largest_slot : int or None
-        Half hour in which P50 moved most, and by how much. [kW]
+        Half hour in which P50 moved most.
+    largest_kw : float
+        By how much it moved there; negative is down. [kW]
     sites_before : int
         Sites in the sum before.
     """
@@ -118,14 +120,22 @@ class Delivery:
 
     Parameters
     ----------
+    format : str
+        Name and version of this form.
     recipient : str
         Who receives it.
+    target : DeliveryTarget
+        The uncontrolled demand, or the generation if nobody curtails it.
+    delivery_day : date
+        Japan.
     version : int
         Counts the changed contents of this recipient, target and day, from 1.
     made_at : datetime
         When this version was made. UTC.
-    issued_at, oldest_issued_at : datetime
-        When the newest and the oldest forecast in the sum were made; nothing known later went into it. UTC.
+    issued_at : datetime
+        When the newest forecast in the sum was made; nothing known later went into it. UTC.
+    oldest_issued_at : datetime
+        When the oldest one was made. UTC.
     sites : int
         Sites in the sum.
     sites_without_forecast : int
@@ -136,6 +146,10 @@ class Delivery:
         Forecast methods in the sum, fallbacks included.
     purpose, purpose_version : str, int
         The purpose that every site in the sum consented to.
+    slots : tuple of SlotForecast
+        The 48 half hours.
+    changes : Changes, optional
+        Against the version before; nothing in the first one.
     """
 
     format: Literal["aizu-vpp/forecast-delivery/1"] = FORMAT
@@ -273,8 +287,8 @@ def _written(value: float | None, digits: int = 3) -> str:
 
 
 def json_schema() -> dict[str, object]:
-    """JSON Schema of the document."""
-    return _DELIVERY.json_schema()
+    """JSON Schema of the document (draft 2020-12, which is what pydantic writes)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_DELIVERY.json_schema()}
 
 
 def numbered(delivery: Delivery, before: Delivery | None) -> Delivery:
