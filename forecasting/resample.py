@@ -68,7 +68,6 @@ def finer_by_sun(mean_w_m2: Series, step: timedelta, *, latitude: float, longitu
         raise AlignmentError("an interval has no whole number of parts", step=mean_w_m2.grid.step, parts=step)
     grid = Grid(mean_w_m2.grid.start, mean_w_m2.grid.count * parts, step)
     sine = sun_position(grid, latitude=latitude, longitude=longitude).elevation_sine.reshape(-1, parts)
-    height = np.maximum(sine, 0.0)
-    mean = height.mean(axis=1, keepdims=True)
-    share = np.where(mean > 0.0, height / np.maximum(mean, 1e-9), 1.0)
+    mean = sine.mean(axis=1, keepdims=True)  # the sine is 0 below the horizon
+    share = np.where(mean > 0.0, sine / np.where(mean > 0.0, mean, 1.0), 1.0)
     return replace(mean_w_m2, grid=grid, values=(mean_w_m2.values[:, None] * share).reshape(-1))

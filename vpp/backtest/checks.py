@@ -26,7 +26,7 @@ __all__ = [
 LEAST_HOURS: Final = 48  # two days: with less there is no shape of a day to learn
 STANDBY_SHARE: Final = 0.02  # an inverter asleep draws less than this share of its nameplate
 NIGHT_SHARE: Final = 0.01  # of the nameplate: stray light, rounding
-DEEP_NIGHT_SINE: Final = -0.105  # sun 6 degrees below the horizon, the end of civil twilight
+NIGHT_ZENITH_DEG: Final = 96.0  # 6 degrees below the horizon: the end of civil twilight
 LEAST_DARK: Final = 0.2  # share of a day's slots that are dark nearly everywhere people live
 THOUSAND: Final = (500.0, 2000.0)  # ratio of two levels that are likely a factor of 1000 apart
 ABOVE_CONTRACT: Final = 1.5  # a value above contract power times this is no measurement
@@ -146,8 +146,8 @@ def refuse_night_sun(
     step = timedelta(days=1) / days.shape[1]
     if latitude is not None and longitude is not None:
         grid = Grid(start, days.size, step)
-        height = sun_position(grid, latitude=latitude, longitude=longitude).elevation_sine
-        night = (height < DEEP_NIGHT_SINE).reshape(days.shape) & bright
+        zenith_deg = sun_position(grid, latitude=latitude, longitude=longitude).zenith_deg
+        night = (zenith_deg > NIGHT_ZENITH_DEG).reshape(days.shape) & bright
         if night.any():
             first = grid.time(int(np.flatnonzero(night.reshape(-1))[0]))
             raise DataError(
