@@ -52,6 +52,7 @@ AGAIN: Final = (
     "again"  # today's model was lost, for instance by an update of the program, and is fitted again
 )
 LIBRARIES: Final = ("holidays", "numpy", "pandas", "pvlib", "scikit-learn")
+UNTRIED: Final = "untried"  # method on the card of a model that no weather forecast let speak at its midnight
 WALK_FITS: Final = 2  # the back-test learns anew every week
 
 
@@ -314,17 +315,19 @@ class ModelRegistry:
     def _card(self, method: Method, view: View, fitted: Fitted) -> ModelCard:
         """What was fitted, and what it says about the first day."""
         reach = method.reach(view, Grid(view.at, SLOTS_PER_DAY))
-        # Where the model reaches nowhere it says so itself, by an error that names what is missing.
-        forecast = fitted.predict(view, Grid(view.at, reach or SLOTS_PER_DAY))
+        model, facts, result = UNTRIED, dict[str, object](), ""
+        if reach:
+            forecast = fitted.predict(view, Grid(view.at, reach))
+            model, facts, result = forecast.model, forecast.facts, digest_of_forecast(forecast)
         return ModelCard(
             site=self._site,
             target=method.target,
-            model=forecast.model,
+            model=model,
             fitted_at=fitted.fitted_at,
             inputs=method.inputs(view),
-            facts=tuple(sorted((name, str(value)) for name, value in forecast.facts.items())),
+            facts=tuple(sorted((name, str(value)) for name, value in facts.items())),
             recipe=recipe_of(method),
-            result=digest_of_forecast(forecast),
+            result=result,
         )
 
     def _corrected(self, card: ModelCard, known: Snapshot) -> bool:

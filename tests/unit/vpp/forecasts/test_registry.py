@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from energy.core.errors import ForecastError
-from energy.core.series import Grid
-from energy.store import Point, SqlStore, open_store
+from energy.core.series import Grid, Series, Unit
+from energy.core.slots import SLOT_LENGTH
+from energy.core.units import series_id
+from energy.store import Point, SqlStore, open_store, points_of
 from forecasting.card import Reason
 from tests.unit.vpp.forecasts.past import (
     SERIES,
@@ -26,9 +28,10 @@ from tests.unit.vpp.forecasts.past import (
 )
 from vpp.forecasts import registry as registry_module
 from vpp.forecasts.desk import ForecastDesk
-from vpp.forecasts.issued import LOAD
+from vpp.forecasts.issued import LOAD, Horizon
 from vpp.forecasts.methods import LoadMethod, View
 from vpp.forecasts.registry import ModelRegistry
+from vpp.scenario import load_scenario
 
 BEGINS = 40  # day of the first forecast
 SUBJECT = f"{SITE.id}/{LOAD}"
@@ -146,3 +149,31 @@ def test_readings_that_come_late_are_no_correction(store: SqlStore) -> None:
         put_load(late, level(BEGINS + 2)[BEGINS * 48 :], start=midnight(BEGINS))
         (due,) = desk.registry.due(noon(BEGINS + 1))
         assert due.reason is Reason.NEW_DAY
+
+
+def test_a_roof_whose_weather_comes_late_speaks_when_it_has_come() -> None:
+    shipped = load_scenario("kitakata")[0].site
+    assert shipped.pv is not None
+    past = Grid(midnight(0), 30 * 48)
+    sun = np.maximum(np.sin(np.pi * (np.arange(past.count) % 48 - 9) / 30.0), 0.0)
+    with open_store("sqlite://") as store:
+        put_load(store, level(30))
+        roof = series_id(shipped.id, shipped.pv.id, "generation_kwh")
+        energy = Series(past, 10.0 * sun, Unit.KWH)
+        store.append(points_of(roof, energy, known_at=lambda at: at + SLOT_LENGTH, source="test"))
+        late = midnight(30) + timedelta(hours=6)
+        ahead = Grid(midnight(30), 96)
+        for quantity, values, unit in (
+            ("ghi_forecast_w_m2", 800.0 * np.tile(sun[:48], 2), Unit.W_PER_M2),
+            ("outdoor_forecast_c", np.full(96, 25.0), Unit.CELSIUS),
+        ):
+            weather = Series(ahead, values, unit)
+            name = series_id(shipped.id, "weather", quantity)
+            store.append(points_of(name, weather, known_at=late, source="test"))
+        desk = ForecastDesk(shipped, store)
+        one = desk.issue(Horizon.DAY_AHEAD, late + timedelta(hours=3), shipped.pv.id)
+        card = desk.registry.in_use(store.as_of(noon(30)), shipped.pv.id)
+        assert card is not None
+        assert (card.model, card.score, one.card) == ("untried", None, card.digest)
+        assert max(one.p50) > 10.0
+        assert desk.registry.reproduce(card).fitted_at == midnight(30)
