@@ -61,11 +61,8 @@ def grant(
     database: Database = DEFAULT_DATABASE,
 ) -> None:
     """Put a consent on record. The same one twice changes nothing; another under its id is refused."""
-    from hashlib import sha256
-
     from energy.core.clock import SystemClock
-    from energy.ledger import Channel as Came
-    from energy.ledger import Consent, ConsentRegister
+    from energy.ledger import ConsentRegister
 
     console = cast("Console", context.obj)
     now = SystemClock().now()

@@ -27,7 +27,7 @@ from typing import Final, Literal
 import numpy as np
 
 from energy.core.calendar import DayType
-from energy.core.errors import DataError, ForecastError
+from energy.core.errors import DataError, ForecastError, GapError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import Site
@@ -100,7 +100,7 @@ def explain_issue(
     for weeks in AGAINST[against]:
         try:
             found.append((weeks, _Worlds(store, site, issue, fitted_at, timedelta(weeks=weeks)).reasons()))
-        except ForecastError as error:  # the store does not reach back so far: another day may still do
+        except (ForecastError, GapError) as error:  # too little is known of that week: another may still do
             silent = error
     if not found:
         raise DataError(
