@@ -9,7 +9,7 @@ import numpy as np
 
 from energy.core.series import FloatArray
 
-__all__ = ["minimum_trace_gain", "second_moments", "shrinkage"]
+__all__ = ["minimum_trace_gain", "second_moments", "shrunk_correlation"]
 
 UNKNOWN_ERROR = 0.2  # of the level, if no member has history at all: assumed; only ratios matter then
 _TINY = 1e-12
@@ -83,23 +83,24 @@ def second_moments(error_kw: FloatArray, weight: FloatArray, level_kw: FloatArra
     size = np.where(has, size, level_kw * (float(np.median(share)) if has.any() else UNKNOWN_ERROR))
     length = np.where(square > _TINY, np.sqrt(np.maximum(square, _TINY)), np.inf)
     unit = np.nan_to_num(error_kw) / length[:, None, None]
-    raw = np.zeros((size.size, size.size))
-    for day, part in enumerate(weight):
-        raw += part * unit[:, day] @ unit[:, day].T
-    correlation = (1.0 - shrinkage(unit, weight)) * raw
-    np.fill_diagonal(correlation, 1.0)
+    correlation, _ = shrunk_correlation(unit, weight)
     return np.asarray(size[:, None] * correlation * size[None, :])
 
 
-def shrinkage(unit: FloatArray, weight: FloatArray) -> float:
-    """How far correlations are drawn towards none, in [0, 1]. [-]
+def shrunk_correlation(unit: FloatArray, weight: FloatArray) -> tuple[FloatArray, float]:
+    """Correlation of errors, drawn towards none, and how far.
 
     Parameters
     ----------
     unit : ndarray, shape (n, n_days, n_slots)
-        Errors of each member scaled to a weighted sum of squares of 1. [-]
+        Errors of each member scaled to a weighted sum of squares of 1; 0 where unknown. [-]
     weight : ndarray, shape (n_days,)
         How much each day counts, > 0. [-]
+
+    Returns
+    -------
+    (ndarray, float)
+        Shape (n, n), ones on the diagonal, and ``lambda`` in [0, 1]; 1 with fewer than three days. [-]
 
     Notes
     -----
@@ -113,18 +114,19 @@ def shrinkage(unit: FloatArray, weight: FloatArray) -> float:
        estimation and implications for functional genomics". Statistical Applications in Genetics and
        Molecular Biology 4 (1), article 32, table 2 (target D).
     """
-    if not weight.size:
-        return 1.0
-    share = weight / weight.sum()
-    days = 1.0 / float((share**2).sum())
-    off = ~np.eye(len(unit), dtype=np.bool_)
-    if days <= 2.0 or not off.any():
-        return 1.0
-    mean, square = np.zeros(off.shape), np.zeros(off.shape)
-    for day, part in enumerate(share):
+    raw, square = np.zeros((len(unit), len(unit))), np.zeros((len(unit), len(unit)))
+    for day, part in enumerate(weight):
         product = unit[:, day] @ unit[:, day].T
-        mean += part * product
+        raw += part * product
         square += part * product**2
-    signal = float((mean[off] ** 2).sum())
-    noise = float(np.maximum(square - mean**2, 0.0)[off].sum()) / (days - 1.0)
-    return min(1.0, noise / signal) if signal > 0.0 else 1.0
+    total = float(weight.sum())
+    days = total**2 / float((weight**2).sum()) if weight.size else 0.0
+    off = ~np.eye(len(unit), dtype=np.bool_)
+    signal = float((raw[off] ** 2).sum())
+    shrinkage = 1.0
+    if days > 2.0 and signal > 0.0:
+        noise = float(np.maximum(total * square - raw**2, 0.0)[off].sum()) / (days - 1.0)
+        shrinkage = min(1.0, noise / signal)
+    correlation = (1.0 - shrinkage) * raw
+    np.fill_diagonal(correlation, 1.0)
+    return correlation, shrinkage

@@ -13,7 +13,7 @@ from energy.core.series import FloatArray, Grid, Unit
 from energy.core.slots import jst_midnight
 from forecasting.region import RegionForecast, RegionHistory, RegionMethod, region_forecast
 from forecasting.scenarios import ErrorDays
-from forecasting.trace import minimum_trace_gain, second_moments, shrinkage
+from forecasting.trace import minimum_trace_gain, second_moments, shrunk_correlation
 
 FIRST = date(2026, 6, 1)
 DAYS = 40
@@ -80,9 +80,9 @@ def test_shrinkage_is_strong_for_noise_and_weak_for_errors_that_go_together() ->
     noise = rng.normal(size=(6, 15, 1))
     together = noise[:1] + 0.01 * rng.normal(size=(6, 200, 1))[:, :15]
     unit = [values / np.sqrt((values**2).sum(axis=(1, 2), keepdims=True)) for values in (noise, together)]
-    assert shrinkage(unit[0], np.ones(15)) > 0.5
-    assert shrinkage(unit[1], np.ones(15)) < 0.2
-    assert shrinkage(unit[1][:, :2], np.ones(2)) == 1.0
+    assert shrunk_correlation(unit[0], np.ones(15))[1] > 0.5
+    assert shrunk_correlation(unit[1], np.ones(15))[1] < 0.2
+    assert shrunk_correlation(unit[1][:, :2], np.ones(2))[1] == 1.0
 
 
 def test_sites_and_total_agree_exactly_and_the_total_lies_between() -> None:
