@@ -54,7 +54,8 @@ def export(
     from vpp.i18n import Messages
 
     console = cast("Console", context.obj)
-    now = SystemClock().now()
+    clock = SystemClock()
+    now = clock.now()
     delivery_day = now + timedelta(days=1) if day is None else instant(day, "DAY")
     order = Order(
         recipient=recipient,
@@ -67,7 +68,7 @@ def export(
         if dry_run:
             outcome = preview(store, order, at=now)
         else:
-            outcome = deliver(store, order, at=now, folder=output, kinds=kinds)
+            outcome = deliver(store, order, clock=clock, folder=output, kinds=kinds)
     words = Messages(console.lang)
     if json:
         print_json(_document(outcome, dry_run=dry_run))

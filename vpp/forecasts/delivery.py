@@ -24,7 +24,8 @@ from typing import Final
 
 import numpy as np
 
-from energy.core.errors import ConfigError, DataError
+from energy.core.clock import Clock
+from energy.core.errors import ConfigError, ConsentError, DataError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import Grid, Unit
 from energy.core.slots import JST, jst_midnight
@@ -200,7 +201,7 @@ def deliver(
     store: Store,
     order: Order,
     *,
-    at: datetime,
+    clock: Clock,
     folder: Path,
     kinds: Sequence[FileKind] = tuple(FileKind),
 ) -> Delivered | Withheld:
@@ -208,45 +209,63 @@ def deliver(
 
     Parameters
     ----------
-    at : datetime
-        Now: what is known, and whose consent holds, at this instant.
+    clock : Clock
+        Says now: what is known, and whose consent holds, at the beginning; consents are looked up once more
+        before anything is written.
     folder : Path
         Where the files go, as ``RECIPIENT-TARGET-DAY-vN.csv`` and ``.json``.
 
     Raises
     ------
+    ConsentError
+        If a site in the sum withdrew while it was made (nothing is written).
     DataError
         If no consenting site has a forecast of the day, or a file cannot be written (nothing is recorded).
     """
+    at = clock.now()
+    gathered = _gather(store, order, at)
+    made = _make(store, order, gathered, at)
+    if isinstance(made, Withheld):
+        facts = {"why": made.why, "sites": made.sites, "needed": made.needed}
+        store.audit(order.controller, "forecast.withheld", f"{DELIVERY}/{order.key}", at=at, facts=facts)
+        return made
     # The files take their names after the record is safe; a crash in between is mended by doing it again.
     with ExitStack() as files, Journal(store).writing():  # one writer at a time, so that versions count
-        gathered = _gather(store, order, at)
-        made = _make(store, order, gathered, at)
-        if isinstance(made, Withheld):
-            store.audit(
-                order.controller,
-                "forecast.withheld",
-                f"{DELIVERY}/{order.key}",
-                at=at,
-                facts={"why": made.why, "sites": made.sites, "needed": made.needed},
-            )
-            return made
+        _check_again(store, order, gathered, clock.now())
         outcome = _versioned(store, order, gathered, made)
         delivery = outcome.delivery
         written = []
+        _make_folder(folder)
         for kind in dict.fromkeys(kinds):
             path = folder / f"{order.key.replace('/', '-')}-v{delivery.version}.{kind.value}"
             encoding, text = ("utf-8-sig", csv_text) if kind is FileKind.CSV else ("utf-8", json_text)
             files.enter_context(whole_file(path, encoding=encoding)).write(text(delivery))
             written.append(path)
         _record(store, order, outcome, gathered, at)
-    return Delivered(
-        delivery=delivery,
-        is_new=outcome.is_new,
-        files=tuple(written),
-        denied=outcome.denied,
-        missing=outcome.missing,
-    )
+    return replace(outcome, files=tuple(written))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"cannot write to {folder.name}",
+            where=f"{folder}: {error.strerror}",
+            hint="choose a folder that you may write to",
+        ) from error
+
+
+def _check_again(store: Store, order: Order, gathered: _Gathered, now: datetime) -> None:
+    """Refuse to write a sum that holds a site which withdrew in the meantime."""
+    sites = [one.subject for one in gathered.permitted]
+    _, gone = ConsentRegister(store).check(sites, order.use, at=now)
+    if gone:
+        raise ConsentError(
+            "a consent ended while the sum was made",
+            where=", ".join(f"{one.subject} ({one.why.value})" for one in gone),
+            hint="nothing was written: export again, without them",
+        )
 
 
 def _gather(store: Store, order: Order, at: datetime) -> _Gathered:

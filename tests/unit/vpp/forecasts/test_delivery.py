@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from energy.core.errors import ConfigError, DataError
+from energy.core.clock import ManualClock
+from energy.core.errors import ConfigError, ConsentError, DataError
 from energy.core.slots import parse_jst
 from energy.core.units import series_id
 from energy.ledger import Channel, ConsentRegister, WhyDenied
@@ -56,7 +57,7 @@ def store() -> Iterator[SqlStore]:
 
 
 def delivered(store: SqlStore, folder: Path, *, minutes: int = 0, order: Order = ORDER) -> Delivered:
-    outcome = deliver(store, order, at=SENT + minutes * MINUTE, folder=folder)
+    outcome = deliver(store, order, clock=ManualClock(SENT + minutes * MINUTE), folder=folder)
     assert isinstance(outcome, Delivered)
     return outcome
 
@@ -128,7 +129,7 @@ def test_nothing_in_the_files_names_a_site(store: SqlStore, tmp_path: Path) -> N
 
 def test_nine_sites_are_too_few_and_leave_no_file(store: SqlStore, tmp_path: Path) -> None:
     fill(store, 9)
-    outcome = deliver(store, ORDER, at=SENT, folder=tmp_path)
+    outcome = deliver(store, ORDER, clock=ManualClock(SENT), folder=tmp_path)
     assert outcome == Withheld(why="too_few_sites", sites=9, needed=10, denied=(), missing=())
     assert list(tmp_path.iterdir()) == []
     assert [one.act for one in store.audit_trail(f"{DELIVERY}/{ORDER.key}")] == ["forecast.withheld"]
@@ -158,13 +159,38 @@ def test_a_site_withdrawn_at_ten_past_is_out_at_a_quarter_past_and_the_old_versi
     assert before.files[0].read_bytes() == kept
 
 
+def test_a_site_that_withdraws_while_the_sum_is_made_is_not_in_it(store: SqlStore, tmp_path: Path) -> None:
+    fill(store, 11)
+
+    class Slow(ManualClock):
+        """A minute passes between the first look and the writing, and a consent ends in it."""
+
+        def now(self) -> datetime:
+            now = super().now()
+            self.advance(MINUTE)
+            return now
+
+    ConsentRegister(store).withdraw(
+        f"{site_name(3)}-1",
+        withdrawn_at=SENT + timedelta(seconds=30),
+        recorded_at=SENT + timedelta(seconds=30),
+        actor="desk",
+        channel=Channel.APP,
+    )
+    with pytest.raises(ConsentError, match="ended while the sum was made") as caught:
+        deliver(store, ORDER, clock=Slow(SENT), folder=tmp_path)
+    assert caught.value.where == "site-03 (withdrawn)"
+    assert list(tmp_path.iterdir()) == []
+    assert [one for one in store.audit_trail() if one.act == "forecast.delivered"] == []
+
+
 def test_a_withdrawal_that_leaves_too_few_sites_stops_the_delivery(store: SqlStore, tmp_path: Path) -> None:
     fill(store, 10)
     delivered(store, tmp_path)
     ConsentRegister(store).withdraw(
         f"{site_name(0)}-1", withdrawn_at=SENT, recorded_at=SENT, actor="desk", channel=Channel.PAPER
     )
-    assert isinstance(deliver(store, ORDER, at=SENT + MINUTE, folder=tmp_path), Withheld)
+    assert isinstance(deliver(store, ORDER, clock=ManualClock(SENT + MINUTE), folder=tmp_path), Withheld)
 
 
 def test_a_site_that_would_show_through_empties_its_half_hours_only(store: SqlStore, tmp_path: Path) -> None:
@@ -184,7 +210,7 @@ def test_a_site_that_shows_through_all_day_stops_the_delivery(store: SqlStore, t
     add_site(store, "factory")
     ConsentRegister(store).grant(consent("factory"), recorded_at=GRANTED, actor="desk")
     issue(store, "factory", 300.0)
-    outcome = deliver(store, ORDER, at=SENT, folder=tmp_path)
+    outcome = deliver(store, ORDER, clock=ManualClock(SENT), folder=tmp_path)
     assert isinstance(outcome, Withheld)
     assert outcome.why == "one_site_dominates"
 
@@ -216,7 +242,7 @@ def test_the_same_content_is_the_same_version_and_the_same_bytes(store: SqlStore
 
 def test_a_new_issue_is_the_next_version_and_says_what_moved(store: SqlStore, tmp_path: Path) -> None:
     fill(store, 10, level_kw=10.0, issued_at=NINE)
-    first = deliver(store, ORDER, at=NINE + MINUTE, folder=tmp_path)
+    first = deliver(store, ORDER, clock=ManualClock(NINE + MINUTE), folder=tmp_path)
     assert isinstance(first, Delivered)
     for number in range(10):
         issue(store, site_name(number), [10.0 if k != 28 else 12.5 for k in range(48)], at=NOON)
@@ -243,7 +269,7 @@ def test_a_week_issue_serves_until_the_day_ahead_one_is_made(store: SqlStore, tm
     fill(store, 10, level_kw=10.0, issued_at=NOON)
     for number in range(10):
         issue(store, site_name(number), 8.0, at=NINE - timedelta(days=1), horizon=Horizon.WEEK)
-    early = deliver(store, ORDER, at=NINE, folder=tmp_path)
+    early = deliver(store, ORDER, clock=ManualClock(NINE), folder=tmp_path)
     late = delivered(store, tmp_path)
     assert isinstance(early, Delivered)
     assert (early.delivery.slots[0].p50_kw, late.delivery.slots[0].p50_kw) == (80.0, 100.0)
@@ -252,13 +278,13 @@ def test_a_week_issue_serves_until_the_day_ahead_one_is_made(store: SqlStore, tm
 def test_a_day_that_nobody_forecast_is_an_error_with_the_next_step(store: SqlStore, tmp_path: Path) -> None:
     fill(store, 10)
     with pytest.raises(DataError, match="no consenting site has a forecast") as caught:
-        deliver(store, replace(ORDER, day=DAY + timedelta(days=3)), at=SENT, folder=tmp_path)
+        deliver(store, replace(ORDER, day=DAY + timedelta(days=3)), clock=ManualClock(SENT), folder=tmp_path)
     assert "vpp forecast run" in caught.value.hint
 
 
 def test_a_name_that_no_consent_can_hold_is_refused(store: SqlStore, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a name"):
-        deliver(store, replace(ORDER, recipient="../Retailer A"), at=SENT, folder=tmp_path)
+        deliver(store, replace(ORDER, recipient="../Retailer A"), clock=ManualClock(SENT), folder=tmp_path)
 
 
 def test_a_folder_that_cannot_be_written_leaves_neither_file_nor_version(
@@ -268,9 +294,14 @@ def test_a_folder_that_cannot_be_written_leaves_neither_file_nor_version(
     blocked = tmp_path / "file"
     blocked.write_text("not a folder", encoding="utf-8")
     with pytest.raises(DataError, match="cannot write"):
-        deliver(store, ORDER, at=SENT, folder=blocked)
+        deliver(store, ORDER, clock=ManualClock(SENT), folder=blocked)
     assert store.audit_trail() == [one for one in store.audit_trail() if one.act == "consent.granted"]
     assert delivered(store, tmp_path).delivery.version == 1
+
+
+def test_a_folder_that_is_not_there_is_made(store: SqlStore, tmp_path: Path) -> None:
+    fill(store, 10)
+    assert delivered(store, tmp_path / "out" / "box").files[0].is_file()
 
 
 def test_a_record_that_fails_leaves_no_file(
@@ -283,7 +314,7 @@ def test_a_record_that_fails_leaves_no_file(
 
     monkeypatch.setattr(store, "put_document", full)
     with pytest.raises(DataError, match="disk is full"):
-        deliver(store, ORDER, at=SENT, folder=tmp_path)
+        deliver(store, ORDER, clock=ManualClock(SENT), folder=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,7 +329,7 @@ def test_a_preview_says_the_same_and_leaves_no_trace(store: SqlStore, tmp_path: 
 
 def test_only_the_wanted_kinds_of_file_are_written(store: SqlStore, tmp_path: Path) -> None:
     fill(store, 10)
-    outcome = deliver(store, ORDER, at=SENT, folder=tmp_path, kinds=(FileKind.JSON,))
+    outcome = deliver(store, ORDER, clock=ManualClock(SENT), folder=tmp_path, kinds=(FileKind.JSON,))
     assert isinstance(outcome, Delivered)
     assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
 
