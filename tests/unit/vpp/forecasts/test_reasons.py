@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
 
 from energy.core.errors import DataError
+from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import Site
 from energy.core.slots import SLOT_LENGTH, jst_midnight
 from energy.core.units import series_id
-from energy.store import SqlStore, open_store, points_of
+from energy.store import Snapshot, SqlStore, open_store, points_of
 from forecasting.explain import Cause
+from vpp.forecasts.because import reason_lines
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast
 from vpp.forecasts.methods import View, methods_of
 from vpp.forecasts.reasons import Explained, explain_issue
+from vpp.i18n import Messages
 from vpp.scenario import load_scenario
 
 FIRST = date(2026, 5, 11)  # a Monday
@@ -47,7 +50,7 @@ def put(store: SqlStore, asset: str, quantity: str, values: Series, *, ahead: bo
     store.append(points_of(series_id(SITE.id, asset, quantity), values, known_at=known, source="test"))
 
 
-def put_weather(store: SqlStore, ghi: FloatArray | None = None) -> Grid:
+def put_weather(store: SqlStore, ghi: FloatArray | None = None, outdoor_c: FloatArray | None = None) -> Grid:
     """A clear week after the other: 800 W/m2 at noon, 25 degC."""
     grid = Grid(jst_midnight(FIRST), DAYS * 48)
     sun = 800.0 * np.maximum(np.sin(np.pi * (np.arange(grid.count) % 48 - 9) / 30.0), 0.0)
@@ -62,7 +65,7 @@ def put_weather(store: SqlStore, ghi: FloatArray | None = None) -> Grid:
         store,
         "weather",
         "outdoor_forecast_c",
-        Series(grid, np.full(grid.count, 25.0), Unit.CELSIUS),
+        Series(grid, np.full(grid.count, 25.0) if outdoor_c is None else outdoor_c, Unit.CELSIUS),
         ahead=True,
     )
     return grid
@@ -207,6 +210,67 @@ def test_less_sun_in_the_weather_forecast_is_found_under_sun(store: SqlStore) ->
     assert Cause.DAY_TYPE not in {effect.cause for effect in told.reasons.effects}
     facts = told.reasons.effects[0].facts
     assert float(str(facts["now_w_m2"])) == pytest.approx(0.3 * float(str(facts["then_w_m2"])), rel=0.01)
+
+
+def test_snow_on_the_modules_is_found_under_the_state_of_the_array(store: SqlStore) -> None:
+    grid = put_weather(store, outdoor_c=np.full(DAYS * 48, -2.0))
+    roof = methods_of(SITE)[ROOF]
+    clear = roof.fit(View.of(store, MIDNIGHT - timedelta(days=35)))
+    first = jst_midnight(FIRST)
+    sunny = clear.predict(View.of(store, first), Grid(first, 48)).p50
+    given = np.tile(sunny, DAYS)
+    given[grid.index(MIDNIGHT - timedelta(days=2)) :] = 0.0
+    put(store, ROOF, "generation_kwh", Series(grid, given * 0.5, Unit.KWH))
+    told = explain_issue(store, SITE, issued(store, target=ROOF), fitted_at=MIDNIGHT, against="last-week")
+    assert told.is_of_record
+    first_cause = told.reasons.effects[0]
+    assert first_cause.cause is Cause.ROOF
+    assert first_cause.mean_kw() < -5.0
+    assert (first_cause.facts["now_roof"], first_cause.facts["then_roof"]) == ("covered", "clear")
+    lines = reason_lines(Messages("ja"), told)
+    assert any("雪におおわれた状態" in line for line in lines)
+
+
+@dataclass(frozen=True)
+class Thermometer:
+    """A method of two lines: the mean of the last week and 2 kW for every degree above 20 outside."""
+
+    target: str = LOAD
+    fitted_at: datetime = MIDNIGHT
+
+    def actual(self, known: Snapshot, grid: Grid) -> Series:
+        return known.series(series_id(SITE.id, LOAD, "demand_kw"), grid, Unit.KW)
+
+    def fit(self, view: View) -> Thermometer:
+        return self
+
+    def predict(self, view: View, grid: Grid) -> QuantileForecast:
+        level = np.mean(
+            view.past(series_id(SITE.id, LOAD, "demand_kw"), Unit.KW, timedelta(days=8)).values[: 7 * 48]
+        )
+        air = view.forecast(series_id(SITE.id, "weather", "outdoor_forecast_c"), Unit.CELSIUS, grid).values
+        p50 = level + 2.0 * np.maximum(air - 20.0, 0.0)
+        return QuantileForecast("demand_kw", view.at, grid, Unit.KW, p50, p50, p50, "thermometer")
+
+
+def test_any_method_can_be_explained_and_a_linear_one_by_hand(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """31 degC instead of 25: 2 kW x 6 = 12 kW, whatever else the method does."""
+    monkeypatch.setattr("vpp.forecasts.reasons.methods_of", lambda _site: {LOAD: Thermometer()})
+    air = np.full(DAYS * 48, 25.0)
+    air[(jst_midnight(DAY) - jst_midnight(FIRST)) // SLOT_LENGTH :] = 31.0
+    put_weather(store, outdoor_c=air)
+    put(store, LOAD, "demand_kw", usual_load())
+    forecast = Thermometer().predict(View.of(store, NOON), Grid(jst_midnight(DAY), 48))
+    issue = IssuedForecast.of(forecast, Horizon.DAY_AHEAD, site=SITE.id, target=LOAD, card="toy", version="t")
+    told = explain_issue(store, SITE, issue, fitted_at=MIDNIGHT, against="last-week")
+    found = effects(told)
+    assert told.is_of_record
+    assert found[Cause.TEMPERATURE] == pytest.approx(12.0)
+    assert told.reasons.unused == (Cause.SUN,)
+    lines = reason_lines(Messages("en"), told)
+    assert "12.0 kW more: 31.0 °C are forecast outside, then it was 25.0 °C" in lines
 
 
 def test_the_usual_day_is_the_mean_of_four_and_the_reasons_still_add_up(store: SqlStore) -> None:
