@@ -1,4 +1,4 @@
-"""When a car is at its charger: from the driving calendar to intervals of a plan."""
+"""When a car is at its charger: from the driving calendar or from forecast visits to intervals of a plan."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from energy.core.assets import Trip
+from energy.core.assets import Trip, Vehicle
 from energy.core.clock import require_aware
 from energy.core.errors import DataError
 from energy.core.series import Grid
+from forecasting.session_model import VisitForecast
 
-__all__ = ["BEYOND", "Availability", "car_availability"]
+__all__ = ["BEYOND", "LIKELY", "Availability", "car_availability", "planned_trips"]
 
 # A 6 kW charger fills a 40 kWh battery from a tenth in 0.9 * 40 / (0.92 * 6) = 6.5 h
 BEYOND = timedelta(hours=8)
+# A car that comes less often than not is not counted on.
+LIKELY = 0.5
+# A trip under way promises nothing: an absence from the start of the plan began a little before it.
+_UNDER_WAY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,74 @@ def car_availability(trips: Sequence[Trip], grid: Grid, *, beyond: timedelta = B
         if returns > grid.end:
             break
     return Availability(tuple(plugged), tuple(drive), tuple(departures))
+
+
+def planned_trips(
+    vehicle: Vehicle,
+    forecasts: Sequence[VisitForecast],
+    *,
+    start: datetime,
+    end: datetime,
+    likely: float = LIKELY,
+) -> tuple[Trip, ...]:
+    """Absences of a car as a careful plan takes them from forecast visits to its charger.
+
+    The car is counted on from the late quantile (P90) of its arrival to the early one (P10) of its departure,
+    on days on which it comes with at least the probability ``likely``; everything between is a trip. What is
+    promised at a departure is the owner's floor and, above it, the high quantile (P90) of what the driver
+    charges in a visit; the same energy is taken to be driven until the next visit.
+
+    Parameters
+    ----------
+    vehicle : Vehicle
+        Whose floor, ceiling and capacity hold.
+    forecasts : sequence of VisitForecast
+        Of one user, one per local day, covering the plan; in any order.
+    start, end : datetime
+        Of the plan.
+
+    Returns
+    -------
+    tuple of Trip
+        In order, without overlap; what :func:`car_availability` wants.
+
+    Raises
+    ------
+    DataError
+        If the forecasts are of several users, or there is none.
+    """
+    users = sorted({one.user for one in forecasts})
+    if len(users) != 1:
+        raise DataError(
+            "trips are planned for one car",
+            where=", ".join(users) or "no forecast",
+            hint="give the forecasts of one user, one per day of the plan",
+        )
+    first, last = require_aware(start), require_aware(end)
+    gone, promise, trips = first - _UNDER_WAY, vehicle.soc_min, []
+    need_kwh = 0.0
+    for one in sorted(forecasts, key=lambda forecast: forecast.day):
+        need_kwh = one.energy_kwh.p90
+        comes, leaves = one.instant(one.arrives_min.p90), one.instant(one.departs_min.p10)
+        if one.probability < likely or comes >= leaves or leaves <= first or comes >= last:
+            continue
+        if comes > gone:
+            if comes > first:
+                trips.append(_trip(vehicle, gone, comes, need_kwh, promise))
+            gone = leaves
+        gone = max(gone, leaves)
+        promise = min(vehicle.soc_max, vehicle.soc_min + need_kwh / vehicle.capacity_kwh)
+    if gone < last + BEYOND:
+        trips.append(_trip(vehicle, gone, last + 2 * BEYOND, need_kwh, promise))
+    return tuple(trips)
+
+
+def _trip(
+    vehicle: Vehicle, departs: datetime, returns: datetime, energy_kwh: float, promise_soc: float
+) -> Trip:
+    return Trip(
+        vehicle=vehicle.id, departs=departs, returns=returns, energy_kwh=energy_kwh, promise_soc=promise_soc
+    )
 
 
 def _shared(departs: datetime, returns: datetime, start: datetime, end: datetime) -> float:

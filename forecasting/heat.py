@@ -24,7 +24,7 @@ from energy.core.slots import JST, SLOT_HOURS, jst_midnight
 from forecasting.days import DayKinds, local_first_day, require_past, require_slots, to_days
 from forecasting.heat_design import find_balance, inert
 from forecasting.heat_lines import HeatLines
-from forecasting.heat_physics import physics_band_kw
+from forecasting.heat_physics import heat_need_kw, physics_band_kw
 
 __all__ = ["FittedHeat", "HeatForecast", "HeatModel"]
 
@@ -88,7 +88,14 @@ class HeatModel:
         hours = [zone.capacitance_kwh_per_k / zone.loss_kw_per_k for zone in self.zones]
         return float(np.clip(np.median(hours), 3.0, 48.0))
 
-    def fit(self, power_kw: Series | None, outdoor_c: Series | None, *, issued_at: datetime) -> FittedHeat:
+    def fit(
+        self,
+        power_kw: Series | None,
+        outdoor_c: Series | None,
+        *,
+        issued_at: datetime,
+        ghi_w_m2: Series | None = None,
+    ) -> FittedHeat:
         """Learn from the past.
 
         Parameters
@@ -97,6 +104,9 @@ class HeatModel:
             Metered power of the air conditioners on slots; None before there is a meter. [kW]
         outdoor_c : Series or None
             Measured outdoor temperature on slots, over the same days. [degC]
+        ghi_w_m2 : Series or None
+            Irradiance on the same days for the physics of the rooms; darkness unless given, and then none
+            must be given to the forecast either. [W/m2]
 
         Raises
         ------
@@ -119,16 +129,17 @@ class HeatModel:
         count = (today - first).days
         power = to_days(power_kw, first, count)
         outdoor = to_days(outdoor_c, first, count)
+        past = _History(first, power, outdoor, None if ghi_w_m2 is None else to_days(ghi_w_m2, first, count))
         whole = int((~np.isnan(power + outdoor)).all(axis=1).sum())
         if whole < ENOUGH_DAYS:
-            return self._physics(issued, whole, self._scale(power, outdoor, first, whole))
+            return self._physics(issued, whole, self._scale(past, whole))
         if float(np.nanmax(power) - np.nanmin(power)) <= 1e-6:
             raise ForecastError(
                 "the power of the air conditioners never changes",
                 where=f"{float(np.nanmin(power)):g} kW on {whole} days",
                 hint="check the meter; forecast without it until it counts (power_kw=None)",
             )
-        return FittedHeat.learn(self, power, outdoor, first, issued)
+        return FittedHeat.learn(self, past, issued)
 
     def _physics(self, issued: datetime, whole: int, scale: float) -> FittedHeat:
         if not self.zones:
@@ -139,17 +150,25 @@ class HeatModel:
             )
         return FittedHeat(model=self, issued_at=issued, whole_days=whole, scale=scale)
 
-    def _scale(self, power: FloatArray, outdoor: FloatArray, first: date, whole: int) -> float:
+    def _scale(self, past: _History, whole: int) -> float:
         """Metered energy over that of the physics on the whole days, within limits. [-]"""
         if whole < SCALE_DAYS or not self.zones:
             return 1.0
-        grid = Grid(jst_midnight(first), power.size)
-        known = ~np.isnan(power).ravel()
-        felt = inert(outdoor.ravel(), self.inertia_h)
-        filled = np.where(np.isnan(outdoor.ravel()), felt, outdoor.ravel())
-        physics = self.physics_kw(grid, filled, np.zeros(grid.count))[1]
+        power, physics = past.power.ravel(), self.rooms_kw(past).ravel()
+        known = ~np.isnan(power)
         usual = float(physics[known].sum())
-        return float(np.clip(power.ravel()[known].sum() / usual, *_SCALES)) if usual > 0.0 else 1.0
+        return float(np.clip(power[known].sum() / usual, *_SCALES)) if usual > 0.0 else 1.0
+
+    def rooms_kw(self, past: _History) -> FloatArray:
+        """What the physics of all rooms says of a history, shape (n_days, 48). [kW]"""
+        outdoor = past.outdoor.ravel()
+        filled = np.where(np.isnan(outdoor), inert(outdoor, self.inertia_h), outdoor)
+        sun = np.zeros_like(filled) if past.ghi is None else np.nan_to_num(past.ghi.ravel())
+        grid = Grid(jst_midnight(past.first), filled.size)
+        total = np.zeros_like(filled)
+        for zone in self.zones:
+            total += heat_need_kw(zone, self.rules, grid, outdoor_c=filled, ghi_w_m2=sun)
+        return total.reshape(past.outdoor.shape)
 
     def physics_kw(self, grid: Grid, outdoor_c: FloatArray, ghi_w_m2: FloatArray) -> FloatArray:
         """P10, P50, P90 of all rooms by physics; their bands are added, as if they erred together. [kW]"""
@@ -157,6 +176,16 @@ class HeatModel:
         for zone in self.zones:
             total += physics_band_kw(zone, self.rules, grid, outdoor_c=outdoor_c, ghi_w_m2=ghi_w_m2)
         return total
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Whole days before the issue: power [kW], outdoor temperature [degC], irradiance [W/m2]."""
+
+    first: date
+    power: FloatArray
+    outdoor: FloatArray
+    ghi: FloatArray | None
 
 
 def check_temperature(outdoor_c: Series) -> None:
@@ -223,20 +252,19 @@ class FittedHeat:
     lines: HeatLines | None = None
 
     @classmethod
-    def learn(
-        cls, model: HeatModel, power: FloatArray, outdoor: FloatArray, first: date, issued: datetime
-    ) -> FittedHeat:
+    def learn(cls, model: HeatModel, past: _History, issued: datetime) -> FittedHeat:
         """Fit the lines, and walk through the past for their errors."""
+        power, outdoor = past.power, past.outdoor
         felt = inert(outdoor.ravel(), model.inertia_h).reshape(outdoor.shape)
-        kinds = DayKinds.of(model.rules.calendar(), first, len(power))
-        balance = find_balance((power * SLOT_HOURS).sum(axis=1), felt, kinds.rest)
+        kinds = DayKinds.of(model.rules.calendar(), past.first, len(power))
         lines = HeatLines.fit(
             power,
             outdoor,
             calendar=model.rules.calendar(),
-            first=first,
-            balance=balance,
+            first=past.first,
+            balance=find_balance((power * SLOT_HOURS).sum(axis=1), felt, kinds.rest),
             inertia_h=model.inertia_h,
+            physics=model.rooms_kw(past) if model.zones else None,
         )
         whole = int((~np.isnan(power + outdoor)).all(axis=1).sum())
         return cls(model=model, issued_at=issued, whole_days=whole, lines=lines)
@@ -248,7 +276,14 @@ class FittedHeat:
             return "heat-change-point"
         return "heat-physics-scaled" if self.whole_days >= SCALE_DAYS else "heat-physics"
 
-    def predict(self, outdoor_c: Series, grid: Grid, *, ghi_w_m2: Series | None = None) -> HeatForecast:
+    def predict(
+        self,
+        outdoor_c: Series,
+        grid: Grid,
+        *,
+        ghi_w_m2: Series | None = None,
+        doubt_k: FloatArray | None = None,
+    ) -> HeatForecast:
         """Forecast the need on some slots.
 
         Parameters
@@ -261,6 +296,9 @@ class FittedHeat:
             Slots wanted, none before the issue.
         ghi_w_m2 : Series or None
             Forecast irradiance for the physics; darkness unless given. [W/m2]
+        doubt_k : ndarray, shape (grid.count,), optional
+            How far the P10 and P90 of the temperature forecast lie from its middle; the past errors of the
+            lines were made under measured temperatures and know nothing of it. [K]
 
         Raises
         ------
@@ -280,16 +318,50 @@ class FittedHeat:
                 where=f"known at {outdoor_c.known_at.isoformat()}, issued at {self.issued_at.isoformat()}",
             )
         wide = _wide(outdoor_c, grid)
+        sun = _on(ghi_w_m2, wide.grid)
         if self.lines is None:
-            ghi = _on(ghi_w_m2, wide.grid)
-            values = self.scale * self.model.physics_kw(wide.grid, wide.values, ghi)[:, -grid.count :]
+            values = self.scale * self.model.physics_kw(wide.grid, wide.values, sun)[:, -grid.count :]
         else:
-            values = self.lines.predict(wide, grid)
+            values = self.lines.predict(wide, grid, physics=self._rooms(wide, sun))
+            if doubt_k is not None:
+                values = self._doubted(values, wide, grid, doubt_k, sun)
         values = np.sort(np.clip(values, 0.0, self.model.max_kw), axis=0)
         return HeatForecast(
             electric_kw=self._issued("hvac-kw", Unit.KW, grid, values),
             thermal_kwh=self._thermal(grid, wide.values[-grid.count :], values),
         )
+
+    def _rooms(self, outdoor_c: Series, ghi_w_m2: FloatArray) -> Series | None:
+        """Physics of the rooms over the temperature's grid, for a regression that was fitted with it."""
+        if self.lines is None or self.lines.physics is None:
+            return None
+        total = np.zeros(outdoor_c.grid.count)
+        for zone in self.model.zones:
+            total += heat_need_kw(
+                zone, self.model.rules, outdoor_c.grid, outdoor_c=outdoor_c.values, ghi_w_m2=ghi_w_m2
+            )
+        return Series(outdoor_c.grid, total, Unit.KW)
+
+    def _doubted(
+        self, values: FloatArray, wide: Series, grid: Grid, doubt_k: FloatArray, sun: FloatArray
+    ) -> FloatArray:
+        """Band widened by what the temperature's own doubt does to the lines; the errors add in squares.
+
+        The whole course of the temperature is moved at once, because its errors last for hours.
+        """
+        assert self.lines is not None
+        moved = []
+        for side in (-1.0, 1.0):
+            outdoor = np.array(wide.values)
+            outdoor[-grid.count :] += side * doubt_k
+            series = Series(wide.grid, outdoor, Unit.CELSIUS)
+            moved.append(self.lines.levels(series, grid, physics=self._rooms(series, sun)))
+        middle = self.lines.levels(wide, grid, physics=self._rooms(wide, sun))
+        less = middle - np.minimum(middle, np.minimum(*moved))
+        more = np.maximum(middle, np.maximum(*moved)) - middle
+        low = values[1] - np.hypot(values[1] - values[0], less)
+        high = values[1] + np.hypot(values[2] - values[1], more)
+        return np.stack([low, values[1], high])
 
     def _thermal(self, grid: Grid, outdoor_c: FloatArray, electric_kw: FloatArray) -> QuantileForecast | None:
         """Electric energy times the rooms' mean COP, weighted by the size of their units."""

@@ -42,6 +42,8 @@ class HeatLines:
         Of the newest fit.
     errors, forecasts : ndarray, shape (n_days, 48)
         Of the walk through the past, NaN where it had not begun. [kW]
+    physics : ndarray, shape (n_days, 48), or None
+        What the rooms' physics says of the history, one more input; None if they are not described. [kW]
     """
 
     calendar: SiteCalendar
@@ -54,6 +56,7 @@ class HeatLines:
     coefficients: FloatArray
     errors: FloatArray
     forecasts: FloatArray
+    physics: FloatArray | None = None
 
     @classmethod
     def fit(
@@ -65,12 +68,13 @@ class HeatLines:
         first: date,
         balance: Balance,
         inertia_h: float,
+        physics: FloatArray | None = None,
     ) -> HeatLines:
         """Walk forward through the history, then fit on all of it."""
         felt = inert(outdoor.ravel(), inertia_h).reshape(outdoor.shape)
         kinds = DayKinds.of(calendar, first, len(power))
         rows = np.arange(len(power))
-        x = _inputs(power, outdoor, felt, kinds, balance, last=rows - LAST_KNOWN)
+        x = _inputs(power, _degrees(outdoor, felt, balance, physics), kinds, last=rows - LAST_KNOWN)
         forecasts = np.full_like(power, np.nan)
         begin = max(FEWEST_FIT_DAYS + LAST_KNOWN, len(power) - ERROR_DAYS)
         for start in range(begin, len(power), REFIT_DAYS):
@@ -90,33 +94,52 @@ class HeatLines:
             coefficients=solve_slots(x, power, len(power) - rows.astype(np.float64)),
             errors=power - forecasts,
             forecasts=forecasts,
+            physics=physics,
         )
 
-    def predict(self, outdoor_c: Series, grid: Grid) -> FloatArray:
+    def predict(self, outdoor_c: Series, grid: Grid, *, physics: Series | None = None) -> FloatArray:
         """P10, P50 and P90 on slots that follow the history, shape (3, grid.count). [kW]
 
         Parameters
         ----------
         outdoor_c : Series
             From a day or more before the grid to its end, without gaps: measured, then forecast. [degC]
+        physics : Series, optional
+            What the rooms' physics says over the same slots; needed if the fit had it. [kW]
         """
-        last = day_and_slot(grid.time(grid.count - 1))[0]
-        count = (last - self.first).days + 1
-        known = len(self.power)
-        ahead = max(0, count - known)
-        outdoor = np.vstack([self.outdoor, np.full((ahead, SLOTS_PER_DAY), np.nan)])
-        given = to_days(outdoor_c, self.first, known + ahead)
-        outdoor = np.where(np.isnan(given), outdoor, given)
+        day, slot, rest, past_rest = self._places(grid)
+        level = self.levels(outdoor_c, grid, physics=physics)
+        return self._band(level, slot, rest[day], past_rest)
+
+    def levels(self, outdoor_c: Series, grid: Grid, *, physics: Series | None = None) -> FloatArray:
+        """The lines alone, without their band, shape (grid.count,). [kW]"""
+        day, slot, rest, _ = self._places(grid)
+        known, count = len(self.power), len(rest)
+
+        def extended(past: FloatArray, given: Series | None) -> FloatArray:
+            out = np.vstack([past, np.full((count - known, SLOTS_PER_DAY), np.nan)])
+            new = np.full_like(out, np.nan) if given is None else to_days(given, self.first, count)
+            return np.where(np.isnan(new), out, new)
+
+        outdoor = extended(self.outdoor, outdoor_c)
         felt = inert(outdoor.ravel(), self.inertia_h).reshape(outdoor.shape)
-        power = np.vstack([self.power, np.full((ahead, SLOTS_PER_DAY), np.nan)])
-        kinds = DayKinds.of(self.calendar, self.first, known + ahead)
-        rows = np.arange(known + ahead)
-        x = _inputs(power, outdoor, felt, kinds, self.balance, last=np.minimum(rows - 1, known - 1))
+        rooms = None if self.physics is None else extended(self.physics, physics)
+        kinds = DayKinds.of(self.calendar, self.first, count)
+        last = np.minimum(np.arange(count) - 1, known - 1)
+        x = _inputs(
+            extended(self.power, None), _degrees(outdoor, felt, self.balance, rooms), kinds, last=last
+        )
+        level = np.einsum("ki,ki->k", x[day, slot], self.coefficients[slot])
+        return np.asarray(np.maximum(level, 0.0), dtype=np.float64)
+
+    def _places(self, grid: Grid) -> tuple[IntArray, IntArray, BoolArray, BoolArray]:
+        """Day and slot of each slot wanted; whether each day rests, and each day of the history."""
         wanted = [day_and_slot(at) for at in grid.times()]
-        day = np.array([(date_ - self.first).days for date_, _ in wanted])
-        slot = np.array([slot for _, slot in wanted])
-        level = np.clip(np.einsum("ki,ki->k", x[day, slot], self.coefficients[slot]), 0.0, None)
-        return self._band(level, slot, kinds.rest[day], kinds.rest[:known])
+        day = np.array([(date_ - self.first).days for date_, _ in wanted], dtype=np.int64)
+        slot = np.array([slot for _, slot in wanted], dtype=np.int64)
+        known = len(self.power)
+        rest = DayKinds.of(self.calendar, self.first, max(known, int(day.max()) + 1)).rest
+        return day, slot, rest, rest[:known]
 
     def _band(self, level: FloatArray, slot: IntArray, rest: BoolArray, past_rest: BoolArray) -> FloatArray:
         """Level plus quantiles of past errors: lately, at this time of day, on like days, at like levels."""
@@ -141,26 +164,25 @@ class HeatLines:
         return np.sort(np.clip(out, 0.0, None), axis=0)
 
 
-def _inputs(
-    power: FloatArray,
-    outdoor: FloatArray,
-    felt: FloatArray,
-    kinds: DayKinds,
-    balance: Balance,
-    *,
-    last: IntArray,
-) -> FloatArray:
+def _degrees(
+    outdoor: FloatArray, felt: FloatArray, balance: Balance, physics: FloatArray | None
+) -> list[FloatArray]:
+    """What drives the need: degrees beyond the balance temperatures, and the physics of the rooms."""
+    return [*hinges(outdoor, felt, balance), *([] if physics is None else [physics])]
+
+
+def _inputs(power: FloatArray, degrees: list[FloatArray], kinds: DayKinds, *, last: IntArray) -> FloatArray:
     """Inputs of the lines, shape (n_days, 48, n_inputs).
 
-    The level of like days; for each hinge its value, on working days and on days of rest, and what it was on
-    those like days; and one constant per kind of day.
+    The level of like days; for each driver its value, on working days and on days of rest, and what it was
+    on those like days; and one constant per kind of day.
     """
     usual = like_days_mean(power, kinds.kind, kinds.rest, last=last)
     works = np.where(kinds.rest, 0.0, 1.0)[:, None]
     columns = [usual]
-    for hinge in hinges(outdoor, felt, balance):
-        then = like_days_mean(hinge, kinds.kind, kinds.rest, last=last)
-        columns += [hinge * works, hinge * (1.0 - works), then * works, then * (1.0 - works)]
+    for driver in degrees:
+        then = like_days_mean(driver, kinds.kind, kinds.rest, last=last)
+        columns += [driver * works, driver * (1.0 - works), then * works, then * (1.0 - works)]
     every = np.ones(SLOTS_PER_DAY)
     columns += [np.outer((kinds.kind == kind).astype(np.float64), every) for kind in range(4)]
     return np.stack(columns, axis=2)

@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import holidays
@@ -44,6 +43,7 @@ class Case:
     power: Series
     outdoor: Series
     model: HeatModel
+    ghi: Series | None = None
 
 
 def read_bangkok(path: Path) -> Case:
@@ -130,7 +130,8 @@ def read_rooms(path: Path, *, with_rooms: bool = True) -> Case:
     power = simulate_rooms(site, outdoor, np.repeat(sun, 2))
     largest = sum(zone.max_electric_kw for zone in site.zones)
     model = HeatModel(rules=site.calendar, max_kw=largest, zones=site.zones if with_rooms else ())
-    return Case("rooms of kitakata, simulated", power, outdoor, model)
+    sun_on_slots = Series(outdoor.grid, np.repeat(sun, 2), Unit.W_PER_M2)
+    return Case("rooms of kitakata, simulated", power, outdoor, model, sun_on_slots)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,18 @@ class Row:
     nmae: float
     pinball: float
     cover80: float
+
+
+def _sun(case: Case, issued: datetime, *, perfect: bool) -> Series | None:
+    """Irradiance from two days before the issue on: as it came, or as on the mean of the ten days before."""
+    if case.ghi is None:
+        return None
+    past = case.ghi.between(issued - 2 * DAY, issued)
+    if perfect:
+        return case.ghi.between(issued - 2 * DAY, issued + 1.5 * DAY)
+    ten = case.ghi.between(issued - 10 * DAY, issued).values.reshape(10, SLOTS_PER_DAY).mean(axis=0)
+    values = np.concatenate([past.values, np.tile(ten, 2)[: 3 * SLOTS_PER_DAY // 2]])
+    return Series(Grid(past.grid.start, values.size), values, Unit.W_PER_M2)
 
 
 def walk(
@@ -157,21 +170,23 @@ def walk(
         grid = Grid(start, SLOTS_PER_DAY)
         since = case.power.grid.start if history_days is None else issued - timedelta(days=history_days)
         power, outdoor = case.power.between(since, issued), case.outdoor.between(since, issued)
-        fitted = case.model.fit(power, outdoor, issued_at=issued)
+        sun = None if case.ghi is None else case.ghi.between(since, issued)
+        fitted = case.model.fit(power, outdoor, issued_at=issued, ghi_w_m2=sun)
         methods.add(fitted.method)
         bridge = Grid(issued, 24 + SLOTS_PER_DAY)
-        ahead = outdoor_forecast_fallback(outdoor, bridge, issued_at=issued).p50
-        weathers: tuple[Callable[[], FloatArray], ...] = (
-            lambda ahead=ahead: ahead,
-            lambda bridge=bridge: case.outdoor.between(bridge.start, bridge.end).values,
-        )
-        for name, weather in zip(names, weathers, strict=False):
-            joined = np.concatenate([outdoor.values, weather()])
+        guess = outdoor_forecast_fallback(outdoor, bridge, issued_at=issued)
+        doubt = 0.5 * (guess.p90 - guess.p10)[24:]
+        for name, perfect in zip(names, (False, True), strict=False):
+            ahead = case.outdoor.between(bridge.start, bridge.end).values if perfect else guess.p50
+            joined = np.concatenate([outdoor.values, ahead])
             whole = Series(Grid(outdoor.grid.start, joined.size), joined, Unit.CELSIUS)
-            one = fitted.predict(whole, grid).electric_kw
+            one = fitted.predict(
+                whole, grid, ghi_w_m2=_sun(case, issued, perfect=perfect), doubt_k=None if perfect else doubt
+            ).electric_kw
             found[name].append(np.stack([one.p10, one.p50, one.p90]))
         for name, rule in zip(names[2:], (Baseline.YESTERDAY, Baseline.FOUR_WEEKS), strict=True):
-            found[name].append(np.tile(baseline(rule, power, grid, issued_at=issued), (3, 1)))
+            before = case.power.between(max(case.power.grid.start, issued - 30 * DAY), issued)
+            found[name].append(np.tile(baseline(rule, before, grid, issued_at=issued), (3, 1)))
         truth.append(case.power.between(start, start + SLOTS_PER_DAY * SLOT_LENGTH).values)
         day += every * DAY
     print(f"\n{case.name}, {first} to {last}, method {', '.join(sorted(methods))}")
