@@ -6,7 +6,7 @@ The desk, the registry and the drift watch work with any :class:`Method`; a new 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -67,6 +67,10 @@ class View:
     weather: Snapshot
     at: datetime
     replay: bool = False
+    # A model is fitted on, and its card tells of, the very same values: they are read once.
+    _read: dict[tuple[SeriesId, Unit, timedelta | None], Series] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, store: Store, at: datetime) -> View:
@@ -81,6 +85,12 @@ class View:
 
     def past(self, series: SeriesId, unit: Unit, span: timedelta | None = None) -> Series:
         """Metered values of the whole slots before the instant; all of them if no span is given."""
+        key = (series, unit, span)
+        if key not in self._read:
+            self._read[key] = self._past(series, unit, span)
+        return self._read[key]
+
+    def _past(self, series: SeriesId, unit: Unit, span: timedelta | None) -> Series:
         end = Slot.containing(self.at).start
         covered = self.metered.span(series)
         first = covered[0] if covered is not None else end
