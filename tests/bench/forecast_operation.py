@@ -23,6 +23,7 @@ from energy.core.site import CalendarRules, Site
 from energy.core.slots import SLOT_LENGTH, jst_midnight
 from energy.core.units import series_id
 from energy.store import SqlStore, open_store, points_of
+from forecasting.drift import DriftRule, Standing, judge
 from tests.bench.forecast_scores import read_steel
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import LOAD, Horizon
@@ -70,6 +71,42 @@ def loss(days: list[DayAhead]) -> float:
     return 100.0 * float(np.mean([one for one in found if one is not None])) / float(level)
 
 
+def watched(model: list[DayAhead], rule: list[DayAhead], drift: DriftRule) -> list[DayAhead]:
+    """What would have been issued under another drift rule."""
+    chosen: list[DayAhead] = []
+    standing: Standing | None = None
+    for k, (mine, other) in enumerate(zip(model, rule, strict=True)):
+        first = max(0, k - drift.window_days)
+        # At the noon at which a day is issued, the one before it is not over.
+        pairs = zip(model[first : max(0, k - 1)], rule[first : max(0, k - 1)], strict=True)
+        losses = [(a.loss_kw(also=b), b.loss_kw(also=a)) for a, b in pairs]
+        known = [(a, b) for a, b in losses if a is not None and b is not None]
+        means = np.mean(known, axis=0) if known else (None, None)
+        standing = judge(
+            standing,
+            at=mine.grid.start + NOON,
+            scored_days=len(known),
+            model_loss=means[0],
+            rule_loss=means[1],
+            rule=drift,
+        )
+        chosen.append(mine if standing.model_in_use else other)
+    return chosen
+
+
+def show_rules(model: list[DayAhead], rule: list[DayAhead]) -> None:
+    """The first half of the days to choose by, the second to check."""
+    half = len(model) // 2
+    for above, below in ((1.0, 0.95), (1.02, 0.97), (1.05, 1.0), (1.1, 1.0), (1.2, 1.0)):
+        chosen = watched(model, rule, DriftRule(demote_above=above, promote_below=below))
+        by_rule_days = sum(one is other for one, other in zip(chosen, rule, strict=True))
+        print(
+            f"    out above {above:.2f}, back below {below:.2f}: first half {loss(chosen[:half]):.2f}, "
+            f"second half {loss(chosen[half:]):.2f}, {by_rule_days} days by the rule"
+        )
+    print(f"    never: {loss(model[:half]):.2f}, {loss(model[half:]):.2f}")
+
+
 def show(title: str, load: Series, first: date, last: date) -> None:
     began = time.perf_counter()
     store, place = operate(load, first, last)
@@ -93,6 +130,7 @@ def show(title: str, load: Series, first: date, last: date) -> None:
     for record in store.audit_trail():
         if record.actor == "forecast-watch" or record.act == "model.refused":
             print(f"  {_day(record.at)} {record.act} ratio {record.facts['loss_ratio']}")
+    show_rules(model, rule)
     store.close()
 
 
