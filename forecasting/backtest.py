@@ -31,6 +31,7 @@ __all__ = [
     "compare",
     "conformal",
     "last_week",
+    "latest_known",
     "mean_of_four_weeks",
     "mean_of_month",
     "of_points",
@@ -320,6 +321,17 @@ def conformal(panel: Panel, points: FloatArray, rows: range, levels: Sequence[fl
 def last_week(panel: Panel, rows: range) -> FloatArray:
     """The same slot a week before (the last one known, for forecasts made a week ahead)."""
     return _week_before(panel, rows, 1)
+
+
+def latest_known(panel: Panel, rows: range) -> FloatArray:
+    """The same slot of the day of the issue if it was over then, otherwise of the day before that."""
+    out = np.full((len(rows), panel.slots_per_day), np.nan)
+    for place, row in enumerate(rows):
+        if (day := row - panel.lead) >= 1:
+            over = np.arange(panel.slots_per_day) < panel.issue_slot
+            today = panel.actual[day]
+            out[place] = np.where(over & ~np.isnan(today), today, panel.actual[day - 1])
+    return out
 
 
 def mean_of_four_weeks(panel: Panel, rows: range) -> FloatArray:

@@ -1,9 +1,8 @@
-"""Back-tests: the past forecast again, day by day, by a model and by the rules of thumb beside it.
+"""Back-tests of the demand model on a series: day by day, and during the day.
 
-The walk hands a forecaster only what was known at each issue: the series cut at the last whole slot. The
-day-ahead protocol issues at noon for the 48 slots of the next day; the intraday protocol issues at many slots
-and looks at the next hours. Scores are taken over all slots of all test days; missing values are left out and
-counted.
+The walk hands a forecaster only what was known at each issue: the series cut at the last whole slot. Whole
+days are compared as :mod:`forecasting.backtest` does it for every model; the intraday protocol issues at many
+slots and looks at the next hours. Missing values are left out and counted.
 """
 
 from __future__ import annotations
@@ -18,10 +17,21 @@ from energy.core.calendar import SiteCalendar
 from energy.core.errors import ForecastError
 from energy.core.series import FloatArray, Grid, Series
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
+from forecasting.backtest import (
+    NINE_LEVELS,
+    DayAhead,
+    ModelScore,
+    compare,
+    last_week,
+    latest_known,
+    mean_of_four_weeks,
+    of_points,
+)
 from forecasting.baselines import Baseline, baseline
+from forecasting.days import DayKinds, local_first_day, to_days
 from forecasting.demand import LEVELS, DemandModel, FittedDemand
 from forecasting.metrics import coverage, nmae, peak_error, pinball, width
-from forecasting.quantiles import around_median
+from forecasting.panel import Panel
 
 __all__ = [
     "NINE_LEVELS",
@@ -36,10 +46,8 @@ __all__ = [
     "walk_forward",
 ]
 
-NINE_LEVELS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NOON_BEFORE = timedelta(hours=-12)  # day-ahead: issued at 12:00 of the day before
 RECENT_DAYS = 9
-ERROR_DAYS = 56  # the errors of eight weeks give a rule of thumb its quantiles
 
 Forecaster = Callable[[Series, Grid, datetime], FloatArray]
 """Past series, slots wanted and issue instant -> quantiles, shape (n_levels, n_slots)."""
@@ -170,19 +178,47 @@ def compare_demand(
     last: date,
     levels: tuple[float, ...] = LEVELS,
     refit_days: int = 1,
-) -> tuple[ScoreRow, ...]:
-    """Day-ahead scores of the demand model beside every baseline.
+) -> tuple[ModelScore, ...]:
+    """Day-ahead scores of the demand model beside every rule of thumb; see :mod:`forecasting.backtest`."""
+    first_day = local_first_day(load_kw) + timedelta(days=1)  # the first may begin late
+    count = (last - first_day).days + 1
+    panel = Panel(
+        kind="load",
+        start=jst_midnight(first_day),
+        actual=to_days(load_kw, first_day, count),
+        days=DayKinds.of(calendar, first_day, count),
+        issue_slot=SLOTS_PER_DAY // 2,
+    )
+    models: dict[str, DayAhead] = {
+        "demand-pool": _demand_walk(load_kw, calendar, first_day),
+        Baseline.YESTERDAY.value: of_points(latest_known, "the last one known"),
+        Baseline.LAST_WEEK.value: of_points(last_week, "the same slot last week"),
+        Baseline.FOUR_WEEKS.value: of_points(mean_of_four_weeks, "mean of four same weekdays"),
+    }
+    rows = range((first - first_day).days, count)
+    return compare(panel, rows, models, first_day=first_day, levels=levels, refit_days=refit_days)
 
-    The baselines get their quantiles from their own errors of the eight weeks before, by slot and its two
-    neighbours, so that they are scored as fairly as the model.
-    """
-    issues = ends_of_days(first, last)
-    ours = demand_forecaster(calendar, levels=levels, refit_days=refit_days)
-    rows = [score("demand-pool", walk_forward(load_kw, ours, issues), levels)]
-    rows += [
-        score(name.value, _baseline_walk(load_kw, name, first, last, levels), levels) for name in Baseline
-    ]
-    return tuple(rows)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walked:
+    """A walk of the demand model, in the form of :class:`forecasting.backtest.DayAheadWalk`."""
+
+    values: FloatArray
+    fit_s: float = float("nan")
+    predict_ms: float = float("nan")
+    model: str = "demand-pool"
+
+
+def _demand_walk(load_kw: Series, calendar: SiteCalendar, first_day: date) -> DayAhead:
+    """The demand model as a method of panels; it reads the series itself, cut at each issue."""
+
+    def walk(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: int = 1) -> _Walked:
+        forecaster = demand_forecaster(calendar, levels=levels, refit_days=refit_days)
+        days = (first_day + timedelta(days=rows.start), first_day + timedelta(days=rows.stop - 1))
+        found = walk_forward(load_kw, forecaster, ends_of_days(*days)).quantiles
+        return _Walked(values=found.reshape(len(levels), len(rows), panel.slots_per_day))
+
+    return walk
 
 
 def compare_intraday(
@@ -218,27 +254,3 @@ def compare_intraday(
     last_day = walk_forward(load_kw, yesterday, issues)
     named = (("intraday", now), ("day-ahead", held), ("yesterday", last_day))
     return tuple(score(name, scored, levels, whole_days=False) for name, scored in named)
-
-
-def _baseline_walk(
-    load_kw: Series, name: Baseline, first: date, last: date, levels: tuple[float, ...]
-) -> Scored:
-    """Walk of a baseline with quantiles from its own past errors."""
-
-    def point(known: Series, grid: Grid, issued: datetime) -> FloatArray:
-        return baseline(name, known, grid, issued_at=issued)[None]
-
-    start = max(first - timedelta(days=ERROR_DAYS), load_kw.grid.start.date() + timedelta(days=9))
-    walked = walk_forward(load_kw, point, ends_of_days(start, last))
-    y = walked.actual.reshape(-1, SLOTS_PER_DAY)
-    p = walked.quantiles[0].reshape(-1, SLOTS_PER_DAY)
-    error, skip = y - p, (first - start).days
-    out = np.empty((len(levels), len(y) - skip, SLOTS_PER_DAY))
-    for day in range(skip, len(y)):
-        past = error[max(0, day - 1 - ERROR_DAYS) : day - 1]  # the day before is not over at noon
-        near = np.concatenate([np.roll(past, shift, axis=1) for shift in (-1, 0, 1)])
-        silent = np.isnan(near).all(axis=0) if near.size else np.ones(SLOTS_PER_DAY, dtype=np.bool_)
-        filled = np.where(silent, 0.0, near) if near.size else np.zeros((1, SLOTS_PER_DAY))
-        spread = np.nanquantile(filled, levels, axis=0)
-        out[:, day - skip] = np.maximum(p[day] + around_median(spread, levels), 0.0)
-    return Scored(y[skip:].reshape(-1), out.reshape(len(levels), -1))

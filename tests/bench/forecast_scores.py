@@ -10,6 +10,7 @@ import csv
 import gzip
 import statistics
 import time
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -21,11 +22,13 @@ from energy.core.assets import PvArray
 from energy.core.calendar import SiteCalendar
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import jst_midnight
+from forecasting.backtest import ModelScore
 from forecasting.demand import LEVELS, DemandModel
 from forecasting.metrics import coverage, nmae, pinball
 from forecasting.pv import PvModel, PvWeather
-from forecasting.pv_physics import sun_position
+from forecasting.resample import finer_by_sun
 from forecasting.score import NINE_LEVELS, ScoreRow, compare_demand, compare_intraday
+from vpp.ingest.gefcom import gefcom_weather
 
 FIRST_DAY = date(2018, 1, 1)
 TUNED = (date(2018, 4, 1), date(2018, 6, 30))
@@ -42,13 +45,12 @@ def read_steel(path: Path) -> Series:
     return Series(grid, np.array(energy_kwh) * 4.0, Unit.KW).to_slots()
 
 
-def show(title: str, rows: tuple[ScoreRow, ...]) -> None:
+def show(title: str, rows: Sequence[ModelScore | ScoreRow]) -> None:
     print(f"\n{title}")
-    print(f"{'':22}{'nMAE':>7}{'pinball':>9}{'cover':>8}{'width':>8}{'peak P50':>10}{'peak P90':>10}")
+    print(f"{'':22}{'nMAE':>7}{'pinball':>9}{'cover':>8}{'width':>8}")
     for row in rows:
         print(
             f"{row.model:22}{100 * row.nmae:7.2f}{100 * row.pinball:9.2f}{row.cover80:8.3f}{row.width80:8.2f}"
-            f"{row.peak_p50:10.2f}{row.peak_p90:10.2f}"
         )
 
 
@@ -83,19 +85,13 @@ def read_gefcom(path: Path, zone: int) -> tuple[Series, PvWeather]:
     """Power per kW of nameplate and the weather forecasts, on slots; hourly sums follow the sun's height."""
     table = pd.read_parquet(path).reset_index()
     table = table[table["ZONEID"] == zone].drop_duplicates("timestamp_utc").sort_values("timestamp_utc")
-    end = pd.to_datetime(table["timestamp_utc"], utc=True)
-    start = end.iloc[0].to_pydatetime() - timedelta(hours=1)
-    grid = Grid(start, 2 * len(table))
-    since_midnight = table["VAR169"].to_numpy(dtype=float)
-    first_hour = end.dt.hour.to_numpy() == 1
-    hourly = (
-        np.where(first_hour, since_midnight, np.diff(since_midnight, prepend=np.nan)).clip(min=0.0) / 3600.0
-    )
-    sine = sun_position(grid, latitude=LATITUDE, longitude=LONGITUDE).elevation_sine.reshape(-1, 2)
-    mean = sine.mean(axis=1, keepdims=True)
-    ghi = (hourly[:, None] * np.where(mean > 0.0, sine / np.maximum(mean, 1e-9), 0.0)).reshape(-1)
-    temp = np.repeat(table["VAR167"].to_numpy(dtype=float) - 273.15, 2)
-    weather = PvWeather.from_ghi(grid, np.nan_to_num(ghi), temp, latitude=LATITUDE, longitude=LONGITUDE)
+    at = table["timestamp_utc"].to_numpy(dtype="datetime64[us]") - np.timedelta64(1, "h")
+    fields = gefcom_weather(at, {name: table[name].to_numpy(dtype=float) for name in ("VAR167", "VAR169")})
+    hours = Grid(at[0].astype(datetime).replace(tzinfo=UTC), len(table), timedelta(hours=1))
+    hourly = Series(hours, np.nan_to_num(fields["ghi_w_m2"]), Unit.W_PER_M2)
+    ghi = finer_by_sun(hourly, timedelta(minutes=30), latitude=LATITUDE, longitude=LONGITUDE)
+    grid, temp = ghi.grid, np.repeat(fields["temp_c"], 2)
+    weather = PvWeather.from_ghi(grid, ghi.values, temp, latitude=LATITUDE, longitude=LONGITUDE)
     power = np.repeat(table["POWER"].to_numpy(dtype=float), 2)
     return Series(grid, power, Unit.KW), weather
 

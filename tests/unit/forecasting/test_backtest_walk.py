@@ -16,6 +16,7 @@ from forecasting.backtest import (
     compare,
     conformal,
     last_week,
+    latest_known,
     mean_of_four_weeks,
     mean_of_month,
     of_points,
@@ -58,6 +59,8 @@ def test_the_rules_of_thumb_are_what_their_names_say() -> None:
     y = case.actual
     assert last_week(case, range(30, 32)) == pytest.approx(y[23:25])
     assert mean_of_four_weeks(case, range(40, 41))[0] == pytest.approx((y[33] + y[26] + y[19] + y[12]) / 4)
+    newest = latest_known(case, range(40, 41))[0]
+    assert newest == pytest.approx(np.r_[y[39, :12], y[38, 12:]])
     month = mean_of_month(case, range(40, 42))
     assert month[0] == pytest.approx(y[11:39].mean(axis=0))  # day 39 is not over at the issue of day 40
     assert month[1] == pytest.approx(month[0])
