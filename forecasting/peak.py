@@ -15,16 +15,17 @@ from energy.core.calendar import SiteCalendar
 from energy.core.errors import ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid
-from forecasting.days import IntArray
+from forecasting.days import BoolArray, IntArray
 from forecasting.scenarios import (
     FEWEST_DAYS,
     WINDOW,
     ErrorDays,
-    day_weights,
+    age_weights,
     drawn,
     midpoint_levels,
     pieces,
     quantiles_of,
+    rest_days,
 )
 
 __all__ = ["PeakForecast", "daily_peak"]
@@ -32,6 +33,10 @@ __all__ = ["PeakForecast", "daily_peak"]
 # Tuned on April to June 2018 of the steel works and on months before the test windows of other series.
 CARRIED = 0.75  # of the way from the level forecast then to the level forecast now
 LIKENESS = 0.5  # width of the kernel on the square root of the highest P50, relative to today's
+CHECKED_DAYS = 60  # the peak of each is foretold again to see what P10 and P90 have been worth
+CHECKED_HALF_LIFE = 30.0  # days
+CHECKED_OTHER_TYPE = 0.3
+PRIOR_DAYS = 50  # days without a fault that are put beside them
 COUNT = 199  # levels at which the distribution is kept
 _TINY = 1e-9
 _FARTHEST = 40.0  # squared distance: a day, however unlike, keeps a weight above 0
@@ -56,7 +61,7 @@ class PeakForecast:
     model : str
         ``peak-error-days``; ``peak-comonotone`` without enough past days.
     facts : dict
-        Number of past days, days left out, the highest P50.
+        Number of past days, days left out, the highest P50, the levels that P10 and P90 were taken from.
     """
 
     issued_at: datetime
@@ -126,6 +131,11 @@ def daily_peak(
     those of ``max s`` and of ``(sqrt(max y_d) + 0.75 (sqrt(max f) - sqrt(max f_d)))**2``: the first
     exaggerates, because peaks of the forecast and of the error need not meet; the second knows no shape. With
     fewer than ten days all slots are taken to err together, by name.
+
+    The tails are then calibrated: for each of the last 60 days the peak is foretold from the days before it
+    and the level noted at which the actual peak lay. P10 and P90 become the levels below which a tenth and
+    nine tenths of these lie, weighted by age (half-life 30 days) and day type and drawn towards 0.1 and 0.9
+    as by 50 further days; the levels between move along, the median stays.
     """
     errors = None if errors is None else errors.known_at(forecast.issued_at)
     cut = pieces(forecast.grid)
@@ -136,29 +146,34 @@ def daily_peak(
             hint="cut the forecast at Japanese midnight (15:00 UTC)",
         )
     day, _, slots = cut[0]
-    past = _Past.of(errors, slots, day)
-    if len(past.days) >= FEWEST_DAYS:
-        weight = day_weights(past.days, day, calendar) * past.likeness(forecast.p50)
-        paths, peak = past.carried(forecast.p50, weight)
-        model, used = "peak-error-days", len(past.days)
+    past = _Past.of(errors, slots, day, calendar)
+    used, level = past.day.size, midpoint_levels(COUNT)
+    if used >= FEWEST_DAYS:
+        rests = calendar is not None and bool(rest_days([day], calendar)[0])
+        paths, weight, peak = past.distribution(day.toordinal(), rests, forecast.p50)
+        low, high = past.kept_levels(day.toordinal(), rests)
+        model = "peak-error-days"
     else:
-        same = np.repeat(midpoint_levels(COUNT)[:, None], forecast.grid.count, axis=1)
+        same = np.repeat(level[:, None], forecast.grid.count, axis=1)
         paths, weight = drawn(forecast, slice(None), same), np.ones(COUNT)
-        peak, model, used = paths.max(axis=1), "peak-comonotone", 0
+        peak, low, high = paths.max(axis=1), 0.1, 0.9
+        model, used = "peak-comonotone", 0
+    calibrated = np.interp(level, [0.0, 0.1, 0.5, 0.9, 1.0], [0.0, low, 0.5, high, 1.0])
     at = np.argmax(paths, axis=1)
     chance = np.bincount(at, weights=weight, minlength=forecast.grid.count) / weight.sum()
     given = 0 if errors is None else len(errors.days)
     return PeakForecast(
         issued_at=forecast.issued_at,
         grid=forecast.grid,
-        level=midpoint_levels(COUNT),
-        peak_kw=np.maximum(peak, measured_kw),
+        level=level,
+        peak_kw=np.maximum(np.interp(calibrated, level, peak), measured_kw),
         slot_probability=np.asarray(chance, dtype=np.float64),
         model=model,
         facts={
             "error_days": used,
             "left_out": given - used,
             "highest_p50_kw": float(forecast.p50.max()),
+            "levels_taken": [round(low, 3), round(high, 3)],
             "forecast_model": forecast.model,
         },
     )
@@ -166,36 +181,68 @@ def daily_peak(
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """Complete days of the last year, at the slots of the forecast, shape (n, slots). [kW]"""
+    """Complete days of the last year by ordinal, at the slots of the forecast, shape (n, slots). [kW]"""
 
-    days: tuple[date, ...]
+    day: IntArray
+    rest: BoolArray
     forecast_kw: FloatArray
     actual_kw: FloatArray
 
     @classmethod
-    def of(cls, errors: ErrorDays | None, slots: IntArray, day: date) -> _Past:
+    def of(
+        cls, errors: ErrorDays | None, slots: IntArray, target: date, calendar: SiteCalendar | None
+    ) -> _Past:
         if errors is None:
-            return cls((), np.empty((0, slots.size)), np.empty((0, slots.size)))
+            nothing = np.empty((0, slots.size))
+            return cls(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.bool_), nothing, nothing)
         forecast, actual = errors.forecast_kw[:, slots], errors.actual_kw[:, slots]
-        oldest = day - timedelta(days=WINDOW)
-        near = np.array([oldest <= past < day for past in errors.days], dtype=np.bool_)
+        oldest = target - timedelta(days=WINDOW)
+        near = np.array([oldest <= past < target for past in errors.days], dtype=np.bool_)
         rows = np.flatnonzero(near & ~np.isnan(forecast - actual).any(axis=1))
-        return cls(tuple(errors.days[row] for row in rows), forecast[rows], actual[rows])
+        days = [errors.days[row] for row in rows]
+        rest = np.zeros(rows.size, dtype=np.bool_) if calendar is None else rest_days(days, calendar)
+        ordinals = np.array([past.toordinal() for past in days], dtype=np.int64)
+        return cls(ordinals, rest, forecast[rows], actual[rows])
 
-    def likeness(self, p50: FloatArray) -> FloatArray:
-        """How like the highest P50 of each day was to today's, in (0, 1]. [-]"""
-        root, today = np.sqrt(self.forecast_kw.max(axis=1)), float(np.sqrt(p50.max()))
-        distance = (root - today) / max(LIKENESS * today, _TINY)
-        return np.asarray(np.exp(-0.5 * np.minimum(distance**2, _FARTHEST)))
-
-    def carried(self, p50: FloatArray, weight: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Paths of the days at today's level, shape (n, slots), and quantiles of the peak [kW]."""
-        level = midpoint_levels(COUNT)
+    def distribution(
+        self, day: int, rests: bool, p50: FloatArray
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Paths at the level of a day, shape (n, slots), weights of the paths, quantiles of the peak."""
+        highest, then = np.array(p50.max()), self.forecast_kw.max(axis=1)
+        today = float(np.sqrt(highest))
+        distance = (np.sqrt(then) - today) / max(LIKENESS * today, _TINY)
+        likeness = np.exp(-0.5 * np.minimum(distance**2, _FARTHEST))
+        weight = age_weights((day - self.day).astype(np.float64), self.rest == rests) * likeness
         paths = _carried(self.actual_kw, self.forecast_kw, p50)
-        highest = np.array(p50.max())
-        alone = _carried(self.actual_kw.max(axis=1), self.forecast_kw.max(axis=1), highest)
+        alone = _carried(self.actual_kw.max(axis=1), then, highest)
         peaks = np.stack([paths.max(axis=1), alone], axis=1)
-        return paths, np.asarray(quantiles_of(peaks, weight, list(level)).mean(axis=1))
+        return paths, weight, quantiles_of(peaks, weight, list(midpoint_levels(COUNT))).mean(axis=1)
+
+    def kept_levels(self, day: int, rests: bool) -> tuple[float, float]:
+        """Levels of the uncalibrated distribution that have kept P10's and P90's promise lately. [-]"""
+        ranks, rows = [], []
+        for row in range(max(0, self.day.size - CHECKED_DAYS), self.day.size):
+            before = int(np.searchsorted(self.day, self.day[row] - 1))  # the day before was not yet over
+            if before < FEWEST_DAYS:
+                continue
+            known = _Past(
+                self.day[:before], self.rest[:before], self.forecast_kw[:before], self.actual_kw[:before]
+            )
+            _, _, peak = known.distribution(int(self.day[row]), bool(self.rest[row]), self.forecast_kw[row])
+            came = self.actual_kw[row].max()
+            ranks.append(
+                0.5 * (np.searchsorted(peak, came) + np.searchsorted(peak, came, side="right")) / COUNT
+            )
+            rows.append(row)
+        if not rows:
+            return 0.1, 0.9
+        weight = 0.5 ** ((day - self.day[rows]) / CHECKED_HALF_LIFE)
+        weight = weight * np.where(self.rest[rows] == rests, 1.0, CHECKED_OTHER_TYPE)
+        days = weight.sum() ** 2 / (weight**2).sum()
+        values = np.concatenate([ranks, midpoint_levels(COUNT)])
+        mass = np.concatenate([weight * days / weight.sum(), np.full(COUNT, PRIOR_DAYS / COUNT)])
+        low, high = quantiles_of(values[:, None], mass, (0.1, 0.9))[:, 0]
+        return min(float(low), 0.5), max(float(high), 0.5)
 
 
 def _carried(actual_kw: FloatArray, then_kw: FloatArray, now_kw: FloatArray) -> FloatArray:

@@ -28,12 +28,13 @@ from energy.core.errors import AlignmentError, ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series
 from energy.core.slots import JST, SLOTS_PER_DAY
-from forecasting.days import IntArray, day_and_slot, require_slots, to_days
+from forecasting.days import BoolArray, IntArray, day_and_slot, require_slots, to_days
 from forecasting.quantiles import weighted_quantiles
 
 __all__ = [
     "ErrorDays",
     "JointDays",
+    "age_weights",
     "day_weights",
     "drawn",
     "joint_days",
@@ -42,6 +43,7 @@ __all__ = [
     "pieces",
     "quantiles_of",
     "require_alike",
+    "rest_days",
 ]
 
 HALF_LIFE = (
@@ -248,12 +250,20 @@ def day_weights(days: Sequence[date], target: date, calendar: SiteCalendar | Non
     ``calendar`` None: all days are alike (the sun knows no weekend).
     """
     age = np.array([(target - day).days for day in days], dtype=np.float64)
-    weight = 0.5 ** (age / HALF_LIFE)
+    like = np.ones(age.size, dtype=np.bool_)
     if calendar is not None:
-        rests = calendar.day_type(target) is DayType.REST
-        like = np.array([(calendar.day_type(day) is DayType.REST) == rests for day in days], dtype=np.bool_)
-        weight = weight * np.where(like, 1.0, OTHER_TYPE)
-    return np.asarray(weight, dtype=np.float64)
+        like = rest_days(days, calendar) == (calendar.day_type(target) is DayType.REST)
+    return age_weights(age, like)
+
+
+def age_weights(age_days: FloatArray, like: BoolArray) -> FloatArray:
+    """As :func:`day_weights`, from ages in days and whether each day is of the target's type. [-]"""
+    return np.asarray(0.5 ** (age_days / HALF_LIFE) * np.where(like, 1.0, OTHER_TYPE), dtype=np.float64)
+
+
+def rest_days(days: Sequence[date], calendar: SiteCalendar) -> BoolArray:
+    """Whether a site rests, day by day."""
+    return np.array([calendar.day_type(day) is DayType.REST for day in days], dtype=np.bool_)
 
 
 def joint_days(

@@ -91,6 +91,21 @@ def test_days_of_rest_do_not_lower_the_peak_of_a_working_day() -> None:
     assert apart.p10 > 110.0 > daily_peak(monday, errors).p10
 
 
+def test_tails_follow_what_p10_and_p90_have_been_worth_lately() -> None:
+    """After a month of peaks far beyond the band P90 is taken from a higher level; the median stays."""
+    level = np.full(48, 100.0)
+    calm = noisy_days(120, level, sigma=5.0)
+    actual = np.array(calm.actual_kw)
+    actual[90:, 20] = 100.0 + np.tile([30.0, 0.0], 15)
+    wild = ErrorDays(days=calm.days, forecast_kw=calm.forecast_kw, actual_kw=actual)
+    before, after_it = (daily_peak(forecast_of(after(120), level), errors) for errors in (calm, wild))
+    assert before.facts["levels_taken"] == pytest.approx([0.1, 0.9], abs=0.05)
+    levels = after_it.facts["levels_taken"]
+    assert isinstance(levels, list)
+    assert levels[1] > 0.93
+    assert after_it.p90 > before.p90
+
+
 def test_with_too_few_days_all_slots_err_together_by_name() -> None:
     shape = np.linspace(50.0, 100.0, 48)
     forecast = forecast_of(after(9), shape)
