@@ -97,7 +97,7 @@ def watched(model: list[DayAhead], rule: list[DayAhead], drift: DriftRule) -> li
 def show_rules(model: list[DayAhead], rule: list[DayAhead]) -> None:
     """The first half of the days to choose by, the second to check."""
     half = len(model) // 2
-    for above, below in ((1.0, 0.95), (1.02, 0.97), (1.05, 1.0), (1.1, 1.0), (1.2, 1.0)):
+    for above, below in ((1.0, 0.95), (1.05, 1.0), (1.1, 1.0), (1.2, 1.0)):
         chosen = watched(model, rule, DriftRule(demote_above=above, promote_below=below))
         by_rule_days = sum(one is other for one, other in zip(chosen, rule, strict=True))
         print(

@@ -26,14 +26,14 @@ def judged(before: Standing | None, ratio: float | None, *, days: int = 14, at: 
     ("model_before", "since_days", "ratio", "days", "model_after", "why"),
     [
         (True, 30, 0.60, 14, True, Why.GOOD_ENOUGH),
-        (True, 30, 1.00, 14, True, Why.GOOD_ENOUGH),
-        (True, 30, 1.01, 14, False, Why.MODEL_WORSE),
+        (True, 30, 1.10, 14, True, Why.GOOD_ENOUGH),
+        (True, 30, 1.11, 14, False, Why.MODEL_WORSE),
         (True, 30, 9.00, 6, True, Why.TOO_FEW_DAYS),
         (True, 30, None, 0, True, Why.TOO_FEW_DAYS),
         (True, 6, 1.50, 14, True, Why.JUST_CHANGED),
         (True, 7, 1.50, 14, False, Why.MODEL_WORSE),
-        (False, 30, 0.99, 14, False, Why.STILL_WORSE),  # better, but not by enough to come back
-        (False, 30, 0.94, 14, True, Why.MODEL_BETTER),
+        (False, 30, 1.05, 14, False, Why.STILL_WORSE),  # no reason to go, but none to come back either
+        (False, 30, 0.99, 14, True, Why.MODEL_BETTER),
         (False, 3, 0.50, 14, False, Why.JUST_CHANGED),
         (False, 30, 0.50, 6, False, Why.TOO_FEW_DAYS),
     ],
