@@ -66,6 +66,11 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@echo "== forecast scores on the steel works series"
 	@if [ -n "$$VPP_DATA_DIR" ]; then \
 	  $(BIN)/python tests/bench/forecast_scores.py --steel "$$VPP_DATA_DIR/factory/steel_industry_15min_2018_jan_sep.csv.gz"; \
+	  echo "== our forecast beside strong references on the public cases"; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench; \
+	  $(BIN)/vpp --lang en forecast bench --data "$$VPP_DATA_DIR" --references tests/bench/references.jsonl; \
+	  echo "== sites trained and issued in a minute"; \
+	  $(BIN)/vpp --lang en forecast bench --data "$$VPP_DATA_DIR" --throughput --sites 1000; \
 	else echo "skipped: VPP_DATA_DIR names no folder with factory/steel_industry_15min_2018_jan_sep.csv.gz"; fi
 
 soak: setup ## four weeks of the factory through the loop, as one JSON document

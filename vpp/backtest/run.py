@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
-from energy.core.errors import UnknownModelError
 from forecasting.backtest import (
     NINE_LEVELS,
     DayAhead,
@@ -107,18 +105,10 @@ def rules_of_thumb(kind: str) -> dict[str, DayAhead]:
 
 
 def our_model() -> DayAhead:
-    """The combined model of the product.
+    """The combined model of the product."""
+    from forecasting.dayahead import walk
 
-    Raises
-    ------
-    UnknownModelError
-        If this installation has none.
-    """
-    try:
-        found: DayAhead = importlib.import_module("forecasting.dayahead").walk
-    except ImportError as error:
-        raise UnknownModelError("no combined model is installed", where=str(error)) from error
-    return found
+    return walk
 
 
 def score_json(score: ModelScore) -> dict[str, object]:

@@ -11,7 +11,6 @@ import os
 import resource
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ import numpy as np
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import ConfigError, ForecastError
 from energy.core.series import FloatArray
-from forecasting.backtest import NINE_LEVELS, DayAheadWalk
+from forecasting.backtest import NINE_LEVELS
 from forecasting.days import DayKinds
 from forecasting.panel import Panel
 from vpp.backtest.case import Case
@@ -43,8 +42,8 @@ _THREAD_SETTINGS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_T
 class Issue(Protocol):
     """Fit on everything known at the issue of one row and forecast it."""
 
-    def __call__(self, panel: Panel, row: int, levels: tuple[float, ...]) -> DayAheadWalk:
-        """Quantiles of one day, shape (n_levels, 1, slots_per_day)."""
+    def __call__(self, panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:
+        """Quantiles of one day, shape (n_levels, slots_per_day)."""
         ...
 
 
@@ -64,8 +63,6 @@ class Throughput:
         Sum of the highest resident memory of each process, this one too; shared pages count in each. [MB]
     ms_per_site : float
         Mean time of one site in its worker. [ms]
-    methods : mapping of str to int
-        What ran, and how often.
     series : tuple of str
         Cases whose series were varied.
     """
@@ -76,7 +73,6 @@ class Throughput:
     models_per_minute: float
     peak_mb: float
     ms_per_site: float
-    methods: Mapping[str, int]
     series: tuple[str, ...]
 
 
@@ -123,7 +119,6 @@ def measure_throughput(
         models_per_minute=60.0 * sites / seconds,
         peak_mb=sum(peaks.values()) + _peak_mb(),
         ms_per_site=1e3 * sum(chunk.seconds for chunk in done) / sites,
-        methods=dict(sum((Counter(chunk.methods) for chunk in done), Counter())),
         series=tuple(cases),
     )
 
@@ -159,20 +154,17 @@ class _Chunk:
     process: int
     seconds: float
     peak_mb: float
-    methods: dict[str, int]
 
 
 def _run_chunk(years: Sequence[Panel], issue: Issue, seed: int, sites: range) -> _Chunk:
-    methods: Counter[str] = Counter()
     began = time.perf_counter()
     for site in sites:
         year = years[site % len(years)]
         panel = variation(year, np.random.default_rng([seed, site]))
         found = issue(panel, panel.count - 1, NINE_LEVELS)
-        if not np.isfinite(found.values).all():
-            raise ForecastError(f"the forecast of site {site} is not whole", where=found.model)
-        methods[found.model] += 1
-    return _Chunk(os.getpid(), time.perf_counter() - began, _peak_mb(), dict(methods))
+        if not np.isfinite(found).all():
+            raise ForecastError(f"the forecast of site {site} is not whole", hint="report it")
+    return _Chunk(os.getpid(), time.perf_counter() - began, _peak_mb())
 
 
 def _peak_mb() -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from energy.core.errors import ConfigError, UnknownModelError
+from energy.core.errors import ConfigError
 from vpp.cli.console import Console
 
 if TYPE_CHECKING:
@@ -122,15 +122,10 @@ def _padded(text: str, width: int, *, right: bool = False) -> str:
 def _throughput(
     console: Console, data: Path, cases: tuple[str, ...], *, sites: int, workers: int, json: bool
 ) -> None:
-    from importlib import import_module
-
+    from forecasting.dayahead import issue
     from vpp.backtest.bench import bench_cases
     from vpp.backtest.throughput import measure_throughput
 
-    try:
-        issue = import_module("forecasting.dayahead").issue
-    except ImportError as error:
-        raise UnknownModelError("no combined model is installed", where=str(error)) from error
     found = measure_throughput(bench_cases(data, cases), issue, sites=sites, workers=workers)
     if json:
         from dataclasses import asdict

@@ -13,7 +13,7 @@ import pytest
 
 from energy.core.errors import ConfigError, DataError
 from energy.core.series import FloatArray
-from forecasting.backtest import NINE_LEVELS, DayAheadWalk, compare, last_week, of_points
+from forecasting.backtest import NINE_LEVELS, compare, last_week, of_points
 from forecasting.panel import Panel
 from forecasting.references import lightgbm_is_installed, reference_models
 from vpp.backtest.bench import (
@@ -58,8 +58,8 @@ def told(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: in
     return Told(np.stack([point * (0.6 + 0.8 * level) for level in levels]))
 
 
-def issue_told(panel: Panel, row: int, levels: tuple[float, ...]) -> DayAheadWalk:
-    return told(panel, range(row, row + 1), levels=levels)
+def issue_told(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:
+    return told(panel, range(row, row + 1), levels=levels).values[:, 0]
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ def test_sites_are_varied_but_keep_their_weekdays(case: Case) -> None:
 
 def test_throughput_counts_every_site_in_every_process(case: Case) -> None:
     found = measure_throughput({"plant": case}, issue_told, sites=12, workers=2)
-    assert (found.sites, found.workers, dict(found.methods)) == (12, 2, {"told": 12})
+    assert (found.sites, found.workers, found.series) == (12, 2, ("plant",))
     assert found.models_per_minute == pytest.approx(60.0 * 12 / found.seconds)
     assert found.peak_mb > 0.0
     with pytest.raises(ConfigError, match="nothing to measure"):
