@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vpp.cli.cars import app as cars_app
 from vpp.cli.consent import app as consent_app
 from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
@@ -32,6 +33,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
+app.add_typer(cars_app, name="cars")
 
 _console = Console(default_lang())
 

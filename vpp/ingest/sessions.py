@@ -154,7 +154,7 @@ def parse_session_mapping(settings: Mapping[str, object]) -> SessionMapping:
         raise ConfigError(
             "the mapping for sessions cannot be used",
             where=f"{where}: {first['msg']}",
-            hint="docs/how-to/import-data.md shows a mapping for a file of sessions",
+            hint="docs/how-to/forecast-cars.md shows a mapping",
         ) from error
     if mapping.user_column is None and mapping.charger_column is None:
         raise ConfigError(
