@@ -29,7 +29,7 @@ LEARN_DAYS: Final = 120  # how far back the correction learns
 LEARN_HALF_LIFE: Final = 60.0  # days
 RIDGE: Final = 20.0  # driver-days that hold each coefficient
 ACTIVE_DAYS: Final = 56  # who has not come for so long does not speak for the group
-LONGEST_ABSENCE: Final = 200.0  # days
+LONGEST_ABSENCE: Final = 150.0  # working days
 _STEPS: Final = 25
 _FIELDS: Final = 9
 
@@ -165,7 +165,9 @@ class Presence:
         lately = _drawn(
             self._fast.visits[issue][:, same].sum(axis=1), self._fast.days[issue][:, same].sum(axis=1), alike
         )
-        absent = np.clip(issue - self._last[issue], 0, LONGEST_ABSENCE)
+        # Working days missed, not days: two days without a visit mean nothing after a weekend.
+        worked = np.concatenate([[0], np.cumsum(~self.rests[self.classes])])
+        missed = np.clip(worked[issue] - worked[self._last[issue] + 1], 0, LONGEST_ABSENCE)
         fortnight, others_fortnight = self._back(target, 14, lead, own, group)
         _, others_week = self._back(target, 7, lead, own, group)
         ones = np.ones(len(own))
@@ -178,7 +180,7 @@ class Presence:
                 fortnight,
                 others_fortnight * ones,
                 others_week * ones,
-                np.log1p(absent) - 1.0,
+                np.log1p(missed) - 0.5,
                 (_odds(group) + 1.0) * ones,
             ]
         )
