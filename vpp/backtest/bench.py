@@ -58,7 +58,7 @@ class BenchCase:
     rows : tuple of dict
         One per method that ran here or is kept, in the form of :func:`vpp.backtest.run.score_json`.
     published : mapping of str to dict
-        Figures of methods that cannot be run here. [-]
+        Figures that others reached. [-]
     """
 
     name: str
@@ -71,8 +71,7 @@ class BenchCase:
         return next((_number(row, figure) for row in self.rows if row["model"] == OURS), None)
 
     def best(self, figure: Figure) -> Best | None:
-        """Best reference by a figure; None if there is none."""
-        here = {str(row["model"]) for row in self.rows}
+        """Best reference by a figure, run here or published; None if there is none."""
         found = [
             Best(str(row["model"]), value, False)
             for row in self.rows
@@ -81,7 +80,7 @@ class BenchCase:
         found += [
             Best(model, figures[figure], True)
             for model, figures in self.published.items()
-            if model not in here and figure in figures
+            if figure in figures
         ]
         return min(found, key=lambda one: one.value, default=None)
 
