@@ -48,7 +48,13 @@ def probe(*words: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("words", [("--help",), ("--version",), ("simulate", "--help"), ("data", "--help")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        *(("--help",), ("--version",), ("simulate", "--help"), ("data", "--help")),
+        *(("forecast", "--help"), ("forecast", "backtest", "--help"), ("forecast", "bench", "--help")),
+    ],
+)
 def test_help_and_version_load_no_heavy_package(words: tuple[str, ...]) -> None:
     shown = probe(*words)
     assert "status 0" in shown
