@@ -85,7 +85,7 @@ class Case:
     file : Path
         CSV or Parquet.
     time : str or None
-        Column of times.
+        Column of times, or two with a comma between.
     value : str
         Column of the series.
     kind : str

@@ -19,7 +19,7 @@ File = Annotated[Path, typer.Option(help="CSV (any separator, UTF-8 or CP932, .g
 Value = Annotated[str, typer.Option(help="Column of the series.")]
 First = Annotated[str, typer.Option("--from", help="First day that is scored.")]
 Last = Annotated[str, typer.Option("--to", help="Last day that is scored.")]
-Time = Annotated[str | None, typer.Option(help="Column of times.")]
+Time = Annotated[str | None, typer.Option(help="Column of times, or two: DATE,TIME.")]
 Kind = Annotated[Literal["load", "pv"], typer.Option(help="What the series is.")]
 Zone = Annotated[
     str, typer.Option("--tz", help="Zone of times without an offset (UTC+9 too); makes the days.")

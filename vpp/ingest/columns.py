@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
@@ -30,6 +29,8 @@ Instants = NDArray[np.datetime64]
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _ENCODINGS: Final = ("utf-8", "cp932")
 _UTF16_BOM: Final = (b"\xff\xfe", b"\xfe\xff")
+_HEAD_LINES: Final = 10  # a header stands in one of them
+_HEAD_CHARACTERS: Final = 20_000
 _SHARE_OF_STEP: Final = 0.5  # the commonest distance of two stamps must be the rule, not one of many
 
 
@@ -40,7 +41,8 @@ class Question:
     Parameters
     ----------
     time : str or None
-        Column of the times; None if the rows follow each other from ``rows_from``.
+        Column of the times, or two with a comma between (``DATE,TIME``); None if the rows follow each other
+        from ``rows_from``.
     numbers : tuple of str
         Columns of numbers; an empty cell is a missing value.
     loose : tuple of str
@@ -126,7 +128,7 @@ def read_columns(path: Path, question: Question) -> ColumnTable:
         *dict.fromkeys(
             name
             for name in (
-                question.time if question.rows_from is None else None,
+                *_time_columns(question),
                 question.issued,
                 question.lead,
                 question.where[0] if question.where else None,
@@ -146,6 +148,13 @@ def read_columns(path: Path, question: Question) -> ColumnTable:
     return _in_order(path, question, found)
 
 
+def _time_columns(question: Question) -> list[str]:
+    """The column of times, or those of date and time."""
+    if question.rows_from is not None or question.time is None:
+        return []
+    return [name.strip() for name in question.time.split(",")]
+
+
 def _filter_text(path: Path, question: Question) -> str:
     return f"{path}: rows with {question.where[0]} = {question.where[1]}" if question.where else str(path)
 
@@ -155,10 +164,17 @@ def _open(path: Path, wanted: Sequence[str]) -> tuple[list[str], Rows]:
     if path.suffix in {".parquet", ".pq"}:
         return parquet_table(path, data, wanted) if wanted else (_parquet_names(path, data), iter(()))
     text = decode(path, data, _encoding(data))
-    head = text.split("\n", 1)[0]
-    delimiter = max(_DELIMITERS, key=head.count)
+    line = _header_line(text, wanted)
+    delimiter = max(_DELIMITERS, key=text.splitlines()[line].count) if text.strip() else ","
     rows = csv_rows(path, text, delimiter)
-    return [str(cell).strip() for _, cells in islice(rows, 1) for cell in cells], rows
+    named = next((cells for number, cells in rows if number > line), ())
+    return [str(cell).strip() for cell in named], rows
+
+
+def _header_line(text: str, wanted: Sequence[str]) -> int:
+    """Which of the first lines names the columns: some files begin with a title or a date of issue."""
+    head = text[:_HEAD_CHARACTERS].splitlines()[:_HEAD_LINES]
+    return next((number for number, line in enumerate(head) if all(name in line for name in wanted)), 0)
 
 
 def _parquet_names(path: Path, data: bytes) -> list[str]:
@@ -265,7 +281,9 @@ class _Stamps:
             row, self._row = self._row, self._row + 1
             return start.astimezone(UTC) + row * (question.step or timedelta(minutes=30)), False
         assert question.time is not None
-        stamp = parse_stamp(question.time, cells[self._places[question.time]], question.time_format)
+        parts = [cells[self._places[name]] for name in _time_columns(question)]
+        cell = parts[0] if len(parts) == 1 else " ".join(str(part).strip() for part in parts)
+        stamp = parse_stamp(question.time, cell, question.time_format)
         twice = stamp.tzinfo is None and _lived_twice(stamp, question.zone)
         return self._clock.instant(question.time, stamp), twice
 

@@ -86,6 +86,15 @@ def test_encoding_and_separator_are_found_out(tmp_path: Path, encoding: str, sep
     assert built(path, time="時刻", value="需要").facts["missing_slots"] == 0
 
 
+def test_a_title_above_the_header_and_a_date_beside_the_time_are_read(tmp_path: Path, usual: Path) -> None:
+    rows = [line.replace(" ", ",") for line in usual.read_text(encoding="utf-8").splitlines()[1:]]
+    path = tmp_path / "area.csv"
+    text = "\n".join(["2026/6/1 18:10 UPDATE", "", "DATE,TIME,実績(万kW)", *rows, ""])
+    path.write_bytes(text.encode("cp932"))
+    found = built(path, time="DATE,TIME", value="実績(万kW)")
+    assert found.panel.actual.tolist() == built(usual).panel.actual.tolist()
+
+
 def test_parquet_says_the_same_as_csv(tmp_path: Path, usual: Path) -> None:
     times = [START + k * timedelta(minutes=30) for k in range(48 * DAYS)]
     path = tmp_path / "load.parquet"
