@@ -7,9 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+import numpy as np
+
+from energy.core.errors import ForecastError
+from energy.core.series import FloatArray
 from forecasting.backtest import (
     NINE_LEVELS,
     DayAhead,
+    DayAheadWalk,
     ModelScore,
     compare,
     last_week,
@@ -17,11 +22,15 @@ from forecasting.backtest import (
     mean_of_month,
     of_points,
 )
+from forecasting.panel import Panel
 from vpp.backtest.case import Case
 from vpp.backtest.panel import Built, build_panel
 
 __all__ = ["CaseResult", "our_model", "rules_of_thumb", "run_case", "score_json"]
 
+MOSTLY = 0.8  # share of its slots with which a day is an example, as in forecasting.thin
+LEAST_WHOLE_DAYS = 2
+DAYS_OF_TYPE = 7  # from a week on a working day is told from one of rest
 FIGURES = ("nmae", "nrmse", "pinball", "cover80", "width80", "peak_err", "fit_s", "predict_ms")
 
 
@@ -105,10 +114,62 @@ def rules_of_thumb(kind: str) -> dict[str, DayAhead]:
 
 
 def our_model() -> DayAhead:
-    """The combined model of the product."""
-    from forecasting.dayahead import walk
+    """The combined model of the product, and in its first three weeks what speaks before it."""
+    return _ours
 
-    return walk
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Walked:
+    """A walk of the product; see :class:`forecasting.backtest.DayAheadWalk`."""
+
+    values: FloatArray
+    fit_s: float
+    predict_ms: float
+    model: str
+
+
+def _ours(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: int = 1) -> DayAheadWalk:
+    """The combined model; days with less history than it needs are forecast from like days, by name."""
+    from forecasting.dayahead import LEAST_DAYS, walk
+
+    early = [row for row in rows if _days_known(panel, row) < LEAST_DAYS]
+    thin = range(rows.start, early[-1] + 1 if early else rows.start)
+    if not thin:
+        return walk(panel, rows, levels=levels, refit_days=refit_days)
+    first = np.stack([_from_few_days(panel, row, levels) for row in thin], axis=1)
+    name = f"like days for {len(thin)} of {len(rows)} days: fewer than {LEAST_DAYS} days were known"
+    rest = range(thin.stop, rows.stop)
+    if not rest:
+        return _Walked(values=first, fit_s=0.0, predict_ms=0.0, model=name)
+    full = walk(panel, rest, levels=levels, refit_days=refit_days)
+    return _Walked(
+        values=np.concatenate([first, full.values], axis=1),
+        fit_s=full.fit_s,
+        predict_ms=full.predict_ms,
+        model=f"{full.model}; {name}",
+    )
+
+
+def _days_known(panel: Panel, row: int) -> int:
+    """Days before the issue of a row that are known for the most part."""
+    known = panel.known_at_issue(row).actual[:row]
+    return int(((~np.isnan(known)).mean(axis=1) >= MOSTLY).sum())
+
+
+def _from_few_days(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:
+    """One day from few: like days as they were, of one type from a week of history on."""
+    from forecasting.thin import thin_quantiles
+
+    days = _days_known(panel, row)
+    if days < LEAST_WHOLE_DAYS:
+        raise ForecastError(
+            "fewer than two whole days are known before the first forecast",
+            where=f"{days} day(s) with at least {MOSTLY:.0%} of their slots",
+            hint="let the window begin later (--from), or give a longer file",
+        )
+    known = panel.known_at_issue(row).actual
+    found = thin_quantiles(known, panel.days.rest, row, levels, by_type=days >= DAYS_OF_TYPE)
+    return found if panel.kind == "load" else np.clip(found, 0.0, panel.capacity)
 
 
 def score_json(score: ModelScore) -> dict[str, object]:

@@ -27,7 +27,7 @@ from vpp.backtest.bench import (
 )
 from vpp.backtest.case import Case
 from vpp.backtest.panel import build_panel
-from vpp.backtest.run import rules_of_thumb, run_case
+from vpp.backtest.run import our_model, rules_of_thumb, run_case
 from vpp.backtest.throughput import measure_throughput, variation, year_of
 
 ALL = ("steel", "cham1", "cham3", "cham5", "tetouan", "fr", "vic", "vic_pw", "tetouan_pw", "pv1", "pv2")
@@ -216,6 +216,21 @@ def test_throughput_counts_every_site_in_every_process(case: Case) -> None:
     assert found.peak_mb > 0.0
     with pytest.raises(ConfigError, match="nothing to measure"):
         measure_throughput({"plant": case}, issue_told, sites=0, workers=2)
+
+
+@pytest.mark.parametrize(("first", "last"), [(4, 6), (12, 14)])
+def test_with_a_few_days_of_history_like_days_speak_and_say_so(case: Case, first: int, last: int) -> None:
+    early = replace(case, first=date(2026, 1, first), last=date(2026, 1, last))
+    (score,) = run_case("plant", early, {"vpp": our_model()}).scores
+    assert score.method.startswith("like days for 3 of 3 days")
+    assert score.unforecast == 0
+    assert score.nmae < 0.3
+
+
+def test_the_combined_model_takes_over_when_it_has_three_weeks(case: Case) -> None:
+    early = replace(case, first=date(2026, 1, 20), last=date(2026, 1, 26))
+    (score,) = run_case("plant", early, {"vpp": our_model()}).scores
+    assert score.method.startswith("vpp; like days for")
 
 
 # Figures of an independent script under the same protocol, x 100: nMAE, nRMSE, pinball, share inside, peak.
