@@ -131,7 +131,11 @@ def _throughput(
         from dataclasses import asdict
         from json import dumps
 
-        print(dumps(asdict(found), ensure_ascii=False, indent=1))
+        plain = {
+            name: round(value, 2) if isinstance(value, float) else value
+            for name, value in asdict(found).items()
+        }
+        print(dumps(plain, ensure_ascii=False, indent=1))
         return
     print(_throughput_text(console, found))
 
