@@ -112,7 +112,7 @@ def import_weather(
         out_of_order=counts.out_of_order,
         gaps=tuple(gaps),
         unit=", ".join(dict.fromkeys(field.unit.value for field in fields)),
-        time_zone=mapping.zone,
+        time_zone="UTC" if mapping.form == "gefcom" else mapping.zone,
         first=_instant(at.min()),
         last=_instant(at.max()) + mapping.step,
         series=tuple(field.series for field in fields),

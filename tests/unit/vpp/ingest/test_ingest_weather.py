@@ -164,7 +164,7 @@ def test_the_runs_of_the_solar_competition_are_known_from_midnight_on(store: Sql
     how = {"time_column": "timestamp_utc", "form": "gefcom", "site": "plant", "where": ["ZONEID", "1"]}
     mapping = parse_mapping(ImportKind.WEATHER, how)
     report = import_file(path, ImportKind.WEATHER, store=store, known_at=NOW, mapping=mapping)
-    assert report.gaps == ()
+    assert (report.gaps, report.time_zone) == ((), "UTC")
     raw = pd.read_parquet(path)
     start = datetime(2012, 7, 1, tzinfo=UTC)
     last = raw[(raw["ZONEID"] == 1) & (raw["timestamp_utc"] == pd.Timestamp("2012-07-01 23:00"))]
