@@ -254,9 +254,7 @@ def _lead(one: IssuedForecast, k: int) -> str:
     """Hours from the issue to the end of the slot, as the stretch they fall in."""
     hours = (one.grid.time(k + 1) - one.issued_at) / timedelta(hours=1)
     return next(
-        f"{low:g}-{high:g} h"
-        for low, high in pairwise(LEAD_HOURS)
-        if hours <= high or high == LEAD_HOURS[-1]
+        f"{low:g}-{high:g} h" for low, high in pairwise(LEAD_HOURS) if hours <= high or high == LEAD_HOURS[-1]
     )
 
 
