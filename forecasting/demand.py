@@ -1,24 +1,24 @@
-"""Forecast of a site's load: the uncontrollable demand of the next two days as P10, P50 and P90.
+"""Forecast of a site's load: the uncontrollable demand of the next days as P10, P50 and P90.
 
 How much history there is decides the method, and the forecast says which one really ran (``model``):
 
 ==============================  ==========================================================================
-at least 21 whole days          ``demand-pool``: ridge per slot, analogue days and medians of like days,
-                                weighted by their own past errors; ``demand-pool-weather`` with temperature
-7 to 20 days                    ``demand-day-type``: medians of working days and of days of rest
-2 to 6 days                     ``demand-same-time``: mean of the same time on the days so far
+at least 21 whole days          ``demand-pool``: experts and quantile forests (:mod:`forecasting.dayahead`);
+                                ``demand-pool-weather`` with forecast temperature
+7 to 20 days                    ``demand-day-type``: the last working days or days of rest as they were
+2 to 6 days                     ``demand-same-time``: the days so far as they were
 less                            :class:`~energy.core.errors.ForecastError` that says what is missing
 ==============================  ==========================================================================
 
 P50 is a median: half of the slots end above it. Sums of medians are not expected energy, and the peak of P50
-is below the peak to expect; plan peaks with P90. Everything is deterministic: no random numbers.
+is below the peak to expect; plan peaks with P90 or :mod:`forecasting.peak`. Everything is deterministic.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import Literal
 
 import numpy as np
 
@@ -28,8 +28,9 @@ from energy.core.errors import AlignmentError, ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
+from forecasting.calibration import BAND
+from forecasting.dayahead import LEAST_DAYS, DayAheadModel, learn
 from forecasting.days import (
-    BoolArray,
     DayKinds,
     IntArray,
     clean_load,
@@ -39,17 +40,23 @@ from forecasting.days import (
     require_slots,
     to_days,
 )
-from forecasting.experts import DayTable
-from forecasting.pool import LEADS, DayBase, DayExperts, Pool, Tier, day_base, day_experts, learn
+from forecasting.intraday import Intraday
+from forecasting.panel import Panel
+from forecasting.thin import thin_quantiles
 
-__all__ = ["LEVELS", "DemandModel", "FittedDemand"]
+__all__ = ["LEVELS", "REACH_DAYS", "DemandModel", "FittedDemand", "Tier"]
+
+Tier = Literal["pool", "day-type", "same-time"]
 
 LEVELS = (0.1, 0.5, 0.9)
-POOL_DAYS = 21  # below it a ridge has fewer days than features
 DAY_TYPE_DAYS = 7  # a week shows at least one day of rest
 SAME_TIME_DAYS = 2  # one day more than none: the first error can be measured
+USABLE_SLOTS = 40  # a day with fewer readings is no example
 MAX_DAYS = 400  # a year and a month; older days are not learned from
 STALE_DAYS = 7  # without load for a week there is nothing to continue
+REACH_DAYS = 8  # today and a week more
+ISSUE_SLOTS = (18, 24)  # 09:00 and 12:00: from then on tomorrow is forecast with the morning known
+PAST_DAYS = 56  # days of the base forecast from which the correction of the next hours is learned
 
 
 class DemandModel:
@@ -65,7 +72,7 @@ class DemandModel:
         self._calendar = calendar
 
     def fit(self, history: Series, *, issued_at: datetime, outdoor_c: Series | None = None) -> FittedDemand:
-        """Learn from the load known at an instant.
+        """Take the load known at an instant, and learn from it for today and tomorrow.
 
         Parameters
         ----------
@@ -74,7 +81,7 @@ class DemandModel:
         issued_at : datetime
             The instant from which the model looks back.
         outdoor_c : Series, optional
-            Measured outdoor temperature over the same days. [degC]
+            Outdoor temperature over the same days: past forecasts if there are any, else measured. [degC]
 
         Raises
         ------
@@ -85,34 +92,29 @@ class DemandModel:
         _check_load(history, issued, "the load history")
         today, _ = day_and_slot(issued)
         first = max(local_first_day(history), today - timedelta(days=MAX_DAYS))
-        count = (today - first).days + 1 + (len(LEADS) - 1)
-        kinds = DayKinds.of(self._calendar, first, count)
+        count = (today - first).days + 1
         load = _measured(history, first, count)
         temperature = None
         if outdoor_c is not None:
             require_past(outdoor_c, issued, "the outdoor temperature")
             temperature = to_days(outdoor_c, first, count)
-        table = DayTable.of(load, kinds, temperature)
-        past = count - len(LEADS)
-        usable = int(table.usable[:past].sum())
-        tier = _tier(usable, history, issued)
-        plain, weather = learn(table, tier, past)
+        usable = int(((~np.isnan(load)).sum(axis=1) >= USABLE_SLOTS)[: count - 1].sum())
         return FittedDemand(
             calendar=self._calendar,
             first_day=first,
             load_kw=load,
             outdoor_c=temperature,
             fitted_at=issued,
-            tier=tier,
+            tier=_tier(usable, history, issued),
             usable_days=usable,
-            plain=plain,
-            weather=weather,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FittedDemand:
     """A model that has seen a history; made by :meth:`DemandModel.fit`.
+
+    What is needed for a day and an hour of issue is learned when it is first asked for, and kept.
 
     Parameters
     ----------
@@ -133,12 +135,9 @@ class FittedDemand:
     fitted_at: datetime
     tier: Tier
     usable_days: int
-    plain: Pool
-    weather: Pool | None
-    _bases: dict[tuple[object, ...], DayBase] = field(default_factory=dict, repr=False, compare=False)
-    _said: dict[tuple[object, ...], Mapping[int, DayExperts]] = field(
-        default_factory=dict, repr=False, compare=False
-    )
+    _models: dict[tuple[object, ...], DayAheadModel] = field(default_factory=dict, repr=False, compare=False)
+    _days: dict[tuple[object, ...], FloatArray] = field(default_factory=dict, repr=False, compare=False)
+    _hours: dict[tuple[object, ...], Intraday | None] = field(default_factory=dict, repr=False, compare=False)
 
     def predict(
         self, recent: Series, grid: Grid, *, issued_at: datetime, outdoor_c: Series | None = None
@@ -151,12 +150,12 @@ class FittedDemand:
             Load of the last eight days or more up to ``issued_at``, NaN where missing. It replaces the
             history where both speak. [kW]
         grid : Grid
-            Slots wanted: not before the one in progress, not after the day after tomorrow (Japanese days).
+            Slots wanted: not before the one in progress, at most to the seventh day after today (Japanese).
         issued_at : datetime
             Nothing known later is used.
         outdoor_c : Series, optional
             Forecast temperature; used if the model was fitted with temperature and it covers ``grid``. May
-            begin earlier, with measured values. [degC]
+            begin earlier, with past values. [degC]
 
         Raises
         ------
@@ -165,9 +164,8 @@ class FittedDemand:
 
         Notes
         -----
-        The base is made once a day from whole days; P10 and P90 add the quantiles of its errors in like
-        situations. For the next hours P50 also continues the errors of the last hours as far as they usually
-        go on, with the quantiles of the errors that are then still made (:mod:`forecasting.intraday`).
+        Today is forecast from whole days; tomorrow too, and from 09:00 and 12:00 on with the morning known.
+        Over the next eight hours the errors of the day so far are carried on (:mod:`forecasting.intraday`).
         """
         values, model, facts = self._quantiles(recent, grid, require_aware(issued_at), outdoor_c, LEVELS)
         return QuantileForecast(
@@ -212,98 +210,150 @@ class FittedDemand:
             )
         today, slot = day_and_slot(issued)
         ahead = _slots_ahead(grid, issued, today)
-        load, outdoor, with_weather = self._known(recent, grid, today, outdoor_c)
         here = (today - self.first_day).days
+        load = self._known(recent, here)
         if np.isnan(load[max(0, here - STALE_DAYS) : here + 1]).all():
             raise ForecastError(
                 "the load has been silent for a week",
                 where=f"no value in the {STALE_DAYS} days before {issued.isoformat()}",
                 hint="check the meter and the import (vpp data gaps); the last accepted forecast may be used",
             )
-        pool = self.weather if with_weather and self.weather is not None else self.plain
-        day = self._day_base(pool, load, outdoor, here, levels)
+        outdoor = self._temperature(outdoor_c, grid, here)
         measured = load[here - 1 : here + 1].reshape(-1)[slot : slot + SLOTS_PER_DAY]
-        rest = DayKinds.of(self.calendar, today - timedelta(days=1), len(day.base_kw)).rest
-        values = np.maximum(_near(pool, day, measured, rest, slot, levels)[:, ahead], 0.0)
-        name = "demand-pool-weather" if pool is self.weather else f"demand-{self.tier}"
+        last = int(ahead[-1]) // SLOTS_PER_DAY
+        values = np.concatenate(
+            [self._day(load, outdoor, here, slot, offset, levels) for offset in range(last + 1)], axis=1
+        )
+        if self.tier == "pool" and int(ahead[0]) < slot + SLOTS_PER_DAY:
+            values = self._next_hours(values, load, outdoor, here, slot, levels)
+        name = "demand-pool-weather" if outdoor is not None else f"demand-{self.tier}"
         facts: dict[str, object] = {
             "usable_days": self.usable_days,
             "history_from": self.first_day.isoformat(),
             "fitted_at": self.fitted_at.isoformat(),
             "missing_last_day": int(np.isnan(measured).sum()),
         }
-        return values, name, facts
+        return values[:, ahead], name, facts
 
-    def _known(
-        self, recent: Series, grid: Grid, today: date, outdoor_c: Series | None
-    ) -> tuple[FloatArray, FloatArray | None, bool]:
-        """History with ``recent`` laid over it, the temperatures, and whether these cover the grid."""
-        count = (today - self.first_day).days + len(LEADS)
+    def _known(self, recent: Series, here: int) -> FloatArray:
+        """History with ``recent`` laid over it, up to the issue day and the week after it."""
+        count = here + REACH_DAYS
         load = np.full((count, SLOTS_PER_DAY), np.nan)
         kept = min(count, len(self.load_kw))
         load[:kept] = self.load_kw[:kept]
         newer = _measured(recent, self.first_day, count)
         covered = to_days(Series(recent.grid, np.ones(recent.grid.count), recent.unit), self.first_day, count)
-        load = np.where(np.isnan(covered), load, newer)
-        if self.outdoor_c is None or outdoor_c is None:
-            return load, None, False
+        return np.where(np.isnan(covered), load, newer)
+
+    def _temperature(self, outdoor_c: Series | None, grid: Grid, here: int) -> FloatArray | None:
+        """Temperatures of all days, if they are known for all of the grid and were learned with."""
+        if self.outdoor_c is None or outdoor_c is None or self.tier != "pool":
+            return None
+        count = here + REACH_DAYS
         outdoor = np.full((count, SLOTS_PER_DAY), np.nan)
+        kept = min(count, len(self.outdoor_c))
         outdoor[:kept] = self.outdoor_c[:kept]
         given = to_days(outdoor_c, self.first_day, count)
         outdoor = np.where(np.isnan(given), outdoor, given)
         first = (grid.start - jst_midnight(self.first_day)) // SLOT_LENGTH
-        complete = not np.isnan(outdoor.reshape(-1)[first : first + grid.count]).any()
-        return load, outdoor, complete
+        if np.isnan(outdoor.reshape(-1)[first : first + grid.count]).any():
+            return None
+        return outdoor
+
+    def _day(
+        self,
+        load: FloatArray,
+        outdoor: FloatArray | None,
+        here: int,
+        slot: int,
+        offset: int,
+        levels: tuple[float, ...],
+    ) -> FloatArray:
+        """Quantiles of the day ``offset`` days after the issue day, before the day so far is looked at."""
+        row = here + offset
+        if self.tier != "pool":
+            rest = self._kinds(row + 1).rest
+            return thin_quantiles(load[:here], rest, row, levels, by_type=self.tier == "day-type")
+        issue_slot = max([0, *(one for one in ISSUE_SLOTS if one <= slot)]) if offset == 1 else 0
+        model = self._model(load, outdoor, here, issue_slot, offset)
+        key = (id(model), levels)
+        if key not in self._days:
+            self._days[key] = model.quantiles(levels)
+        return self._days[key]
+
+    def _model(
+        self, load: FloatArray, outdoor: FloatArray | None, here: int, issue_slot: int, offset: int
+    ) -> DayAheadModel:
+        """The model of one distance, learned from what was known at its issue slot of the issue day."""
+        row = here + offset
+        actual = load[: row + 1].copy()
+        actual[here:] = np.nan
+        actual[here, :issue_slot] = load[here, :issue_slot]
+        weather = {} if outdoor is None else {"temp_c": outdoor[: row + 1]}
+        known = (actual[: here + 1].tobytes(), *(values.tobytes() for values in weather.values()))
+        key = (here, offset, issue_slot, hash(known))
+        if key not in self._models:
+            for old in [one for one in self._models if one[:3] == key[:3] or one[0] != here]:
+                del self._models[old]
+            whole = issue_slot == 0
+            panel = Panel(
+                kind="load",
+                start=jst_midnight(self.first_day),
+                actual=actual,
+                days=self._kinds(row + 1),
+                lead=offset + 1 if whole else offset,
+                issue_slot=SLOTS_PER_DAY if whole else issue_slot,
+                forecast_weather=weather,
+            )
+            self._days.clear()
+            self._models[key] = learn(panel, row)
+        return self._models[key]
+
+    def _next_hours(
+        self,
+        values: FloatArray,
+        load: FloatArray,
+        outdoor: FloatArray | None,
+        here: int,
+        slot: int,
+        levels: tuple[float, ...],
+    ) -> FloatArray:
+        """The next eight hours, with the errors of the day so far carried on as far as they usually go."""
+        today = self._model(load, outdoor, here, 0, 0)
+        days = min(PAST_DAYS, self.usable_days - LEAST_DAYS)
+        key = (id(today), days)
+        if key not in self._hours:
+            self._hours.clear()
+            past = today.past_quantiles(days, (BAND[0], 0.5, BAND[1])) if days > 0 else np.empty((3, 0, 48))
+            rest = self._kinds(here).rest[here - days : here]
+            self._hours[key] = Intraday.learn(load[here - days : here], past, rest)
+        hours = self._hours[key]
+        if hours is None:
+            return values
+        bands = (BAND[0], 0.5, BAND[1])
+        base = np.concatenate(
+            [
+                today.past_quantiles(1, bands)[:, 0],
+                self._day(load, outdoor, here, slot, 0, bands),
+                self._day(load, outdoor, here, slot, 1, bands),
+            ],
+            axis=1,
+        )
+        measured = load[here - 1 : here + 1].reshape(-1)[slot : slot + SLOTS_PER_DAY]
+        rest = self._kinds(here + 2).rest[here - 1 :]
+        errors = hours.errors_kw(measured, base, rest, slot, levels)
+        out = values.copy()
+        stop = min(slot + errors.shape[1], out.shape[1])
+        now = slice(SLOTS_PER_DAY + slot, SLOTS_PER_DAY + stop)
+        out[:, slot:stop] = np.maximum(base[1, now] + errors[:, : stop - slot], 0.0)
+        return out
 
     def _kinds(self, count: int) -> DayKinds:
         return DayKinds.of(self.calendar, self.first_day, count)
 
-    def _day_base(
-        self, pool: Pool, load: FloatArray, outdoor: FloatArray | None, here: int, levels: tuple[float, ...]
-    ) -> DayBase:
-        """Base forecast of the issue day; made once and kept until a whole day or the weather changes."""
-        weather = outdoor if pool is self.weather else None
-        days = (here, load[:here].tobytes())
-        key = (*days, levels, None if weather is None else weather.tobytes())
-        if key in self._bases:
-            return self._bases[key]
-        known = load.copy()
-        known[here:] = np.nan  # the day in progress speaks only through the correction
-        table = DayTable.of(known, self._kinds(len(load)), weather)
-        experts = self._said.get(days)
-        if experts is None:
-            experts = day_experts(self.plain, table, self.tier, here)
-            self._said.clear()
-            self._said[days] = experts
-        self._bases.clear()
-        self._bases[key] = day_base(pool, experts, table, here, levels)
-        return self._bases[key]
-
-
-def _near(
-    pool: Pool,
-    day: DayBase,
-    measured: FloatArray,
-    rest: BoolArray,
-    slot: int,
-    levels: tuple[float, ...],
-) -> FloatArray:
-    """Quantiles of the issue day and the two after it, next hours corrected, shape (n_levels, 144). [kW]"""
-    intraday, now = pool.intraday, SLOTS_PER_DAY + slot
-    base = day.base_kw.reshape(-1)
-    scale = intraday.sigma_kw[rest.astype(np.int64)].reshape(-1)
-    out = base[None, SLOTS_PER_DAY:] + day.offsets_kw.transpose(1, 0, 2).reshape(len(levels), -1)
-    next_ones = slice(now, now + intraday.leads)
-    add = intraday.correction_kw(measured - base[slot:now], scale[slot:now], scale[next_ones], slot)
-    if add.size:
-        corrected = np.maximum(base[next_ones] + add, 0.0)
-        days = np.repeat(rest, SLOTS_PER_DAY)[next_ones]
-        out[:, slot : slot + add.size] = corrected + intraday.offsets_kw(corrected, days, slot, levels)
-    return out
-
 
 def _tier(usable: int, history: Series, issued: datetime) -> Tier:
-    if usable >= POOL_DAYS:
+    if usable >= LEAST_DAYS:
         return "pool"
     if usable >= DAY_TYPE_DAYS:
         return "day-type"
@@ -341,10 +391,10 @@ def _slots_ahead(grid: Grid, issued: datetime, today: date) -> IntArray:
             hint="begin the grid with the slot in progress",
         )
     first = (grid.start - jst_midnight(today)) // SLOT_LENGTH
-    if first + grid.count > len(LEADS) * SLOTS_PER_DAY:
+    if first + grid.count > REACH_DAYS * SLOTS_PER_DAY:
         raise ForecastError(
             "the forecast reaches too far",
             where=f"grid to {grid.end.isoformat()}, issued at {issued.isoformat()}",
-            hint="end the grid with the day after tomorrow (Japanese days) at the latest",
+            hint="end the grid with the seventh day after today (Japanese days) at the latest",
         )
     return np.arange(first, first + grid.count)

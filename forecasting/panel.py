@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from energy.core.clock import require_aware
 from energy.core.errors import AlignmentError
 from energy.core.series import FloatArray
-from forecasting.days import DayKinds
+from forecasting.days import DayKinds, IntArray
 
 __all__ = ["Kind", "Panel"]
 
@@ -52,6 +52,9 @@ class Panel:
         Nameplate of a PV plant, the ceiling of its forecast. [unit of ``actual``]
     latitude, longitude : float, optional
         Place of a PV plant, north and east positive. [deg]
+    clock : ndarray of int, shape (n_days,), optional
+        Slots by which the clock on the wall is ahead of the rows' (standard) time: people get up by the
+        clock, so past days are read at the same time on the wall.
 
     Raises
     ------
@@ -70,6 +73,7 @@ class Panel:
     capacity: float | None = None
     latitude: float | None = None
     longitude: float | None = None
+    clock: IntArray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start", require_aware(self.start))
@@ -81,6 +85,8 @@ class Panel:
         for name, values in (*self.forecast_weather.items(), *self.measured_weather.items()):
             if values.shape != shape:
                 raise AlignmentError("weather does not fit the panel", series=name, values=values.shape)
+        if self.clock is not None and len(self.clock) != shape[0]:
+            raise AlignmentError("clock and values differ", clock=len(self.clock), actual=shape)
         if not 0 <= self.issue_slot <= shape[1] or self.lead < 0:
             raise AlignmentError(
                 "the issue lies outside its day", issue_slot=self.issue_slot, lead=self.lead, slots=shape[1]
@@ -96,18 +102,32 @@ class Panel:
         """24 for hours, 48 for half hours, 96 for quarter hours."""
         return int(self.actual.shape[1])
 
+    def part(self, first: int, stop: int) -> Panel:
+        """Rows ``first`` to ``stop``, the latter not included."""
+        rows = slice(first, stop)
+        days = self.days
+        return replace(
+            self,
+            start=self.start + timedelta(days=first),
+            actual=self.actual[rows],
+            days=DayKinds(days.weekday[rows], days.rest[rows], days.kind[rows], days.season[rows]),
+            forecast_weather={name: values[rows] for name, values in self.forecast_weather.items()},
+            measured_weather={name: values[rows] for name, values in self.measured_weather.items()},
+            clock=None if self.clock is None else self.clock[rows],
+        )
+
     def known_at_issue(self, row: int) -> Panel:
         """The same panel as it stood when row ``row`` was forecast: everything later is missing."""
         last = row - self.lead
 
         def cut(values: FloatArray) -> FloatArray:
-            out = np.array(values)
+            out = np.array(values, dtype=np.float64)
             out[last + 1 :] = np.nan
             out[last, self.issue_slot :] = np.nan
             return out
 
         def forecast(values: FloatArray) -> FloatArray:
-            out = np.array(values)
+            out = np.array(values, dtype=np.float64)
             out[row + 1 :] = np.nan
             return out
 

@@ -1,0 +1,202 @@
+"""The combined day-ahead forecast: experts, two quantile forests on their shoulders, a calibrated band.
+
+One model serves one distance: so many days ahead, issued after so many slots of the issue day
+(:class:`forecasting.panel.Panel`). Everything is learned from the panel as it stood at one issue, so a model
+is a function of the past and nothing else; the same past gives the same forecast.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from energy.core.errors import ForecastError
+from energy.core.series import FloatArray
+from forecasting.calibration import BAND, band_factor, widened
+from forecasting.forest import QuantileForest
+from forecasting.load_day import prepare_load
+from forecasting.panel import Panel
+from forecasting.past import first_whole_day
+from forecasting.prepared import Prepared
+from forecasting.pv_day import prepare_pv
+
+__all__ = ["DayAheadModel", "Walk", "issue", "learn", "walk"]
+
+MAX_DAYS = 400  # a year and a month; older days are not learned from
+CALIBRATION_DAYS = 56  # days whose coverage sets the width of the band
+LEAST_DAYS = 21  # with fewer there are fewer days than features
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayAheadModel:
+    """What was learned for one target day.
+
+    Parameters
+    ----------
+    panel : Panel
+        The past it was learned from; its last row is the target day.
+    factor : float
+        By how much the band is wider than the forests say. [-]
+    base : ndarray, shape (slots,)
+        The experts' combined forecast. [unit of the panel]
+    """
+
+    panel: Panel
+    prepared: Prepared
+    forests: tuple[QuantileForest, ...]
+    factor: float
+
+    def quantiles(self, levels: tuple[float, ...]) -> FloatArray:
+        """Quantiles of the target day, shape (n_levels, slots). [unit of the panel]"""
+        row = np.array([self.panel.count - 1])
+        found = _raw(self.panel, self.prepared, self.forests, row, (*levels, 0.5))[0]
+        out = widened(found[:, :-1], found[:, -1], self.factor)
+        out = np.maximum(out, 0.0) if self.prepared.floor is None else np.maximum(out, self.prepared.floor)
+        if self.panel.capacity is not None:
+            out = np.minimum(out, self.panel.capacity)
+        dark = self.prepared.dark
+        if dark is not None:
+            out[dark[-1]] = 0.0
+        return np.asarray(out.T)
+
+    def past_quantiles(self, days: int, levels: tuple[float, ...]) -> FloatArray:
+        """What the model would have said of the newest days known, shape (n_levels, days, slots).
+
+        Each day is answered from examples older than its own issue.
+        """
+        newest = self.panel.count - 1 - _back(self.panel)
+        rows = np.arange(newest - days + 1, newest + 1)
+        found = _raw(self.panel, self.prepared, self.forests, rows, (*levels, 0.5))
+        return np.moveaxis(widened(found[..., :-1], found[..., -1], self.factor), -1, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walk:
+    """Forecasts of a run of days.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n_levels, n_rows, slots)
+        Quantiles. [unit of the panel]
+    fit_s, predict_ms : float
+        Mean time of one fit [s] and of one day's forecast [ms].
+    model : str
+        Name of the method that ran.
+    """
+
+    values: FloatArray
+    fit_s: float
+    predict_ms: float
+    model: str = "vpp"
+
+
+def learn(panel: Panel, row: int) -> DayAheadModel:
+    """Learn for one target day from what was known at its issue.
+
+    Raises
+    ------
+    ForecastError
+        If fewer than 21 days are known.
+    """
+    known = panel.known_at_issue(row).part(max(0, row - MAX_DAYS), row + 1)
+    whole = int((~np.isnan(known.actual)).mean(axis=1).round().sum())
+    if whole < LEAST_DAYS:
+        raise ForecastError(
+            "too few days to learn from",
+            where=f"{whole} day(s) before the issue",
+            hint=f"give at least {LEAST_DAYS} days; a shorter history has simpler methods",
+            whole_days=whole,
+            needed_days=LEAST_DAYS,
+        )
+    prepared = prepare_load(known) if known.kind == "load" else prepare_pv(known)
+    forests = _forests(known, prepared)
+    model = DayAheadModel(panel=known, prepared=prepared, forests=forests, factor=1.0)
+    return replace(model, factor=_factor(model))
+
+
+def issue(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:
+    """Learn and forecast one row, shape (n_levels, slots). [unit of the panel]"""
+    return learn(panel, row).quantiles(levels)
+
+
+def walk(
+    panel: Panel,
+    rows: range,
+    *,
+    levels: tuple[float, ...],
+    refit_days: int = 1,  # noqa: ARG001 - said below
+) -> Walk:
+    """Forecast each of some rows as it would have been issued, learned anew for each.
+
+    Parameters
+    ----------
+    refit_days : int
+        Kept for the protocol of back-tests; learning is cheap enough to be done for every day.
+    """
+    values, fits, asks = [], 0.0, 0.0
+    for row in rows:
+        start = time.perf_counter()
+        model = learn(panel, row)
+        middle = time.perf_counter()
+        values.append(model.quantiles(levels))
+        fits += middle - start
+        asks += time.perf_counter() - middle
+    count = max(1, len(rows))
+    return Walk(values=np.stack(values, axis=1), fit_s=fits / count, predict_ms=1e3 * asks / count)
+
+
+def _back(panel: Panel) -> int:
+    return first_whole_day(panel.lead, panel.issue_slot, panel.slots_per_day)
+
+
+def _forests(panel: Panel, prepared: Prepared) -> tuple[QuantileForest, ...]:
+    """One forest per target of ``prepared``, grown on the newest days that are known."""
+    first = prepared.first_row
+    rows = np.arange(first, panel.count - _back(panel))
+    day = np.repeat(rows, panel.slots_per_day)
+    grown = []
+    for seed, (features, target) in enumerate(zip(prepared.features, prepared.targets, strict=True)):
+        y = target[rows].reshape(-1)
+        use = ~np.isnan(y)
+        x = features[rows].reshape(len(y), -1)
+        grown.append(QuantileForest.grow(x[use], y[use], day[use], options=prepared.options, seed=seed))
+    return tuple(grown)
+
+
+def _raw(
+    panel: Panel,
+    prepared: Prepared,
+    forests: tuple[QuantileForest, ...],
+    rows: np.ndarray[tuple[int], np.dtype[np.int64]],
+    levels: tuple[float, ...],
+) -> FloatArray:
+    """The forests' mean quantiles, shape (n_rows, slots, n_levels), from examples older than each issue."""
+    slots = panel.slots_per_day
+    before = np.repeat(rows - _back(panel) + 1, slots)
+    total = np.zeros((rows.size, slots, len(levels)))
+    for forest, features, offset in zip(forests, prepared.features, prepared.offsets, strict=True):
+        x = features[rows].reshape(rows.size * slots, -1)
+        found = forest.quantiles(x, np.repeat(rows, slots), before, levels).reshape(
+            rows.size, slots, len(levels)
+        )
+        total += found + offset[rows][..., None]
+    return total * (prepared.scale / len(forests))
+
+
+def _factor(model: DayAheadModel) -> float:
+    """Width of the band from its coverage over the last weeks."""
+    panel = model.panel
+    newest = panel.count - 1 - _back(panel)
+    first = max(model.prepared.first_row + LEAST_DAYS, newest - CALIBRATION_DAYS + 1)
+    rows = np.arange(first, newest + 1)
+    if not rows.size:
+        return 1.0
+    low, middle, high = np.moveaxis(
+        _raw(panel, model.prepared, model.forests, rows, (BAND[0], 0.5, BAND[1])), -1, 0
+    )
+    actual = panel.actual[rows]
+    if model.prepared.dark is not None:
+        actual = np.where(model.prepared.dark[rows], np.nan, actual)
+    return band_factor(actual, low, middle, high)

@@ -1,0 +1,87 @@
+"""Load: features and experts of every day, made from its own past only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from energy.core.series import FloatArray
+from forecasting.day_experts import (
+    RIDGE_FIRST,
+    RIDGE_PENALTIES,
+    analogue,
+    combine,
+    median_of_similar,
+    walk_ridge,
+)
+from forecasting.features import View, build_features, load_features
+from forecasting.forest import ForestOptions
+from forecasting.panel import Panel
+from forecasting.past import Past, filled_from_past
+from forecasting.prepared import Prepared
+
+__all__ = ["LOAD_FOREST", "prepare_load", "view_of"]
+
+LOAD_FOREST = ForestOptions()
+ROOT_PENALTIES = (30.0, 100.0)  # of the ridges on the square root of the load
+
+
+def view_of(panel: Panel) -> View:
+    """The panel as features may see it."""
+    filled, usable = filled_from_past(panel.actual, panel.days)
+
+    def past(values: FloatArray) -> Past:
+        return Past(values, panel.lead, panel.issue_slot, panel.clock)
+
+    measured = {
+        name: past(filled_from_past(values, panel.days)[0])
+        for name, values in panel.measured_weather.items()
+        if not np.isnan(values).all()
+    }
+    return View(past(filled), panel.days, usable, measured, panel.forecast_weather)
+
+
+def prepare_load(panel: Panel) -> Prepared:
+    """Features and experts of all rows; the last row is the one to be forecast."""
+    view = view_of(panel)
+    scale = float(np.nanmean(np.abs(panel.actual))) or 1.0
+    features, loads = build_features(view)
+    experts = _experts(panel, view, features, loads, scale)
+    base = combine(panel.actual, experts, panel.days.rest, view.past.newest_whole)
+    said = np.moveaxis(np.where(np.isnan(experts), base[None], experts), 0, -1) / scale
+    middle = base[..., None] / scale
+    features[..., :loads] /= scale
+    level = np.concatenate([features, said, middle], axis=-1)
+    relative = features.copy()
+    relative[..., :loads] -= middle
+    surplus = np.concatenate([relative, said - middle, middle, said.std(axis=-1, keepdims=True)], axis=-1)
+    actual = panel.actual / scale
+    return Prepared(
+        scale=scale,
+        features=(np.nan_to_num(level), np.nan_to_num(surplus)),
+        targets=(actual, actual - middle[..., 0]),
+        offsets=(np.zeros_like(base), middle[..., 0]),
+        base=base,
+        first_row=RIDGE_FIRST + view.past.newest_whole,
+        options=LOAD_FOREST,
+    )
+
+
+def _experts(panel: Panel, view: View, features: FloatArray, loads: int, scale: float) -> FloatArray:
+    """Predictions of all experts, shape (n_experts, n, slots). [unit of the panel]"""
+    back, last = view.past.newest_whole, panel.count - 1
+    ridges = walk_ridge(features, panel.actual / scale, back, last=last, penalties=RIDGE_PENALTIES) * scale
+    root = replace(view.past, filled=np.sqrt(np.maximum(view.past.filled, 0.0) / scale))
+    rooted = features.copy()
+    rooted[..., :loads] = np.stack(load_features(replace(view, past=root)), axis=-1)
+    target = np.sqrt(np.maximum(panel.actual, 0.0) / scale)
+    roots = walk_ridge(rooted, target, back, last=last, penalties=ROOT_PENALTIES)
+    group = panel.days.rest.astype(np.int64)
+    medians = [
+        median_of_similar(view, key, count)
+        for key, count in ((group, 10), (panel.days.weekday * 2 + group, 8))
+    ]
+    return np.concatenate(
+        [ridges, np.maximum(roots, 0.0) ** 2 * scale, np.stack([*medians, *analogue(view)])]
+    )
