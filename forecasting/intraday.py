@@ -22,7 +22,7 @@ __all__ = ["LEADS", "Intraday"]
 LEADS = 16  # slots; later the day so far says nothing (windows before the tests, all load series)
 PAST = 48  # slots of errors that are looked back at
 SPANS = (1, 2, 4, 8, 24)  # slots over which the newest errors are averaged
-LEADS_DRAWN = 4  # leads learned from per issue slot, spread over all: neighbours say the same
+LEADS_DRAWN = 8  # leads learned from per issue slot, spread over all: neighbours say the same
 OPTIONS = ForestOptions(part=0.4, least_days=15, leaf=5, share=0.5, half_life_days=90.0)
 SEED = 7
 
@@ -129,6 +129,8 @@ def _features(
     columns.append(np.where(at - slots < now, error[np.maximum(at - slots, 0)], np.nan))
     middle, width = bands[1], bands[2] - bands[0]
     columns += [flat[now - 1], flat[now - 1] - flat[np.maximum(now - 2, 0)]]
+    columns += [error[np.maximum(now - back, 0)] for back in (2, 3)]
+    columns += [(flat[now - 1] - bands[0][now - 1]) / np.maximum(bands[2][now - 1] - bands[0][now - 1], 0.02)]
     columns += [middle[at], middle[at] - middle[now - 1], width[at], width[now - 1]]
     columns += [lead.astype(np.float64), (at % slots).astype(np.float64), rest[at].astype(np.float64)]
     return np.stack(columns, axis=1)
