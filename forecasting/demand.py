@@ -40,7 +40,7 @@ from forecasting.days import (
     require_slots,
     to_days,
 )
-from forecasting.intraday import Intraday
+from forecasting.intraday import LEADS, Intraday
 from forecasting.panel import Panel
 from forecasting.thin import thin_quantiles
 
@@ -137,7 +137,10 @@ class FittedDemand:
     usable_days: int
     _models: dict[tuple[object, ...], DayAheadModel] = field(default_factory=dict, repr=False, compare=False)
     _days: dict[tuple[object, ...], FloatArray] = field(default_factory=dict, repr=False, compare=False)
-    _hours: dict[tuple[object, ...], Intraday | None] = field(default_factory=dict, repr=False, compare=False)
+    # with the model they were learned from: kept alive, its id stays its own
+    _hours: dict[tuple[object, ...], tuple[DayAheadModel, Intraday | None]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     def predict(
         self, recent: Series, grid: Grid, *, issued_at: datetime, outdoor_c: Series | None = None
@@ -220,11 +223,12 @@ class FittedDemand:
             )
         outdoor = self._temperature(outdoor_c, grid, here)
         measured = load[here - 1 : here + 1].reshape(-1)[slot : slot + SLOTS_PER_DAY]
-        last = int(ahead[-1]) // SLOTS_PER_DAY
-        values = np.concatenate(
-            [self._day(load, outdoor, here, slot, offset, levels) for offset in range(last + 1)], axis=1
-        )
-        if self.tier == "pool" and int(ahead[0]) < slot + SLOTS_PER_DAY:
+        wanted = range(int(ahead[0]) // SLOTS_PER_DAY, int(ahead[-1]) // SLOTS_PER_DAY + 1)
+        values = np.full((len(levels), wanted.stop * SLOTS_PER_DAY), np.nan)
+        for offset in wanted:
+            at = slice(offset * SLOTS_PER_DAY, (offset + 1) * SLOTS_PER_DAY)
+            values[:, at] = self._day(load, outdoor, here, slot, offset, levels)
+        if self.tier == "pool" and int(ahead[0]) < slot + LEADS:
             values = self._next_hours(values, load, outdoor, here, slot, levels)
         name = "demand-pool-weather" if outdoor is not None else f"demand-{self.tier}"
         facts: dict[str, object] = {
@@ -326,8 +330,8 @@ class FittedDemand:
             self._hours.clear()
             past = today.past_quantiles(days, (BAND[0], 0.5, BAND[1])) if days > 0 else np.empty((3, 0, 48))
             rest = self._kinds(here).rest[here - days : here]
-            self._hours[key] = Intraday.learn(load[here - days : here], past, rest)
-        hours = self._hours[key]
+            self._hours[key] = (today, Intraday.learn(load[here - days : here], past, rest))
+        hours = self._hours[key][1]
         if hours is None:
             return values
         bands = (BAND[0], 0.5, BAND[1])

@@ -22,6 +22,8 @@ from forecasting.days import BoolArray, IntArray
 
 __all__ = ["ForestOptions", "QuantileForest"]
 
+MOST_DRAWN = 0.8  # of the days, for one tree
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForestOptions:
@@ -53,6 +55,7 @@ class ForestOptions:
     share: float = 0.4
     newest: int = 24
     half_life_days: float = 150.0
+    every: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +106,15 @@ class QuantileForest:
         chance = 0.5 ** ((days[-1] - days) / options.half_life_days)
         chance /= chance.sum()
         span = int(days[-1]) + 1
-        drawn_days = min(days.size, max(options.least_days, round(options.part * days.size)))
+        # each tree leaves days out, or none could be asked honestly about the past of a short history
+        most = max(1, round(MOST_DRAWN * days.size))
+        drawn_days = min(most, max(options.least_days, round(options.part * days.size)))
         grown = []
         for number in range(options.trees):
             chosen = np.sort(random.choice(days.size, drawn_days, replace=False, p=chance))
             rows = np.concatenate([np.arange(first[k], stop[k]) for k in chosen])
+            if options.every > 1:
+                rows = rows[number % options.every :: options.every]
             tree = ExtraTreeRegressor(
                 min_samples_leaf=options.leaf, max_features=options.share, random_state=1000 * seed + number
             ).fit(x[rows], target[rows], check_input=False)
