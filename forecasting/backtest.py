@@ -48,7 +48,8 @@ MONTH_DAYS: Final = 28
 class DayAheadWalk(Protocol):
     """Day-ahead forecasts of a run of days.
 
-    ``values`` has the shape (n_levels, n_rows, slots_per_day), ``fit_s`` is the mean time of one fit [s],
+    ``values`` has the shape (n_levels, n_rows, slots_per_day), ``peak`` (the median of each day's highest
+    value, for a point forecast its highest) the shape (n_rows,), ``fit_s`` is the mean time of one fit [s],
     ``predict_ms`` that of one day's forecast [ms], ``model`` names the method that really ran.
     """
 
@@ -58,6 +59,8 @@ class DayAheadWalk(Protocol):
     def fit_s(self) -> float: ...  # noqa: D102
     @property
     def predict_ms(self) -> float: ...  # noqa: D102
+    @property
+    def peak(self) -> FloatArray: ...  # noqa: D102
     @property
     def model(self) -> str: ...  # noqa: D102
 
@@ -97,6 +100,12 @@ class PointWalk:
     fit_s: float
     predict_ms: float
     model: str
+
+    @property
+    def peak(self) -> FloatArray:
+        """The highest value of each day's point forecast, NaN for a day without one."""
+        filled = np.where(np.isnan(self.point), -np.inf, self.point).max(axis=1)
+        return np.where(np.isfinite(filled), filled, np.nan)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +242,7 @@ def score_walk(
         pinball=pinball(y, q, levels, scale=scale),
         cover80=coverage(y, p10, p90),
         width80=width(y, p10, p90, scale=scale),
-        peak_err=peak_distance(y, point, scale=scale),
+        peak_err=peak_distance(y, walk.peak, scale=scale),
         fit_s=walk.fit_s,
         predict_ms=walk.predict_ms,
         days=len(rows),

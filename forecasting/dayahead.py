@@ -19,13 +19,14 @@ from forecasting.forest import QuantileForest
 from forecasting.load_day import prepare_load
 from forecasting.panel import Panel
 from forecasting.past import first_whole_day
+from forecasting.peak_day import peak_quantiles
 from forecasting.prepared import Prepared
 from forecasting.pv_day import prepare_pv
 
 __all__ = ["DayAheadModel", "Walk", "issue", "learn", "walk"]
 
 MAX_DAYS = 400  # a year and a month; older days are not learned from
-CALIBRATION_DAYS = 56  # days whose coverage sets the width of the band
+CALIBRATION_DAYS = 35  # days whose coverage sets the width of the band
 LEAST_DAYS = 21  # with fewer there are fewer days than features
 
 
@@ -61,6 +62,11 @@ class DayAheadModel:
             out[dark[-1]] = 0.0
         return np.asarray(out.T)
 
+    def peak(self, levels: tuple[float, ...]) -> FloatArray:
+        """Quantiles of the day's highest value, shape (n_levels,). [unit of the panel]"""
+        found = peak_quantiles(self.panel.actual, self.prepared, _back(self.panel), levels)
+        return found if self.panel.capacity is None else np.minimum(found, self.panel.capacity)
+
     def past_quantiles(self, days: int, levels: tuple[float, ...]) -> FloatArray:
         """What the model would have said of the newest days known, shape (n_levels, days, slots).
 
@@ -80,6 +86,8 @@ class Walk:
     ----------
     values : ndarray, shape (n_levels, n_rows, slots)
         Quantiles. [unit of the panel]
+    peak : ndarray, shape (n_rows,)
+        Median of each day's highest value. [unit of the panel]
     fit_s, predict_ms : float
         Mean time of one fit [s] and of one day's forecast [ms].
     model : str
@@ -87,6 +95,7 @@ class Walk:
     """
 
     values: FloatArray
+    peak: FloatArray
     fit_s: float
     predict_ms: float
     model: str = "vpp"
@@ -135,7 +144,7 @@ def walk(
     refit_days : int
         Kept for the protocol of back-tests; learning is cheap enough to be done for every day.
     """
-    values, fits, asks = [], 0.0, 0.0
+    values, peaks, fits, asks = [], [], 0.0, 0.0
     for row in rows:
         start = time.perf_counter()
         model = learn(panel, row)
@@ -143,8 +152,14 @@ def walk(
         values.append(model.quantiles(levels))
         fits += middle - start
         asks += time.perf_counter() - middle
+        peaks.append(model.peak((0.5,))[0])
     count = max(1, len(rows))
-    return Walk(values=np.stack(values, axis=1), fit_s=fits / count, predict_ms=1e3 * asks / count)
+    return Walk(
+        values=np.stack(values, axis=1),
+        peak=np.array(peaks),
+        fit_s=fits / count,
+        predict_ms=1e3 * asks / count,
+    )
 
 
 def _back(panel: Panel) -> int:

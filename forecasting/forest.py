@@ -46,6 +46,8 @@ class ForestOptions:
         Values taken from a leaf: the newest ones, so that the forest follows the season.
     half_life_days : float
         A day this old is drawn half as often as the newest.
+    every : int
+        Of a drawn day every so many slots: neighbours say nearly the same.
     """
 
     trees: int = 24

@@ -23,7 +23,7 @@ LEADS = 16  # slots; later the day so far says nothing (windows before the tests
 PAST = 48  # slots of errors that are looked back at
 SPANS = (1, 2, 4, 8, 24)  # slots over which the newest errors are averaged
 LEADS_DRAWN = 8  # leads learned from per issue slot, spread over all: neighbours say the same
-OPTIONS = ForestOptions(part=0.4, least_days=15, leaf=5, share=0.5, half_life_days=90.0)
+OPTIONS = ForestOptions(trees=24, part=0.4, least_days=15, share=0.5, half_life_days=90.0)
 SEED = 7
 
 

@@ -24,6 +24,7 @@ from forecasting.prepared import Prepared
 __all__ = ["LOAD_FOREST", "prepare_load", "view_of"]
 
 LOAD_FOREST = ForestOptions()
+ROWS_OF_A_DAY = 24  # a tree is grown on one slot of an hour: its neighbours say nearly the same
 ROOT_PENALTIES = (30.0, 100.0)  # of the ridges on the square root of the load
 
 
@@ -64,8 +65,13 @@ def prepare_load(panel: Panel) -> Prepared:
         offsets=(np.zeros_like(base), middle[..., 0]),
         base=base,
         first_row=RIDGE_FIRST + view.past.newest_whole,
-        options=LOAD_FOREST,
+        options=_forest_options(panel.slots_per_day),
     )
+
+
+def _forest_options(slots: int) -> ForestOptions:
+    every = max(1, slots // ROWS_OF_A_DAY)
+    return replace(LOAD_FOREST, every=every, leaf=max(2, LOAD_FOREST.leaf // every))
 
 
 def _experts(panel: Panel, view: View, features: FloatArray, loads: int, scale: float) -> FloatArray:

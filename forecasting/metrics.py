@@ -96,17 +96,19 @@ def width(actual: FloatArray, low: FloatArray, high: FloatArray, *, scale: float
 
 
 def peak_distance(actual: FloatArray, forecast: FloatArray, *, scale: float | None = None) -> float:
-    """Mean over the days of ``|highest forecast - highest actual|``, over a scale. [-]
+    """Mean over the days of ``|forecast of the highest - highest actual|``, over a scale. [-]
 
     Parameters
     ----------
-    actual, forecast : ndarray, shape (n_days, slots_per_day)
+    actual : ndarray, shape (n_days, slots_per_day)
         The highest of the known values counts; a day without any is left out.
+    forecast : ndarray, shape (n_days,)
+        Of each day's highest value; NaN where there is none.
     """
-    seen = ~(np.isnan(actual).all(axis=1) | np.isnan(forecast).all(axis=1))
+    seen = ~(np.isnan(actual).all(axis=1) | np.isnan(forecast))
     if not seen.any():
         return float("nan")
-    distance = np.abs(np.nanmax(actual[seen], axis=1) - np.nanmax(forecast[seen], axis=1))
+    distance = np.abs(np.nanmax(actual[seen], axis=1) - forecast[seen])
     return float(np.mean(distance) / _scale(actual[~np.isnan(actual)], scale))
 
 

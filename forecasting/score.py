@@ -204,6 +204,7 @@ class _Walked:
     """A walk of the demand model, in the form of :class:`forecasting.backtest.DayAheadWalk`."""
 
     values: FloatArray
+    peak: FloatArray
     fit_s: float = float("nan")
     predict_ms: float = float("nan")
     model: str = "demand-pool"
@@ -214,9 +215,10 @@ def _demand_walk(load_kw: Series, calendar: SiteCalendar, first_day: date) -> Da
 
     def walk(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: int = 1) -> _Walked:
         forecaster = demand_forecaster(calendar, levels=levels, refit_days=refit_days)
-        days = (first_day + timedelta(days=rows.start), first_day + timedelta(days=rows.stop - 1))
-        found = walk_forward(load_kw, forecaster, ends_of_days(*days)).quantiles
-        return _Walked(values=found.reshape(len(levels), len(rows), panel.slots_per_day))
+        first, last = (first_day + timedelta(days=row) for row in (rows.start, rows.stop - 1))
+        found = walk_forward(load_kw, forecaster, ends_of_days(first, last)).quantiles
+        days = found.reshape(len(levels), len(rows), panel.slots_per_day)
+        return _Walked(values=days, peak=days[levels.index(0.5)].max(axis=1))
 
     return walk
 

@@ -123,6 +123,7 @@ class _Walked:
     """A walk of the product; see :class:`forecasting.backtest.DayAheadWalk`."""
 
     values: FloatArray
+    peak: FloatArray
     fit_s: float
     predict_ms: float
     model: str
@@ -137,13 +138,15 @@ def _ours(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: i
     if not thin:
         return walk(panel, rows, levels=levels, refit_days=refit_days)
     first = np.stack([_from_few_days(panel, row, levels) for row in thin], axis=1)
+    peaks = first[levels.index(0.5)].max(axis=1)
     name = f"like days for {len(thin)} of {len(rows)} days: fewer than {LEAST_DAYS} days were known"
     rest = range(thin.stop, rows.stop)
     if not rest:
-        return _Walked(values=first, fit_s=0.0, predict_ms=0.0, model=name)
+        return _Walked(values=first, peak=peaks, fit_s=0.0, predict_ms=0.0, model=name)
     full = walk(panel, rest, levels=levels, refit_days=refit_days)
     return _Walked(
         values=np.concatenate([first, full.values], axis=1),
+        peak=np.concatenate([peaks, full.peak]),
         fit_s=full.fit_s,
         predict_ms=full.predict_ms,
         model=f"{full.model}; {name}",
