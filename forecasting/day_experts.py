@@ -46,7 +46,7 @@ def analogue(view: View) -> tuple[FloatArray, FloatArray]:
     those of their neighbours, the weekday and, a little, their age.
     """
     past, rest = view.past, view.days.rest
-    n, slots = past.shape
+    n, _ = past.shape
     same = view.mean_of(rest.astype(np.int64), 4)
     parts = ((past.morning(), 1.5), (view.weeks_ago(1, same), 1.0), (past.ago(past.newest_whole), 0.7))
     spread = float(past.filled[: max(60, n // 4)].std()) + 1e-9

@@ -36,7 +36,7 @@ from vpp.simworld import SimulatedWorld
 
 __all__ = ["CONTROLLERS", "Request", "simulate", "state_folder"]
 
-CONTROLLERS: tuple[Controller, ...] = ("none", "rules", "optimal", "perfect")
+CONTROLLERS: tuple[Controller, ...] = ("none", "rules", "optimal-p50", "optimal", "perfect")
 WORKERS = 2
 Progress = Callable[[str, int, int], None]
 

@@ -36,7 +36,7 @@ from vpp.settle import settle_event
 
 __all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
 
-Mode = Literal["none", "rules", "optimal"]
+Mode = Literal["none", "rules", "optimal-p50", "optimal"]
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
 SLOT_RECORD = "slot"
 """Kind of the document that says, for one slot and asset, what was planned and why."""
@@ -104,6 +104,8 @@ class SiteOperator:
     ----------
     mode : str
         ``optimal`` plans with the optimiser, ``rules`` without, ``none`` leaves cars and rooms alone.
+        ``optimal-p50`` is ``optimal`` whose plans see the medians of load and PV only; it shows what the
+        quantiles are worth.
     trips : sequence of Trip
         The calendar, sorted by departure.
     """
@@ -235,7 +237,7 @@ class SiteOperator:
         problem = build_problem(
             self.site,
             self._state(readings, now),
-            outlook,
+            outlook.medians() if self.mode == "optimal-p50" else outlook,
             now=now,
             trips=self.trips,
             events=events,

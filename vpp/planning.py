@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from energy.core.assets import HvacZone, OwnerType, Trip, Vehicle
@@ -55,6 +55,11 @@ class Outlook:
     pv: QuantileForecast | None
     outdoor_c: FloatArray
     ghi_w_m2: FloatArray
+
+    def medians(self) -> Outlook:
+        """The same outlook without the spread of load and PV."""
+        pv = None if self.pv is None else self.pv.median_only()
+        return replace(self, load=self.load.median_only(), pv=pv)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ __all__ = ["Reviewer", "score_yen"]
 
 PENALTIES = Penalties()
 _LEVELS = (0.1, 0.5, 0.9)
+_FORECASTERS: tuple[Controller, ...] = ("optimal-p50", "optimal")
 
 
 def score_yen(bill_yen: int, *, comfort_degc_h: float, missed: int, stored_kwh_change: float) -> int:
@@ -110,7 +111,7 @@ class Reviewer:
             guard_actions=Counter(counts)["guard_actions"],
             shortfalls=Counter(counts)["shortfalls"],
         )
-        scores = self._forecast_scores(known) if controller == "optimal" else ()
+        scores = self._forecast_scores(known) if controller in _FORECASTERS else ()
         return RunResult(summary=summary, trace=trace, forecast_scores=scores, coin_grants=grants)
 
     def bill(self, import_kwh: Series) -> Bill:

@@ -45,7 +45,7 @@ class ScenarioRun:
     Parameters
     ----------
     mode : str
-        ``none``, ``rules`` or ``optimal``.
+        ``none``, ``rules``, ``optimal-p50`` or ``optimal``.
     start, end : datetime
         Midnights in Japan, UTC.
     store : Store

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -69,3 +69,10 @@ class QuantileForecast:
             object.__setattr__(self, name, values)
         if (self.p10 > self.p50 + 1e-9).any() or (self.p50 > self.p90 + 1e-9).any():
             raise ForecastError(f"quantiles of {self.target} cross", where=f"model {self.model}")
+
+    def median_only(self) -> QuantileForecast:
+        """The same forecast without its spread: P10 and P90 lie on P50, and ``model`` says so.
+
+        What a planner knows that takes a forecast at its word.
+        """
+        return replace(self, p10=self.p50, p90=self.p50, model=f"{self.model}, median only")

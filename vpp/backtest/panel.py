@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import ConfigError, DataError
 from energy.core.series import FloatArray, Grid, Series, Unit
-from forecasting.days import DayKinds
+from forecasting.days import DayKinds, IntArray
 from forecasting.panel import Panel
 from forecasting.resample import coarser, finer, finer_by_sun
 from vpp.backtest.case import Case, CaseWeather
@@ -136,6 +136,7 @@ def build_panel(case: Case, *, tuning: bool = False) -> Built:
         capacity=capacity,
         latitude=case.latitude,
         longitude=case.longitude,
+        clock=_clock(zone, frame),
     )
     facts = {
         "rows": int(table.at.size),
@@ -151,6 +152,14 @@ def build_panel(case: Case, *, tuning: bool = False) -> Built:
         "first_day": frame.first_day.isoformat(),
     }
     return Built(panel=panel, first_day=frame.first_day, rows=rows, facts=facts)
+
+
+def _clock(zone: tzinfo, frame: _Frame) -> IntArray | None:
+    """Slots by which the clock on the wall is ahead of standard time at each noon; None if it never is."""
+    noons = (frame.start + day * _DAY + _DAY / 2 for day in range(frame.count))
+    offsets = [noon.astimezone(zone).utcoffset() or frame.offset for noon in noons]
+    ahead = np.array([(offset - frame.offset) // frame.slot for offset in offsets], dtype=np.int64)
+    return ahead if ahead.any() else None
 
 
 def calendar_of(case: Case) -> SiteCalendar:

@@ -37,7 +37,7 @@ Database = Annotated[
     typer.Option("--db", envvar="VPP_DB", help="Database of the site; that of a simulation if none."),
 ]
 State = Annotated[Path, typer.Option(help="Folder of a simulation.")]
-Controller = Annotated[str, typer.Option(help="Whose simulated run: rules or optimal.")]
+Controller = Annotated[str, typer.Option(help="Whose simulated run: rules, optimal-p50 or optimal.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 

@@ -14,7 +14,7 @@ __all__ = ["app"]
 app = typer.Typer(help="Coins: balances, statements, proof.", no_args_is_help=True)
 
 State = Annotated[Path, typer.Option(help="Folder of a simulation.")]
-Run = Annotated[str, typer.Option("--controller", help="Whose run: none, rules or optimal.")]
+Run = Annotated[str, typer.Option("--controller", help="Whose run: none, rules, optimal-p50 or optimal.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 

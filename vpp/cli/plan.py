@@ -31,7 +31,7 @@ def explain(
     slot: Annotated[str, typer.Argument(help="2026-08-05T16:30, or 16:30 for the last stored day.")],
     asset: Annotated[str, typer.Argument(help="Id of a car or a room, or pv.")],
     state: Annotated[Path, typer.Option(help="Folder of a simulation.")] = DEFAULT_STATE,
-    controller: Annotated[str, typer.Option(help="none, rules or optimal.")] = "optimal",
+    controller: Annotated[str, typer.Option(help="none, rules, optimal-p50 or optimal.")] = "optimal",
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Say in words what an asset was told to do in a slot, and why."""

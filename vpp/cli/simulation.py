@@ -75,7 +75,7 @@ def simulate(
     days: Days = 7,
     start: Start = FIRST_DAY,
     compare: Annotated[
-        str, typer.Option(help="Controllers, with commas: none, rules, optimal, perfect.")
+        str, typer.Option(help="Controllers, with commas: none, rules, optimal-p50, optimal, perfect.")
     ] = "none,rules,optimal",
     state: State = DEFAULT_STATE,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,

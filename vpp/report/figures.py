@@ -25,7 +25,7 @@ __all__ = [
     "year_yen",
 ]
 
-_PRODUCTS: tuple[Controller, ...] = ("optimal", "rules", "perfect", "none")
+_PRODUCTS: tuple[Controller, ...] = ("optimal", "optimal-p50", "rules", "perfect", "none")
 _BASES: tuple[Controller, ...] = ("none", "rules")
 
 

@@ -11,24 +11,26 @@ from energy.core.calendar import SiteCalendar
 from energy.core.errors import AlignmentError, ForecastError
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, jst_midnight
-from forecasting.demand import DemandModel
+from forecasting.demand import REACH_DAYS, DemandModel
 from forecasting.metrics import nmae
 
 FIRST = date(2026, 4, 1)  # a Wednesday
 CALENDAR = SiteCalendar(national_holidays=False)
 
 
-def factory(days: int, *, seed: int = 7, noise_kw: float = 6.0) -> Series:
-    """A factory: 20 kW at rest, 120 kW from 08:00 to 18:00 on working days, with noise that lasts hours."""
+def factory(days: int, *, seed: int = 7, order_kw: float = 15.0) -> Series:
+    """A factory: 20 kW at rest; from 08:00 to 18:00 on working days 120 kW, more or less with the day's orders.
+
+    What a morning is above the usual, its afternoon is too, and its evening is not.
+    """
     rng = np.random.default_rng(seed)
+    orders = rng.normal(0.0, order_kw, days)
     values = np.empty(days * 48)
-    drift = 0.0
     for k in range(values.size):
         day, slot = FIRST + timedelta(days=k // 48), k % 48
         works = day.weekday() < 5 and 16 <= slot < 36
-        drift = 0.9 * drift + rng.normal(0.0, noise_kw if works else 1.0)
-        values[k] = max(0.0, (120.0 if works else 20.0) + drift)
-    return Series(Grid(jst_midnight(FIRST), values.size), values, Unit.KW)
+        values[k] = 120.0 + orders[k // 48] + rng.normal(0.0, 4.0) if works else 20.0 + rng.normal(0.0, 2.0)
+    return Series(Grid(jst_midnight(FIRST), values.size), np.maximum(values, 0.0), Unit.KW)
 
 
 def until(series: Series, instant: datetime) -> Series:
@@ -126,44 +128,45 @@ def test_forecast_follows_the_calendar_of_the_site() -> None:
 
 
 def test_model_beats_the_same_day_of_last_week_on_a_regular_factory() -> None:
-    load = factory(80)
+    load = factory(60)
     model, ours, week, truth = DemandModel(CALENDAR), [], [], []
-    for day in range(60, 79):
-        now = day_start(day)
-        known = until(load, now)
-        ours.append(model.fit(known, issued_at=now).predict(known, Grid(now, 48), issued_at=now).p50)
+    for day in range(50, 59, 2):
+        noon, start = day_start(day - 1) + timedelta(hours=12), day_start(day)
+        known = until(load, noon)
+        ours.append(model.fit(known, issued_at=noon).predict(known, Grid(start, 48), issued_at=noon).p50)
         week.append(load.between(day_start(day - 7), day_start(day - 6)).values)
-        truth.append(load.between(now, now + timedelta(days=1)).values)
+        truth.append(load.between(start, day_start(day + 1)).values)
     assert nmae(np.concatenate(truth), np.concatenate(ours)) < 0.85 * nmae(
         np.concatenate(truth), np.concatenate(week)
     )
 
 
-def test_next_hours_follow_a_morning_that_runs_high_and_the_evening_does_not() -> None:
+@pytest.mark.parametrize("days", [48, 57])
+def test_next_hours_follow_a_morning_that_runs_high_and_the_evening_does_not(days: int) -> None:
     load = factory(60)
-    assert (FIRST + timedelta(days=58)).weekday() < 5
-    now = day_start(58) + timedelta(hours=11)
+    assert (FIRST + timedelta(days=days)).weekday() < 5
+    now = day_start(days) + timedelta(hours=11)
     usual = until(load, now)
     values = usual.values.copy()
     values[-6:] += 25.0
-    fitted = DemandModel(CALENDAR).fit(until(load, day_start(58)), issued_at=day_start(58))
+    fitted = DemandModel(CALENDAR).fit(until(load, day_start(days)), issued_at=day_start(days))
     grid = Grid(now, 96)
     plain = fitted.predict(usual, grid, issued_at=now)
     high = fitted.predict(with_values(usual, values), grid, issued_at=now)
     shift = high.p50 - plain.p50
-    assert shift[0] > 5.0
-    assert shift[0] > shift[6]
+    assert shift[:12].mean() > 8.0  # to 17:00; work ends at 18:00
+    assert abs(shift[14:16].mean()) < 4.0
     np.testing.assert_allclose(shift[40:], 0.0, atol=1e-9)
 
 
-def test_bands_are_narrower_for_the_next_slot_than_for_the_same_time_tomorrow() -> None:
+def test_bands_are_narrower_for_the_next_hours_than_for_the_same_time_tomorrow() -> None:
     load = factory(60)
     now = day_start(57) + timedelta(hours=11)
     fitted = DemandModel(CALENDAR).fit(until(load, day_start(57)), issued_at=day_start(57))
     forecast = fitted.predict(until(load, now), Grid(now, 96), issued_at=now)
     band = forecast.p90 - forecast.p10
     assert (FIRST + timedelta(days=58)).weekday() < 5
-    assert band[0] < 0.8 * band[48]
+    assert band[:8].mean() < 0.8 * band[48:56].mean()
 
 
 def test_frozen_meter_does_not_poison_later_training() -> None:
@@ -214,14 +217,37 @@ def test_model_fitted_some_days_ago_still_forecasts_with_the_recent_load() -> No
     assert forecast.facts["fitted_at"] == day_start(60).isoformat()
 
 
-def test_grid_in_the_past_or_beyond_the_day_after_tomorrow_is_refused() -> None:
+def test_grid_in_the_past_or_beyond_a_week_is_refused() -> None:
     load = factory(30)
     now = day_start(29) + timedelta(hours=9)
     fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now)
     with pytest.raises(ForecastError, match="does not look back"):
         fitted.predict(until(load, now), Grid(now - timedelta(hours=1), 4), issued_at=now)
+    left = REACH_DAYS * 48 - 18
     with pytest.raises(ForecastError, match="reaches too far"):
-        fitted.predict(until(load, now), Grid(now, 130), issued_at=now)
+        fitted.predict(until(load, now), Grid(now, left + 1), issued_at=now)
+
+
+def test_week_ahead_knows_its_days_of_rest_to_the_last() -> None:
+    load = factory(40)
+    now = day_start(33)
+    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now)
+    forecast = fitted.predict(until(load, now), Grid(now, REACH_DAYS * 48), issued_at=now)
+    noon = forecast.p50.reshape(REACH_DAYS, 48)[:, 24]
+    works = [(FIRST + timedelta(days=33 + k)).weekday() < 5 for k in range(REACH_DAYS)]
+    assert len(set(works)) == 2
+    assert (noon[works] > 90.0).all()
+    assert (noon[~np.array(works)] < 40.0).all()
+    assert np.isfinite(forecast.p90).all()
+
+
+def test_part_of_the_week_is_the_same_as_the_week_it_is_a_part_of() -> None:
+    load = factory(40)
+    now = day_start(33) + timedelta(hours=13)
+    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now)
+    long = fitted.predict(until(load, now), Grid(now, 100), issued_at=now)
+    part = fitted.predict(until(load, now), Grid(now + 30 * SLOT_LENGTH, 40), issued_at=now)
+    np.testing.assert_array_equal(long.p90[30:70], part.p90)
 
 
 def test_energy_is_not_mistaken_for_power() -> None:
@@ -250,21 +276,18 @@ def heated(load: Series, outdoor: Series) -> Series:
 
 
 def test_temperature_helps_where_the_load_follows_it() -> None:
-    outdoor = temperatures(92)
-    load = heated(factory(92), outdoor)
+    outdoor = temperatures(80)
+    load = heated(factory(80, order_kw=4.0), outdoor)
     model, plain, warm, truth = DemandModel(CALENDAR), [], [], []
-    for day in range(70, 90, 2):
-        now = day_start(day)
-        known, air = until(load, now), until(outdoor, now)
-        fitted = model.fit(known, issued_at=now, outdoor_c=air)
-        grid = Grid(now, 48)
+    for day in range(68, 79, 3):
+        now, start = day_start(day - 1) + timedelta(hours=12), day_start(day)
+        known = until(load, now)
+        fitted = model.fit(known, issued_at=now, outdoor_c=until(outdoor, now))
+        grid = Grid(start, 48)
         plain.append(fitted.predict(known, grid, issued_at=now))
-        warm.append(
-            fitted.predict(
-                known, grid, issued_at=now, outdoor_c=outdoor.between(now, now + timedelta(days=1))
-            )
-        )
-        truth.append(load.between(now, now + timedelta(days=1)).values)
+        ahead = outdoor.between(now, day_start(day + 1))
+        warm.append(fitted.predict(known, grid, issued_at=now, outdoor_c=ahead))
+        truth.append(load.between(start, day_start(day + 1)).values)
     assert {forecast.model for forecast in plain} == {"demand-pool"}
     assert {forecast.model for forecast in warm} == {"demand-pool-weather"}
     y = np.concatenate(truth)
@@ -277,7 +300,7 @@ def test_temperature_helps_where_the_load_follows_it() -> None:
 def test_weather_forecast_with_a_hole_falls_back_by_name() -> None:
     outdoor = temperatures(60)
     load = heated(factory(60), outdoor)
-    now = day_start(58)
+    now = day_start(33)
     fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now, outdoor_c=until(outdoor, now))
     grid = Grid(now, 48)
     ahead = outdoor.between(now, now + timedelta(days=1))
@@ -312,3 +335,29 @@ def test_meter_that_never_moved_is_named_when_nothing_else_is_left() -> None:
     with pytest.raises(ForecastError) as caught:
         DemandModel(CALENDAR).fit(flat, issued_at=day_start(10))
     assert "240 h of them impossible" in caught.value.where
+
+
+def test_model_used_for_some_days_says_what_a_fresh_one_says() -> None:
+    """What is kept between calls belongs to its day: yesterday's correction is not today's."""
+    load = factory(50)
+    start = day_start(44)
+    used = DemandModel(CALENDAR).fit(until(load, start), issued_at=start)
+    for hours in (6, 13, 30, 37, 54):
+        now = start + timedelta(hours=hours)
+        last = used.predict(until(load, now), Grid(now, 48), issued_at=now)
+    fresh = DemandModel(CALENDAR).fit(until(load, start), issued_at=start)
+    np.testing.assert_array_equal(
+        last.p90, fresh.predict(until(load, now), Grid(now, 48), issued_at=now).p90
+    )
+
+
+def test_forecast_of_a_thousandfold_load_is_a_thousandfold_forecast() -> None:
+    load = factory(45)
+    now = day_start(43) + timedelta(hours=10)
+    known = until(load, now)
+    found = []
+    for factor in (1.0, 1000.0):
+        scaled = with_values(known, known.values * factor)
+        fitted = DemandModel(CALENDAR).fit(scaled, issued_at=now)
+        found.append(fitted.predict(scaled, Grid(now, 48), issued_at=now).p90)
+    np.testing.assert_allclose(found[1], 1000.0 * found[0], rtol=0.02)

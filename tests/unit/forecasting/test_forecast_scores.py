@@ -28,11 +28,15 @@ NAN = float("nan")
 
 
 def week_shaped(days: int, *, seed: int = 2) -> Series:
+    """Work from 08:00 to 18:00 on weekdays, at a level that changes slowly from day to day."""
     rng = np.random.default_rng(seed)
     k = np.arange(days * 48)
     works = ((k // 48 + FIRST.weekday()) % 7 < 5) & (k % 48 >= 16) & (k % 48 < 36)
-    level = np.where(works, 100.0, 20.0) * (1.0 + 0.1 * np.repeat(rng.normal(size=days), 48))
-    return Series(Grid(jst_midnight(FIRST), k.size), level + rng.normal(0.0, 3.0, k.size), Unit.KW)
+    level = np.zeros(days)
+    for day in range(1, days):
+        level[day] = 0.9 * level[day - 1] + rng.normal(0.0, 0.08)
+    load = np.where(works, 100.0, 20.0) * np.repeat(np.exp(level), 48) + rng.normal(0.0, 2.0, k.size)
+    return Series(Grid(jst_midnight(FIRST), k.size), load, Unit.KW)
 
 
 def test_scores_agree_with_hand_calculations() -> None:
@@ -138,12 +142,12 @@ def test_missing_actuals_are_left_out_and_counted() -> None:
 
 
 def test_comparison_puts_the_model_beside_every_baseline_and_it_wins() -> None:
-    load = week_shaped(90)
+    load = week_shaped(75)
     rows = compare_demand(
         load,
         SiteCalendar(national_holidays=False),
-        first=FIRST + timedelta(days=76),
-        last=FIRST + timedelta(days=88),
+        first=FIRST + timedelta(days=64),
+        last=FIRST + timedelta(days=73),
         levels=NINE_LEVELS,
     )
     assert [row.model for row in rows] == ["demand-pool", "yesterday", "last-week", "four-same-weekdays"]
@@ -153,13 +157,13 @@ def test_comparison_puts_the_model_beside_every_baseline_and_it_wins() -> None:
 
 
 def test_forecast_made_now_beats_the_one_of_the_noon_before() -> None:
-    load = week_shaped(75)
+    load = week_shaped(65)
     now, ahead, _ = compare_intraday(
         load,
         SiteCalendar(national_holidays=False),
-        first=FIRST + timedelta(days=65),
-        last=FIRST + timedelta(days=73),
-        every=6,
+        first=FIRST + timedelta(days=61),
+        last=FIRST + timedelta(days=63),
+        every=8,
     )
     assert (now.model, ahead.model) == ("intraday", "day-ahead")
     assert now.slots == ahead.slots

@@ -10,6 +10,7 @@ import pytest
 
 from dispatch.checks import check_plan
 from dispatch.planner import Planner
+from dispatch.terms import peak_margin_kw
 from energy.core.assets import expand_trips
 from energy.core.forecast import QuantileForecast
 from energy.core.plan import Problem, problem_from_json, problem_to_json
@@ -37,7 +38,19 @@ def certain(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> QuantileFor
     return QuantileForecast("load", NOW, GRID, Unit.KW, values, values, values, "test")
 
 
+OUTLOOK = Outlook(
+    load=certain(np.full(96, 120.0)),
+    pv=certain(np.linspace(0, 80, 96)),
+    outdoor_c=np.full(96, 30.0),
+    ghi_w_m2=np.full(96, 500.0),
+)
+
+
 def problem(**changes: object) -> Problem:
+    return with_outlook(OUTLOOK, **changes)
+
+
+def with_outlook(outlook: Outlook, **changes: object) -> Problem:
     state = SiteState(
         soc_kwh={AssetId(car.id): 0.7 * car.capacity_kwh for car in SITE.vehicles},
         absent=frozenset({AssetId("commuter")}),
@@ -49,12 +62,6 @@ def problem(**changes: object) -> Problem:
         for car, patterns in SITE.trips.items()
         for trip in expand_trips(car, patterns, NOW, parse_jst("2026-08-09 00:00"))
     ]
-    outlook = Outlook(
-        load=certain(np.full(96, 120.0)),
-        pv=certain(np.linspace(0, 80, 96)),
-        outdoor_c=np.full(96, 30.0),
-        ghi_w_m2=np.full(96, 500.0),
-    )
     return build_problem(
         SITE,
         replace(state, **changes),  # type: ignore[arg-type] # named by the caller
@@ -115,6 +122,21 @@ def test_a_car_that_is_not_at_its_plug_is_not_planned_now() -> None:
 def test_a_driver_who_opted_out_is_not_asked() -> None:
     leaf = next(car for car in problem(opted_out=frozenset({AssetId("leaf")})).cars if car.id == "leaf")
     assert not any(leaf.may_discharge)
+
+
+def test_a_plan_from_medians_leaves_no_room_below_the_peak() -> None:
+    load, sun = np.linspace(80, 300, 96), np.linspace(0, 80, 96)
+    outlook = Outlook(
+        load=QuantileForecast("load", NOW, GRID, Unit.KW, load - 20, load, load + 30, "test"),
+        pv=QuantileForecast("pv", NOW, GRID, Unit.KW, 0.5 * sun, sun, 1.2 * sun, "test"),
+        outdoor_c=np.full(96, 30.0),
+        ghi_w_m2=np.full(96, 500.0),
+    )
+    known, medians = with_outlook(outlook), with_outlook(outlook.medians())
+    assert medians.load_p50_kw == known.load_p50_kw
+    assert medians.pv[0].p50_kw == known.pv[0].p50_kw
+    assert peak_margin_kw(known, 1.0) == pytest.approx(np.hypot(30.0, 0.5 * sun))
+    assert not peak_margin_kw(medians, 1.0).any()
 
 
 def test_the_bound_plans_without_reserves() -> None:

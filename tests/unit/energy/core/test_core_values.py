@@ -161,6 +161,14 @@ def test_a_forecast_has_ordered_quantiles_that_cannot_be_changed() -> None:
         made.p50[0] = 9.0
 
 
+def test_a_forecast_without_its_spread_keeps_its_median_and_says_so() -> None:
+    made = forecast([1, 2], [2, 5], [3, 9])
+    bare = made.median_only()
+    assert bare.p10.tolist() == bare.p50.tolist() == bare.p90.tolist() == [2, 5]
+    assert (bare.model, bare.issued_at) == ("seasonal, median only", made.issued_at)
+    assert made.p90.tolist() == [3, 9]
+
+
 def test_a_forecast_never_crosses_misses_or_misfits() -> None:
     with pytest.raises(ForecastError, match="cross"):
         forecast([1, 3], [2, 2], [3, 4])

@@ -86,7 +86,7 @@ class _Site:
 
 def synthetic_run(controller: Controller, *, days: int = 7) -> RunResult:
     """One made-up run; smarter controllers shave the morning and evening peaks."""
-    cut_kw = {"none": 0.0, "rules": 9.0, "optimal": 19.0, "perfect": 22.0}[controller]
+    cut_kw = {"none": 0.0, "rules": 9.0, "optimal-p50": 15.0, "optimal": 19.0, "perfect": 22.0}[controller]
     slots = tuple(jst_midnight(START) + k * timedelta(minutes=30) for k in range(48 * days))
     site, socs = _Site(), dict.fromkeys(_CARS, 0.6)
     for number, slot in enumerate(slots):
@@ -255,7 +255,7 @@ def _summary(controller: Controller, trace: SlotTrace, *, days: int) -> RunSumma
     demand = round(max(104.0, peak) * 2000 * 0.85 * days / 31)
     gave = sum(-power * 0.5 for car in trace.cars.values() for power in car.power_kw if power < 0)
     departures = [departure for car in trace.cars.values() for departure in car.departures]
-    planned = controller in ("optimal", "perfect")
+    planned = controller in ("optimal-p50", "optimal", "perfect")
     coins = 0 if controller == "none" else 22 * sum(trace.tight)
     return RunSummary(
         controller=controller,

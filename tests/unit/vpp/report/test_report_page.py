@@ -169,7 +169,15 @@ def test_names_from_outside_are_escaped() -> None:
 
 
 @pytest.mark.parametrize(
-    "controllers", [("none",), ("optimal",), ("perfect",), ("none", "rules"), ("rules", "optimal")]
+    "controllers",
+    [
+        ("none",),
+        ("optimal",),
+        ("perfect",),
+        ("none", "rules"),
+        ("rules", "optimal"),
+        ("optimal-p50", "optimal"),
+    ],
 )
 def test_any_choice_of_controllers_makes_a_page(controllers: tuple[Controller, ...]) -> None:
     document = synthetic_document(days=1, controllers=controllers)

@@ -48,6 +48,8 @@ def pair(before: dict[str, object], after: dict[str, object], memory_kw: float =
     [
         (("none", "rules", "optimal", "perfect"), "optimal", "none", "perfect"),
         (("rules", "optimal"), "optimal", "rules", None),
+        (("rules", "optimal-p50", "optimal"), "optimal", "rules", None),
+        (("rules", "optimal-p50"), "optimal-p50", "rules", None),
         (("none", "rules"), "rules", "none", None),
         (("perfect", "none"), "perfect", "none", None),
         (("none",), "none", None, None),
