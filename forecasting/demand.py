@@ -56,7 +56,7 @@ MAX_DAYS = 400  # a year and a month; older days are not learned from
 STALE_DAYS = 7  # without load for a week there is nothing to continue
 REACH_DAYS = 8  # today and a week more
 ISSUE_SLOTS = (18, 24)  # 09:00 and 12:00: from then on tomorrow is forecast with the morning known
-PAST_DAYS = 365  # days of the base forecast from which the correction of the next hours is learned
+PAST_DAYS = 240  # days of the base forecast from which the correction of the next hours is learned
 
 
 class DemandModel:

@@ -23,7 +23,9 @@ LEADS = 16  # slots; later the day so far says nothing (windows before the tests
 PAST = 48  # slots of errors that are looked back at
 SPANS = (1, 2, 4, 8, 24)  # slots over which the newest errors are averaged
 LEADS_DRAWN = 8  # leads learned from per issue slot, spread over all: neighbours say the same
-OPTIONS = ForestOptions(trees=24, part=0.4, least_days=15, share=0.5, half_life_days=90.0)
+OPTIONS = ForestOptions(part=0.3, least_days=15, share=0.5, half_life_days=90.0, every=3)
+CALIBRATION_DAYS = 28  # days whose coverage sets the width of the band
+CALIBRATION_EVERY = 5  # of the rows of such a day, every so many: prime to the leads, so that all are heard
 SEED = 7
 
 
@@ -67,9 +69,10 @@ class Intraday:
             return None
         x, y, day = np.nan_to_num(features[use]), target[use], now[use] // slots
         forest = QuantileForest.grow(x, y, day, options=OPTIONS, seed=SEED)
-        found = forest.quantiles(x, day, day, (BAND[0], 0.5, BAND[1]))
+        newest = np.flatnonzero(day > day[-1] - CALIBRATION_DAYS)[::CALIBRATION_EVERY]
+        found = forest.quantiles(x[newest], day[newest], day[newest], (BAND[0], 0.5, BAND[1]))
         seen = ~np.isnan(found[:, 1])
-        factor = _factor(y[seen], found[seen], day[seen])
+        factor = _factor(y[newest][seen], found[seen], day[newest][seen])
         return cls(forest, scale, factor, n)
 
     def errors_kw(
