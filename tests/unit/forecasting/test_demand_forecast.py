@@ -20,7 +20,7 @@ CALENDAR = SiteCalendar(national_holidays=False)
 
 
 def factory(days: int, *, seed: int = 7, order_kw: float = 15.0) -> Series:
-    """A factory: 20 kW at rest; from 08:00 to 18:00 on working days 120 kW, more or less with the day's orders.
+    """A factory: 20 kW at rest; on working days from 08:00 to 18:00 120 kW, more or less with the orders.
 
     What a morning is above the usual, its afternoon is too, and its evening is not.
     """
