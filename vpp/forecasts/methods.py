@@ -21,7 +21,7 @@ from energy.core.units import SeriesId
 from energy.store import Snapshot, Store
 from forecasting.card import InputUsed
 from forecasting.days import BoolArray
-from forecasting.demand import DemandModel, FittedDemand
+from forecasting.demand import REACH_DAYS, DemandModel, FittedDemand
 from forecasting.fallback import recent_days_forecast, same_weekday_forecast
 from forecasting.pv import FittedPv, PvModel
 from forecasting.pv_physics import PvWeather
@@ -45,7 +45,6 @@ RECENT = timedelta(days=10)
 PV_HISTORY = timedelta(days=90)
 # How much of the past the rules of thumb need: eight weeks of errors of a rule that looks four weeks back.
 RULE_HISTORY = timedelta(days=85)
-LOAD_REACH_DAYS = 3  # the demand model speaks of today, tomorrow and the day after
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +213,8 @@ class LoadMethod:
         return _FittedLoad(self._series, DemandModel(self._calendar).fit(history, issued_at=view.at))
 
     def reach(self, view: View, grid: Grid) -> int:
-        """To the end of the day after tomorrow."""
-        end = jst_midnight(view.at.astimezone(JST).date() + timedelta(days=LOAD_REACH_DAYS))
+        """To the end of the seventh day after today."""
+        end = jst_midnight(view.at.astimezone(JST).date() + timedelta(days=REACH_DAYS))
         return max(0, min(grid.count, (end - grid.start) // grid.step))
 
     def rule(self, view: View, grid: Grid) -> QuantileForecast:
