@@ -209,7 +209,8 @@ def combine(actual: FloatArray, predictions: FloatArray, rest: BoolArray, back: 
     mean = np.where(known, mean, usual[None])
     silent = np.isnan(predictions.reshape(experts, n, WEIGHT_QUARTERS, quarter))
     speaks: BoolArray = np.asarray(~silent.any(axis=3))
-    weight = np.where(speaks, ((mean.min(axis=0) + 1e-6) / (mean + 1e-6)) ** WEIGHT_POWER, 0.0)
+    best = np.where(speaks, mean, np.inf).min(axis=0)  # of those that speak, or none might have a weight
+    weight = np.where(speaks, ((best + 1e-6) / (mean + 1e-6)) ** WEIGHT_POWER, 0.0)
     weight /= np.maximum(weight.sum(axis=0), 1e-9)
     weight = (1.0 - WEIGHT_EQUAL) * weight + WEIGHT_EQUAL * speaks / np.maximum(speaks.sum(axis=0), 1)
     assert weight.shape == flat
