@@ -79,8 +79,9 @@ def test_a_tree_is_silent_about_days_that_it_was_grown_on() -> None:
 def rows(days: int = 60, slots: int = 6, *, seed: int = 0) -> tuple[FloatArray, FloatArray, IntArray]:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(days * slots, 4))
-    day = np.repeat(np.arange(days), slots)
-    return x, 3.0 * (x[:, 0] > 0.0) + rng.normal(0.0, 0.2, x.shape[0]), day
+    day = np.repeat(np.arange(days, dtype=np.int64), slots)
+    y = 3.0 * (x[:, 0] > 0.0) + rng.normal(0.0, 0.2, x.shape[0])
+    return x, np.asarray(y, dtype=np.float64), day
 
 
 def test_leaves_are_those_of_scikit_learn() -> None:
