@@ -63,8 +63,10 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/pytest tests -m bench -s --quiet || [ $$? -eq 5 ]
 	@echo "== a re-solve beside HiGHS alone, Pyomo's own path, warm starts and interior point"
 	@$(BIN)/python tests/bench/bench_dispatch.py
-	@echo "== forecast scores on the steel works series"
+	@echo "== the next six hours, made now and at the noon before"
 	@if [ -n "$$VPP_DATA_DIR" ]; then \
+	  $(BIN)/python tests/bench/intraday_scores.py --data "$$VPP_DATA_DIR"; \
+	  echo "== what a holiday calendar is worth on the steel works series"; \
 	  $(BIN)/python tests/bench/forecast_scores.py --steel "$$VPP_DATA_DIR/factory/steel_industry_15min_2018_jan_sep.csv.gz"; \
 	  echo "== our forecast beside strong references on the public cases"; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench; \

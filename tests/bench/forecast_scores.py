@@ -1,6 +1,10 @@
-"""Print the scores of docs/explanation/forecasts.md from the public steel-works series (UCI, CSV).
+"""Print what `vpp forecast bench` does not: what a holiday calendar is worth, and PV with a site sheet.
 
-python tests/bench/forecast_scores.py --steel Steel_industry_data.csv
+python tests/bench/forecast_scores.py --steel steel_industry_15min_2018_jan_sep.csv.gz [--tuning]
+python tests/bench/forecast_scores.py --gefcom gefcom2014s_zone1_zone2_20120401_20130228.parquet [--tuning]
+
+The steel works' file is the series of the UCI repository. The next hours have a script of their own
+(intraday_scores.py).
 """
 
 from __future__ import annotations
@@ -8,9 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import gzip
-import statistics
-import time
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -22,16 +23,15 @@ from energy.core.assets import PvArray
 from energy.core.calendar import SiteCalendar
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import jst_midnight
-from forecasting.backtest import ModelScore
-from forecasting.demand import LEVELS, DemandModel
+from forecasting.demand import LEVELS
 from forecasting.metrics import coverage, nmae, pinball
 from forecasting.pv import PvModel, PvWeather
 from forecasting.resample import finer_by_sun
-from forecasting.score import NINE_LEVELS, ScoreRow, compare_demand, compare_intraday
+from forecasting.score import NINE_LEVELS, compare_demand
 from vpp.ingest.gefcom import gefcom_weather
 
 FIRST_DAY = date(2018, 1, 1)
-TUNED = (date(2018, 4, 1), date(2018, 6, 30))
+TUNED = (date(2018, 4, 16), date(2018, 6, 30))
 TEST = (date(2018, 7, 1), date(2018, 9, 29))
 
 
@@ -43,35 +43,6 @@ def read_steel(path: Path) -> Series:
     quarter = timedelta(minutes=15)
     grid = Grid(jst_midnight(FIRST_DAY), len(energy_kwh), quarter)
     return Series(grid, np.array(energy_kwh) * 4.0, Unit.KW).to_slots()
-
-
-def show(title: str, rows: Sequence[ModelScore | ScoreRow]) -> None:
-    print(f"\n{title}")
-    print(f"{'':22}{'nMAE':>7}{'pinball':>9}{'cover':>8}{'width':>8}")
-    for row in rows:
-        print(
-            f"{row.model:22}{100 * row.nmae:7.2f}{100 * row.pinball:9.2f}{row.cover80:8.3f}{row.width80:8.2f}"
-        )
-
-
-def show_times(load: Series, calendar: SiteCalendar) -> None:
-    fits, predictions = [], []
-    for day in range(5):
-        issued = jst_midnight(date(2018, 9, 1 + day))
-        history = load.between(load.grid.start, issued)
-        start = time.perf_counter()
-        fitted = DemandModel(calendar).fit(history, issued_at=issued)
-        fits.append(time.perf_counter() - start)
-        for slot in range(48):
-            now = issued + slot * timedelta(minutes=30)
-            recent = load.between(now - timedelta(days=9), now)
-            start = time.perf_counter()
-            fitted.predict(recent, Grid(now, 96), issued_at=now)
-            predictions.append(time.perf_counter() - start)
-    print(
-        f"\nfit on 8 months: {1e3 * statistics.median(fits):.0f} ms; predict 96 slots: "
-        f"{1e3 * statistics.median(predictions):.1f} ms, the first of a day {1e3 * max(predictions):.0f} ms"
-    )
 
 
 # Place and orientation of the solar track's plants: Hong et al. (2016), Int. J. of Forecasting 32, 896-913.
@@ -142,15 +113,16 @@ def main() -> None:
 
 
 def show_load(load: Series, *, tuning: bool) -> None:
+    """Our day-ahead scores with weekends only and with Korea's law holidays."""
     first, last = TUNED if tuning else TEST
-    weekends = SiteCalendar(national_holidays=False)
     closed = frozenset(holidays.country_holidays("KR", years=2018))
-    korea = SiteCalendar(national_holidays=False, closed=closed)
-    for title, calendar in (("weekends only", weekends), ("with Korea's law holidays", korea)):
-        rows = compare_demand(load, calendar, first=first, last=last, levels=NINE_LEVELS)
-        show(f"day-ahead, issued at noon, {first} to {last}, {title} (x 100)", rows)
-    show("next 6 hours, issued every 2 hours", compare_intraday(load, weekends, first=first, last=last))
-    show_times(load, weekends)
+    for name, days in (("weekends only", frozenset[date]()), ("with law holidays", closed)):
+        calendar = SiteCalendar(national_holidays=False, closed=days)
+        row = compare_demand(load, calendar, first=first, last=last, levels=NINE_LEVELS)[0]
+        print(
+            f"steel works, {name:18} nMAE {100 * row.nmae:.2f}  pinball {100 * row.pinball:.2f}  "
+            f"cover {row.cover80:.3f}"
+        )
 
 
 if __name__ == "__main__":
