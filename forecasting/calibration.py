@@ -9,7 +9,7 @@ from energy.core.series import FloatArray
 __all__ = ["BAND", "band_factor", "widened"]
 
 BAND = (0.1, 0.9)  # the band whose coverage is held
-STEP = 0.04  # change of the log factor when the misses of a day are twice as many as promised
+STEP = 0.03  # change of the log factor when the misses of a day are twice as many as promised
 LIMIT = 0.7  # of the log factor: between half and twice the width
 
 
@@ -25,7 +25,7 @@ def band_factor(actual: FloatArray, low: FloatArray, middle: FloatArray, high: F
     Notes
     -----
     Adaptive conformal inference [1]_ on the logarithm of the width, one step a day:
-    ``log f <- log f + 0.04 * (misses / 0.2 - 1)``.
+    ``log f <- log f + 0.03 * (misses / 0.2 - 1)``.
 
     References
     ----------

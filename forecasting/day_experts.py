@@ -13,11 +13,12 @@ from energy.core.series import FloatArray
 from forecasting.days import BoolArray, IntArray
 from forecasting.features import CLIP, View, similar_days
 
-__all__ = ["RIDGE_PENALTIES", "analogue", "combine", "median_of_similar", "walk_ridge"]
+__all__ = ["LEAN_PENALTIES", "RIDGE_PENALTIES", "analogue", "combine", "median_of_similar", "walk_ridge"]
 
 # Tuned, as all constants of this module, on the windows before the tests (docs/explanation/forecasts.md).
 ANALOGUE_DAYS = (12, 20)  # days of the weighted mean, and of the median
-RIDGE_PENALTIES = (5.0, 30.0, 150.0)  # three experts instead of a penalty to be tuned per site
+RIDGE_PENALTIES = (30.0, 150.0)  # several experts instead of a penalty to be tuned per site
+LEAN_PENALTIES = (4.0, 20.0)  # of the ridges on few features: better where the load is smooth
 RIDGE_HALF_LIFE = 120.0  # days; a quarter to half a year is usual
 RIDGE_BLOCK = 14  # days between refits while walking forward; the newest day has a fit of its own
 RIDGE_FIRST = 14  # first day that is predicted

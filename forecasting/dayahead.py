@@ -22,11 +22,14 @@ from forecasting.past import first_whole_day
 from forecasting.peak_day import peak_quantiles
 from forecasting.prepared import Prepared
 from forecasting.pv_day import prepare_pv
+from forecasting.residuals import residual_quantiles
 
 __all__ = ["DayAheadModel", "Walk", "issue", "learn", "walk"]
 
 MAX_DAYS = 400  # a year and a month; older days are not learned from
 CALIBRATION_DAYS = 35  # days whose coverage sets the width of the band
+EXPERTS_SHARE = (1 / 3, 2 / 3)  # least and highest weight of the experts' own band (load)
+EXPERTS_CLEARLY = 0.03  # of the error: so much better and the experts have the highest weight
 LEAST_DAYS = 21  # with fewer there are fewer days than features
 
 
@@ -40,21 +43,26 @@ class DayAheadModel:
         The past it was learned from; its last row is the target day.
     factor : float
         By how much the band is wider than the forests say. [-]
-    base : ndarray, shape (slots,)
-        The experts' combined forecast. [unit of the panel]
+    experts_share : float
+        Weight of the experts' forecast with the band of its own errors, beside the forests. [-]
     """
 
     panel: Panel
     prepared: Prepared
     forests: tuple[QuantileForest, ...]
-    factor: float
+    factor: float = 1.0
+    experts_share: float = 0.0
 
     def quantiles(self, levels: tuple[float, ...]) -> FloatArray:
         """Quantiles of the target day, shape (n_levels, slots). [unit of the panel]"""
-        row = np.array([self.panel.count - 1])
-        found = _raw(self.panel, self.prepared, self.forests, row, (*levels, 0.5))[0]
+        panel, last = self.panel, self.panel.count - 1
+        found = _raw(panel, self.prepared, self.forests, np.array([last]), (*levels, 0.5))[0]
         out = widened(found[:, :-1], found[:, -1], self.factor)
-        out = np.maximum(out, 0.0) if self.prepared.floor is None else np.maximum(out, self.prepared.floor)
+        if self.experts_share > 0.0:
+            base, rest = self.prepared.base, panel.days.rest
+            errors = residual_quantiles(base, panel.actual, rest, last, _back(panel), levels)
+            out = (1.0 - self.experts_share) * out + self.experts_share * errors
+        out = np.maximum(out, 0.0)
         if self.panel.capacity is not None:
             out = np.minimum(out, self.panel.capacity)
         dark = self.prepared.dark
@@ -121,8 +129,8 @@ def learn(panel: Panel, row: int) -> DayAheadModel:
         )
     prepared = prepare_load(known) if known.kind == "load" else prepare_pv(known)
     forests = _forests(known, prepared)
-    model = DayAheadModel(panel=known, prepared=prepared, forests=forests, factor=1.0)
-    return replace(model, factor=_factor(model))
+    model = DayAheadModel(panel=known, prepared=prepared, forests=forests)
+    return _calibrated(model)
 
 
 def issue(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:
@@ -200,18 +208,28 @@ def _raw(
     return total * (prepared.scale / len(forests))
 
 
-def _factor(model: DayAheadModel) -> float:
-    """Width of the band from its coverage over the last weeks."""
-    panel = model.panel
+def _calibrated(model: DayAheadModel) -> DayAheadModel:
+    """The model with the width of its band and the weight of the experts from the last weeks."""
+    panel, prepared = model.panel, model.prepared
     newest = panel.count - 1 - _back(panel)
-    first = max(model.prepared.first_row + LEAST_DAYS, newest - CALIBRATION_DAYS + 1)
+    first = max(prepared.first_row + LEAST_DAYS, newest - CALIBRATION_DAYS + 1)
     rows = np.arange(first, newest + 1)
     if not rows.size:
-        return 1.0
-    low, middle, high = np.moveaxis(
-        _raw(panel, model.prepared, model.forests, rows, (BAND[0], 0.5, BAND[1])), -1, 0
-    )
+        return model
+    found = _raw(panel, prepared, model.forests, rows, (BAND[0], 0.5, BAND[1]))
+    low, middle, high = np.moveaxis(found, -1, 0)
     actual = panel.actual[rows]
-    if model.prepared.dark is not None:
-        actual = np.where(model.prepared.dark[rows], np.nan, actual)
-    return band_factor(actual, low, middle, high)
+    if prepared.dark is not None:
+        actual = np.where(prepared.dark[rows], np.nan, actual)
+    share = _experts_share(actual, middle, prepared.base[rows]) if panel.kind == "load" else 0.0
+    return replace(model, factor=band_factor(actual, low, middle, high), experts_share=share)
+
+
+def _experts_share(actual: FloatArray, forests: FloatArray, experts: FloatArray) -> float:
+    """Weight of the experts beside the forests: a third, and up to two where they have erred less lately."""
+    known = ~(np.isnan(actual) | np.isnan(forests) | np.isnan(experts))
+    if not known.any():
+        return EXPERTS_SHARE[0]
+    ours, theirs = (float(np.abs(actual - one)[known].mean()) for one in (forests, experts))
+    better = (ours / max(theirs, 1e-12) - 1.0) / EXPERTS_CLEARLY
+    return float(np.interp(better, (-1.0, 1.0), EXPERTS_SHARE))

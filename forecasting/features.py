@@ -16,7 +16,16 @@ from energy.core.series import FloatArray
 from forecasting.days import BoolArray, DayKinds, IntArray
 from forecasting.past import Past
 
-__all__ = ["LOAD_GROUPS", "Group", "Known", "View", "build_features", "load_features", "similar_days"]
+__all__ = [
+    "LOAD_GROUPS",
+    "Group",
+    "Known",
+    "View",
+    "build_features",
+    "lean_columns",
+    "load_features",
+    "similar_days",
+]
 
 COMFORT_C = ((12.0, 16.0), (20.0, 24.0))  # hinges below which is heated and above which is cooled: ours
 CLIP = 8.0  # standardised features are clipped here: an outage is no lesson about slopes
@@ -76,12 +85,21 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some features that become known together."""
+    """Some features that become known together.
+
+    Parameters
+    ----------
+    of_load : bool
+        Whether they are loads themselves, in the unit of the panel.
+    lean : callable
+        Number of features -> those that a small linear model needs.
+    """
 
     name: str
     known: Known
     of_load: bool
     build: Callable[[View], list[FloatArray]]
+    lean: Callable[[int], list[int]]
 
 
 def similar_days(key: IntArray, usable: BoolArray, back: int, count: int, fallback: IntArray) -> IntArray:
@@ -193,11 +211,11 @@ def _trailing(flat: FloatArray, span: int) -> FloatArray:
 
 
 LOAD_GROUPS = (
-    Group("levels of whole days", Known.WHOLE_DAYS, True, _levels),
-    Group("the morning of the issue day", Known.MORNING, True, _morning),
-    Group("day types, weekday, season, time", Known.CALENDAR, False, _calendar),
-    Group("measured weather", Known.MEASURED_WEATHER, False, _measured),
-    Group("forecast weather", Known.FORECAST_WEATHER, False, _forecast),
+    Group("levels of whole days", Known.WHOLE_DAYS, True, _levels, lambda _: [0, 1, 2, 3, 4, 5, 9, 10, 11]),
+    Group("the morning of the issue day", Known.MORNING, True, _morning, lambda _: [0, 1, 2, 3]),
+    Group("day types, weekday, season, time", Known.CALENDAR, False, _calendar, lambda n: list(range(n - 2))),
+    Group("measured weather", Known.MEASURED_WEATHER, False, _measured, lambda n: list(range(0, n, 5))),
+    Group("forecast weather", Known.FORECAST_WEATHER, False, _forecast, lambda n: list(range(n))),
 )
 
 
@@ -209,6 +227,16 @@ def build_features(view: View) -> tuple[FloatArray, int]:
     loads = load_features(view)
     others = [column for group in LOAD_GROUPS if not group.of_load for column in group.build(view)]
     return np.stack([*loads, *others], axis=-1), len(loads)
+
+
+def lean_columns(view: View) -> IntArray:
+    """Which columns of :func:`build_features` a small linear model needs: values, not means and hinges."""
+    lean, at = [], 0
+    for group in sorted(LOAD_GROUPS, key=lambda one: not one.of_load):
+        count = len(group.build(view))
+        lean += [at + k for k in group.lean(count)]
+        at += count
+    return np.array(lean, dtype=np.int64)
 
 
 def load_features(view: View) -> list[FloatArray]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from energy.core.series import FloatArray
 from forecasting.day_experts import (
+    LEAN_PENALTIES,
     RIDGE_FIRST,
     RIDGE_PENALTIES,
     analogue,
@@ -15,7 +16,7 @@ from forecasting.day_experts import (
     median_of_similar,
     walk_ridge,
 )
-from forecasting.features import View, build_features, load_features
+from forecasting.features import View, build_features, lean_columns, load_features
 from forecasting.forest import ForestOptions
 from forecasting.panel import Panel
 from forecasting.past import Past, filled_from_past
@@ -77,17 +78,19 @@ def _forest_options(slots: int) -> ForestOptions:
 def _experts(panel: Panel, view: View, features: FloatArray, loads: int, scale: float) -> FloatArray:
     """Predictions of all experts, shape (n_experts, n, slots). [unit of the panel]"""
     back, last = view.past.newest_whole, panel.count - 1
-    ridges = walk_ridge(features, panel.actual / scale, back, last=last, penalties=RIDGE_PENALTIES) * scale
+    target = panel.actual / scale
+    ridges = [walk_ridge(features, target, back, last=last, penalties=RIDGE_PENALTIES) * scale]
+    few = features[..., lean_columns(view)]
+    ridges.append(walk_ridge(few, target, back, last=last, penalties=LEAN_PENALTIES) * scale)
     root = replace(view.past, filled=np.sqrt(np.maximum(view.past.filled, 0.0) / scale))
     rooted = features.copy()
     rooted[..., :loads] = np.stack(load_features(replace(view, past=root)), axis=-1)
-    target = np.sqrt(np.maximum(panel.actual, 0.0) / scale)
-    roots = walk_ridge(rooted, target, back, last=last, penalties=ROOT_PENALTIES)
+    roots = walk_ridge(rooted, np.sqrt(np.maximum(target, 0.0)), back, last=last, penalties=ROOT_PENALTIES)
     group = panel.days.rest.astype(np.int64)
     medians = [
         median_of_similar(view, key, count)
         for key, count in ((group, 10), (panel.days.weekday * 2 + group, 8))
     ]
     return np.concatenate(
-        [ridges, np.maximum(roots, 0.0) ** 2 * scale, np.stack([*medians, *analogue(view)])]
+        [*ridges, np.maximum(roots, 0.0) ** 2 * scale, np.stack([*medians, *analogue(view)])]
     )

@@ -29,8 +29,6 @@ class Prepared:
         First row with experts worth learning from.
     options : ForestOptions
         How the forests are grown.
-    floor : float, optional
-        Least value; 0 unless given. [unit of the panel]
     dark : ndarray of bool, shape (n, slots), optional
         Slots without sun.
     """
@@ -42,5 +40,4 @@ class Prepared:
     base: FloatArray
     first_row: int
     options: ForestOptions
-    floor: float | None = None
     dark: BoolArray | None = None
