@@ -60,7 +60,7 @@ class DayAheadModel:
         out = widened(found[:, :-1], found[:, -1], self.factor)
         if self.experts_share > 0.0:
             base, rest = self.prepared.base, panel.days.rest
-            errors = residual_quantiles(base, panel.actual, rest, last, _back(panel), levels)
+            errors = residual_quantiles(base, panel.actual, rest, last, _back(panel), levels=levels)
             out = (1.0 - self.experts_share) * out + self.experts_share * errors
         out = np.maximum(out, 0.0)
         if self.panel.capacity is not None:

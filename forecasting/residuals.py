@@ -18,7 +18,7 @@ NEIGHBOURS = ((0, 1.0), (-1, 0.5), (1, 0.5), (-2, 0.25), (2, 0.25))  # slots nex
 
 
 def residual_quantiles(
-    base: FloatArray, actual: FloatArray, rest: BoolArray, row: int, back: int, levels: tuple[float, ...]
+    base: FloatArray, actual: FloatArray, rest: BoolArray, row: int, back: int, *, levels: tuple[float, ...]
 ) -> FloatArray:
     """Quantiles of one day, shape (slots, n_levels): its forecast plus the errors of like days and levels.
 

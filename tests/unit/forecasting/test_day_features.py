@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from energy.core.series import FloatArray
-from forecasting.features import LOAD_GROUPS, Known, View, build_features, load_features, similar_days
+from forecasting.features import (
+    LOAD_GROUPS,
+    Known,
+    View,
+    build_features,
+    lean_columns,
+    load_features,
+    similar_days,
+)
 from forecasting.load_day import view_of
 from forecasting.panel import Panel
 from tests.unit.forecasting.small_panels import load_panel
@@ -121,3 +129,15 @@ def test_similar_days_are_the_last_over_and_usable_then_like_ones_then_any() -> 
     assert found[2].tolist() == [0, 0]  # repeated in turn
     assert found[5].tolist() == [1, 3]  # none of its key: any of its fallback
     assert found[6].tolist() == [0, 4]  # day 2 is no example
+
+
+def test_few_features_for_small_models_are_columns_of_all_of_them() -> None:
+    panel = with_weather(load_panel(40))
+    count = build_features(view(panel))[0].shape[-1]
+    lean = lean_columns(view(panel))
+    assert 0 < lean.size < count
+    assert lean.min() >= 0
+    assert lean.max() < count
+    assert len(set(lean.tolist())) == lean.size
+    newest = group("levels of whole days", panel)[0]
+    np.testing.assert_array_equal(build_features(view(panel))[0][..., lean[0]], newest)
