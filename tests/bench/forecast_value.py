@@ -15,7 +15,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -23,10 +23,11 @@ from typing import cast
 
 import numpy as np
 
-from energy.core.slots import jst_midnight
+from energy.core.slots import JST, jst_midnight
 from vpp.batch import CONTROLLERS, Request, simulate
 from vpp.planning import peak_price_yen_per_kw
-from vpp.results import Controller
+from vpp.report.figures import peak_number
+from vpp.results import Controller, RunResult
 from vpp.scenario import load_scenario
 
 # Neither shown (19 January, 3 August) nor tuned on (2 February, 2 March, 29 June, 13 July), four seasons.
@@ -35,6 +36,7 @@ WEEKS = (
     "2026-05-25,2026-07-06,2026-07-20,2026-08-24,2026-09-07"
 )
 DAYS = 6  # Monday to Saturday; the works rests on Sundays
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 FIGURES = {
     "peak_kw": ("peak, kW", 1),
     "bill_yen": ("bill, yen", 0),
@@ -85,13 +87,45 @@ def run_week(week: date, days: int, controllers: tuple[Controller, ...], out: Pa
             request = Request("kitakata", week, days, missing, Path(state))
             document = simulate(request, lambda _name, _done, _all: None)
         price = peak_price_yen_per_kw(load_scenario("kitakata")[0].site, jst_midnight(week))
-        for run in cast("list[dict[str, float]]", document.to_json()["runs"]):
-            above_kw = max(0.0, run["peak_kw"] - document.peak_memory_kw)
-            found[str(run["controller"])] = {**run, "year_yen": above_kw * price}
+        for run in document.runs:
+            figures = asdict(run.summary)
+            above_kw = max(0.0, run.summary.peak_kw - document.peak_memory_kw)
+            found[run.summary.controller] = {**figures, "year_yen": above_kw * price, **at_peak(run)}
         file.write_text(json.dumps(found, indent=1), encoding="utf-8")
         said = ", ".join(f"{name} {found[name]['wall_s']:.0f} s" for name in missing)
         print(f"{week}: {said}", file=sys.stderr, flush=True)
     return {name: found[name] for name in controllers}
+
+
+def at_peak(run: RunResult) -> Run:
+    """The half hour of the peak: when, the load, and its forecast at its beginning (NaN: none). [kW]"""
+    trace, number = run.trace, peak_number(run.trace)
+    local = trace.slots[number].astimezone(JST)
+    return {
+        "peak_day": local.isoweekday(),
+        "peak_hour": local.hour + local.minute / 60.0,
+        "load_kw": trace.load_kw[number],
+        "p50_kw": _or_nan(trace.load_p50_kw[number]),
+        "p90_kw": _or_nan(trace.load_p90_kw[number]),
+    }
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
+
+
+def print_peaks(weeks: Mapping[str, Week], controllers: Sequence[str]) -> None:
+    """Whether the half hour of the peak was foreseen when it began."""
+    print("\nhalf hour of the peak: its demand, its load, and the load forecast at its beginning\n")
+    print("| week | controller | when | demand, kW | load, kW | P50 | P90 |")
+    print("|---|---|---|---|---|---|---|")
+    for name, week in weeks.items():
+        for one in controllers:
+            run = week[one]
+            hour, part = divmod(run["peak_hour"], 1.0)
+            when = f"{WEEKDAYS[int(run['peak_day']) - 1]} {hour:02.0f}:{part * 60:02.0f}"
+            kw = (f"{run[key]:.0f}" for key in ("peak_kw", "load_kw", "p50_kw", "p90_kw"))
+            print(f"| {name} | {one} | {when} | " + " | ".join(kw) + " |")
 
 
 def print_weeks(weeks: Mapping[str, Week], controllers: Sequence[str]) -> None:
@@ -144,6 +178,7 @@ def main() -> None:
     days = [date.fromisoformat(week) for week in given.weeks.split(",")]
     weeks = {day.isoformat(): run_week(day, given.days, controllers, given.out) for day in days}
     print_weeks(weeks, controllers)
+    print_peaks(weeks, [name for name in controllers if name.startswith("optimal")])
     print_means(weeks, controllers)
     order = [name for name in CONTROLLERS if name in controllers and name != "none"]
     if len(weeks) > 1:
