@@ -53,6 +53,11 @@ class Told:
     predict_ms: float = 3.0
     model: str = "told"
 
+    @property
+    def peak(self) -> FloatArray:
+        """The highest median of each day."""
+        return np.asarray(self.values[len(self.values) // 2].max(axis=1))
+
 
 def test_the_rules_of_thumb_are_what_their_names_say() -> None:
     case = panel(60)
