@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -24,6 +24,7 @@ from forecasting.backtest import (
 from forecasting.days import DayKinds
 from forecasting.panel import Panel
 from forecasting.references import day_features, lightgbm_is_installed, reference_models
+from tests.unit.forecasting.told import Told
 
 FIRST = date(2026, 1, 5)
 NAN = float("nan")
@@ -42,21 +43,6 @@ def panel(days: int = 120, slots: int = 24, *, seed: int = 3, **changes: object)
         issue_slot=slots // 2,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
-
-
-@dataclass(frozen=True)
-class Told:
-    """A stand-in for a model with quantiles of its own."""
-
-    values: FloatArray
-    fit_s: float = 0.25
-    predict_ms: float = 3.0
-    model: str = "told"
-
-    @property
-    def peak(self) -> FloatArray:
-        """The highest median of each day."""
-        return np.asarray(self.values[len(self.values) // 2].max(axis=1))
 
 
 def test_the_rules_of_thumb_are_what_their_names_say() -> None:
@@ -115,7 +101,7 @@ def test_scores_of_a_known_error_are_known() -> None:
     assert score.peak_err == pytest.approx(2.0 / y.mean())
     assert score.width80 == pytest.approx(16.0 / y.mean())
     assert (score.cover80, score.days, score.missing, score.unforecast) == (1.0, 10, 0, 0)
-    assert (score.fit_s, score.predict_ms, score.method) == (0.25, 3.0, "told")
+    assert (score.fit_s, score.predict_ms, score.method) == (0.1, 3.0, "told")
     # quantile at distance d and level q: q * -d above, (1 - q) * d below; the middle lies 2 too high
     distances = 2.0 + spread.ravel()
     losses = [max(-q * d, (1.0 - q) * d) for q, d in zip(NINE_LEVELS, distances, strict=True)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from energy.core.series import FloatArray
 from forecasting.backtest import NINE_LEVELS, compare, last_week, of_points
 from forecasting.panel import Panel
 from forecasting.references import lightgbm_is_installed, reference_models
+from tests.unit.forecasting.told import told
 from vpp.backtest.bench import (
     BenchCase,
     ReferenceFile,
@@ -42,20 +43,6 @@ def data_dir() -> Path:
     if not named or not Path(named).is_dir():
         pytest.skip("VPP_DATA_DIR does not name the folder of published files")
     return Path(named)
-
-
-@dataclass(frozen=True)
-class Told:
-    values: FloatArray
-    fit_s: float = 0.1
-    predict_ms: float = 1.0
-    model: str = "told"
-
-
-def told(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: int = 1) -> Told:
-    """A stand-in for our model: last week with a fixed band, whole by construction."""
-    point = np.nan_to_num(last_week(panel, rows), nan=1.0)
-    return Told(np.stack([point * (0.6 + 0.8 * level) for level in levels]))
 
 
 def issue_told(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:

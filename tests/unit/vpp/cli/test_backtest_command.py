@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from energy.core.series import FloatArray
-from forecasting.backtest import last_week
-from forecasting.panel import Panel
+from tests.unit.forecasting.told import told
 from vpp.cli.console import Console, guarded
 from vpp.cli.main import app
-
-
-@dataclass(frozen=True)
-class Told:
-    values: FloatArray
-    fit_s: float = 0.1
-    predict_ms: float = 1.0
-    model: str = "told"
-
-
-def told(panel: Panel, rows: range, *, levels: tuple[float, ...], refit_days: int = 1) -> Told:
-    point = np.nan_to_num(last_week(panel, rows), nan=1.0)
-    return Told(np.stack([point * (0.6 + 0.8 * level) for level in levels]))
 
 
 @pytest.fixture
