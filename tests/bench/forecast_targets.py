@@ -20,7 +20,6 @@ from pathlib import Path
 import holidays
 import numpy as np
 import pandas as pd
-from forecast_scores import LATITUDE, LONGITUDE, ZONES, read_gefcom, read_steel
 
 from energy.core.assets import PvArray
 from energy.core.calendar import SiteCalendar
@@ -37,6 +36,7 @@ from forecasting.pv import PvModel, PvWeather
 from forecasting.region import RegionHistory, RegionMethod, region_forecast
 from forecasting.scenarios import ErrorDays
 from forecasting.score import demand_forecaster, ends_of_days, walk_forward
+from tests.bench.forecast_scores import LATITUDE, LONGITUDE, ZONES, read_gefcom, read_steel
 
 CALENDAR = SiteCalendar(national_holidays=False)
 NOON = timedelta(hours=12)
