@@ -15,6 +15,7 @@ import numpy as np
 from energy.core.errors import ForecastError
 from energy.core.series import FloatArray
 from forecasting.calibration import BAND, band_factor, widened
+from forecasting.day_experts import RIDGE_FIRST
 from forecasting.forest import QuantileForest
 from forecasting.load_day import prepare_load
 from forecasting.panel import Panel
@@ -24,12 +25,13 @@ from forecasting.prepared import Prepared
 from forecasting.pv_day import prepare_pv
 from forecasting.residuals import residual_quantiles
 
-__all__ = ["DayAheadModel", "Walk", "issue", "learn", "walk"]
+__all__ = ["DayAheadModel", "Walk", "issue", "learn", "least_days", "walk"]
 
 MAX_DAYS = 400  # a year and a month; older days are not learned from
 CALIBRATION_DAYS = 35  # days whose coverage sets the width of the band
 EXPERTS_SHARE = (1 / 3, 2 / 3)  # least and highest weight of the experts' own band (load)
 EXPERTS_CLEARLY = 0.03  # of the error: so much better and the experts have the highest weight
+LEAST_EXAMPLES = 3  # days on which forests can be grown at all
 LEAST_DAYS = 21  # with fewer there are fewer days than features
 
 
@@ -109,23 +111,33 @@ class Walk:
     model: str = "vpp"
 
 
+def least_days(back: int) -> int:
+    """Whole days needed to learn a forecast whose newest whole day is ``back`` days before its target. [d]
+
+    The experts need two weeks, and a distance of ``back`` days, before their first prediction; a few days of
+    such predictions must be over before forests can learn from them.
+    """
+    return max(LEAST_DAYS, RIDGE_FIRST + 2 * back + LEAST_EXAMPLES)
+
+
 def learn(panel: Panel, row: int) -> DayAheadModel:
     """Learn for one target day from what was known at its issue.
 
     Raises
     ------
     ForecastError
-        If fewer than 21 days are known.
+        If fewer days are known than :func:`least_days` says.
     """
     known = panel.known_at_issue(row).part(max(0, row - MAX_DAYS), row + 1)
     whole = int((~np.isnan(known.actual)).mean(axis=1).round().sum())
-    if whole < LEAST_DAYS:
+    needed = least_days(_back(known))
+    if whole < needed:
         raise ForecastError(
             "too few days to learn from",
             where=f"{whole} day(s) before the issue",
-            hint=f"give at least {LEAST_DAYS} days; a shorter history has simpler methods",
+            hint=f"give at least {needed} days; a shorter history has simpler methods",
             whole_days=whole,
-            needed_days=LEAST_DAYS,
+            needed_days=needed,
         )
     prepared = prepare_load(known) if known.kind == "load" else prepare_pv(known)
     forests = _forests(known, prepared)

@@ -29,7 +29,7 @@ from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
 from forecasting.calibration import BAND
-from forecasting.dayahead import LEAST_DAYS, DayAheadModel, learn
+from forecasting.dayahead import LEAST_DAYS, DayAheadModel, learn, least_days
 from forecasting.days import (
     DayKinds,
     IntArray,
@@ -231,6 +231,8 @@ class FittedDemand:
         if self.tier == "pool" and int(ahead[0]) < slot + LEADS:
             values = self._next_hours(values, load, outdoor, here, slot, levels)
         name = "demand-pool-weather" if outdoor is not None else f"demand-{self.tier}"
+        if self.tier == "pool" and not self._learned(wanted[-1]):
+            name += "+demand-day-type"  # too few days for so far ahead
         facts: dict[str, object] = {
             "usable_days": self.usable_days,
             "history_from": self.first_day.isoformat(),
@@ -238,6 +240,10 @@ class FittedDemand:
             "missing_last_day": int(np.isnan(measured).sum()),
         }
         return values[:, ahead], name, facts
+
+    def _learned(self, offset: int) -> bool:
+        """Whether the history suffices for forests so many days after the issue day."""
+        return self.tier == "pool" and self.usable_days >= least_days(offset + 1)
 
     def _known(self, recent: Series, here: int) -> FloatArray:
         """History with ``recent`` laid over it, up to the issue day and the week after it."""
@@ -275,9 +281,9 @@ class FittedDemand:
     ) -> FloatArray:
         """Quantiles of the day ``offset`` days after the issue day, before the day so far is looked at."""
         row = here + offset
-        if self.tier != "pool":
+        if not self._learned(offset):
             rest = self._kinds(row + 1).rest
-            return thin_quantiles(load[:here], rest, row, levels, by_type=self.tier == "day-type")
+            return thin_quantiles(load[:here], rest, row, levels, by_type=self.tier != "same-time")
         issue_slot = max([0, *(one for one in ISSUE_SLOTS if one <= slot)]) if offset == 1 else 0
         model = self._model(load, outdoor, here, issue_slot, offset)
         key = (id(model), levels)

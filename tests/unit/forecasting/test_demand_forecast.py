@@ -352,3 +352,15 @@ def test_model_used_for_some_days_says_what_a_fresh_one_says() -> None:
         last = used.predict(until(load, now), Grid(now, 48), issued_at=now)
     fresh = DemandModel(CALENDAR).fit(until(load, start), issued_at=start)
     np.testing.assert_array_equal(last.p90, fresh.predict(until(load, now), Grid(now, 48), issued_at=now).p90)
+
+
+def test_days_for_which_the_history_is_too_short_come_from_like_days_by_name() -> None:
+    load = factory(24)
+    now = day_start(24)
+    fitted = DemandModel(CALENDAR).fit(load, issued_at=now)
+    near = fitted.predict(load, Grid(now, 96), issued_at=now)
+    week = fitted.predict(load, Grid(now, 8 * 48), issued_at=now)
+    assert near.model == "demand-pool"
+    assert week.model == "demand-pool+demand-day-type"
+    np.testing.assert_array_equal(week.p50[:96], near.p50)
+    assert (week.p10 <= week.p90).all()
