@@ -135,7 +135,7 @@ def year_of(built: Built) -> Panel:
     repeats = -(-(HISTORY_DAYS + 1) // (7 * weeks))
     days = np.tile(whole[: 7 * weeks], (repeats, 1))[: HISTORY_DAYS + 1]
     kinds = DayKinds.of(SiteCalendar(national_holidays=False), built.first_day, len(days))
-    return replace(built.panel, actual=days, days=kinds, forecast_weather={}, measured_weather={})
+    return replace(built.panel, actual=days, days=kinds, forecast_weather={}, measured_weather={}, clock=None)
 
 
 def variation(year: Panel, rng: np.random.Generator) -> Panel:
