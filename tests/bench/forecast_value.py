@@ -107,6 +107,7 @@ def at_peak(run: RunResult) -> Run:
         "load_kw": trace.load_kw[number],
         "p50_kw": _or_nan(trace.load_p50_kw[number]),
         "p90_kw": _or_nan(trace.load_p90_kw[number]),
+        "target_kw": _or_nan(trace.target_kw[number]),
     }
 
 
@@ -116,15 +117,17 @@ def _or_nan(value: float | None) -> float:
 
 def print_peaks(weeks: Mapping[str, Week], controllers: Sequence[str]) -> None:
     """Whether the half hour of the peak was foreseen when it began."""
-    print("\nhalf hour of the peak: its demand, its load, and the load forecast at its beginning\n")
-    print("| week | controller | when | demand, kW | load, kW | P50 | P90 |")
-    print("|---|---|---|---|---|---|---|")
+    print(
+        "\nhalf hour of the peak: its demand and target, its load, and the load forecast at its beginning\n"
+    )
+    print("| week | controller | when | demand, kW | target, kW | load, kW | P50 | P90 |")
+    print("|---|---|---|---|---|---|---|---|")
     for name, week in weeks.items():
         for one in controllers:
             run = week[one]
             hour, part = divmod(run["peak_hour"], 1.0)
             when = f"{WEEKDAYS[int(run['peak_day']) - 1]} {hour:02.0f}:{part * 60:02.0f}"
-            kw = (f"{run[key]:.0f}" for key in ("peak_kw", "load_kw", "p50_kw", "p90_kw"))
+            kw = (f"{run[key]:.0f}" for key in ("peak_kw", "target_kw", "load_kw", "p50_kw", "p90_kw"))
             print(f"| {name} | {one} | {when} | " + " | ".join(kw) + " |")
 
 
