@@ -1,82 +1,76 @@
-"""Dated rule tables: what a market number is, from when to when, in which area, and who says so.
+"""The market's dated numbers by name: looked up with the day of *delivery*, never with today.
 
-A number of the market is never a constant in code. It sits in a table below ``energy/rules`` whose rows carry
-``valid_from`` and ``valid_to`` (both included), an area and a source, and it is looked up with the day of
-*delivery* (for the levy: the day of the meter reading), never with today.
+For the levy the day is that of the meter reading. Each number keeps its source and whether that was seen
+(:class:`~energy.market.rule_table.RuleFact`), so that a bill, a plan or a settlement says what it rests on.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from functools import lru_cache
-from importlib import resources
-from itertools import pairwise
-from typing import Annotated, Final, Generic, Literal, TypeVar
+from typing import Annotated, Final, TypeVar, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from energy.core.errors import ConfigError
 from energy.core.slots import JST
+from energy.market.rule_table import (
+    Area,
+    RuleFact,
+    RuleRow,
+    RuleTable,
+    RuleValues,
+    parse_rule_table,
+    rule_files,
+)
 
 __all__ = [
-    "Area",
+    "RULES",
+    "BalancingProducts",
+    "BaselineAdjustment",
+    "BaselineDays",
+    "BaselineError",
     "BillRules",
+    "CapacityProduct",
     "Levy",
+    "LossRates",
     "MinimumGroup",
     "PlanDeadlines",
-    "RuleRow",
-    "RuleTable",
-    "RuleValues",
+    "PriceThreshold",
+    "ScarcityMargins",
+    "ScarcityPrice",
+    "SpotLot",
     "SpotMarket",
     "Subsidy",
+    "ThresholdRelease",
+    "TightSupply",
     "bill_rules",
+    "facts_on",
     "levy_yen_per_kwh",
     "minimum_group",
-    "parse_rule_table",
     "plan_deadlines",
-    "rule_files",
+    "rule_row",
+    "rule_table",
     "spot_published_at",
     "subsidy_yen_per_kwh",
 ]
 
-_OPEN_END: Final = date.max
-
-
-class Area(StrEnum):
-    """Where a rule holds: one of the ten supply areas, or all of them."""
-
-    ALL = "all"
-    HOKKAIDO = "hokkaido"
-    TOHOKU = "tohoku"
-    TOKYO = "tokyo"
-    CHUBU = "chubu"
-    HOKURIKU = "hokuriku"
-    KANSAI = "kansai"
-    CHUGOKU = "chugoku"
-    SHIKOKU = "shikoku"
-    KYUSHU = "kyushu"
-    OKINAWA = "okinawa"
-
-
-class RuleValues(BaseModel):
-    """Base of the values of a rule: unknown keys are refused, nothing is changed afterwards."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+Share = Annotated[Decimal, Field(ge=0, le=1)]
+NotNegative = Annotated[Decimal, Field(ge=0)]
+Positive = Annotated[Decimal, Field(gt=0)]
 
 
 class Levy(RuleValues):
     """Renewable-energy levy. [yen/kWh]"""
 
-    levy_yen_per_kwh: Annotated[Decimal, Field(ge=0)]
+    levy_yen_per_kwh: NotNegative
 
 
 class Subsidy(RuleValues):
     """Government support, taken off every kWh. [yen/kWh]"""
 
-    subsidy_yen_per_kwh: Annotated[Decimal, Field(ge=0)]
+    subsidy_yen_per_kwh: NotNegative
 
 
 class BillRules(RuleValues):
@@ -96,7 +90,7 @@ class BillRules(RuleValues):
 
     memory_months: Annotated[int, Field(ge=1)]
     measured_contract_below_kw: Annotated[int, Field(gt=0)]
-    unused_month_basic_share: Annotated[Decimal, Field(ge=0, le=1)]
+    unused_month_basic_share: Share
     idle_power_factor_percent: Annotated[int, Field(ge=0, le=100)]
 
 
@@ -115,6 +109,12 @@ class SpotMarket(RuleValues):
     prices_published: time
 
 
+class SpotLot(RuleValues):
+    """Smallest amount that is traded in a slot. [kWh]"""
+
+    lot_kwh: Annotated[int, Field(gt=0)]
+
+
 class MinimumGroup(RuleValues):
     """Smallest group whose sum may leave the house.
 
@@ -130,153 +130,222 @@ class MinimumGroup(RuleValues):
     max_site_share: Annotated[Decimal, Field(gt=0, lt=1)]
 
 
-V = TypeVar("V", bound=RuleValues)
+class ScarcityPrice(RuleValues):
+    """Imbalance price in scarcity: ``C`` at the lowest margins, ``D`` at the knee. [yen/kWh]"""
+
+    c_yen_per_kwh: NotNegative
+    d_yen_per_kwh: NotNegative
 
 
-class RuleRow(BaseModel, Generic[V]):
-    """One row: the values, the days they hold (both included), the area and the source.
+class ScarcityMargins(RuleValues):
+    """Reserve margins between which the scarcity price runs straight: 0, then D, then C. [%]"""
 
-    ``status`` says how far the source was checked: ``verified`` (seen), ``quoted`` (seen in a file that
-    quotes it) or ``unverified``.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    valid_from: date
-    valid_to: date | None
-    area: Area = Area.ALL
-    values: V
-    source: Annotated[str, Field(min_length=1)]
-    status: Literal["verified", "quoted", "unverified"]
-
-    @property
-    def last_day(self) -> date:
-        """Last day on which the row holds; the end of time if it is open."""
-        return self.valid_to or _OPEN_END
+    zero_percent: NotNegative
+    knee_percent: NotNegative
+    cap_percent: NotNegative
 
     @model_validator(mode="after")
-    def _starts_before_it_ends(self) -> RuleRow[V]:
-        if self.valid_from > self.last_day:
-            msg = f"valid_from {self.valid_from} is after valid_to {self.valid_to}"
+    def _falls(self) -> ScarcityMargins:
+        if not self.zero_percent > self.knee_percent > self.cap_percent:
+            msg = "the margins must fall: zero_percent > knee_percent > cap_percent"
             raise ValueError(msg)
         return self
 
 
-class RuleTable(BaseModel, Generic[V]):
-    """A rule by date and area. A row of one area beats a row of all areas; rows of one area never overlap."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rule_id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    title_ja: str
-    title_en: str
-    rows: Annotated[tuple[RuleRow[V], ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _rows_do_not_overlap(self) -> RuleTable[V]:
-        ordered = sorted(self.rows, key=lambda row: (row.area, row.valid_from))
-        for earlier, later in pairwise(ordered):
-            if earlier.area == later.area and later.valid_from <= earlier.last_day:
-                msg = (
-                    f"rows of area {earlier.area} overlap: {earlier.valid_from}..{earlier.valid_to} "
-                    f"and {later.valid_from}..{later.valid_to}"
-                )
-                raise ValueError(msg)
-        return self
-
-    def on(self, day: date, area: Area = Area.ALL) -> RuleRow[V]:
-        """Row that holds on a day of delivery in an area.
-
-        Raises
-        ------
-        ConfigError
-            If no row holds on that day.
-        """
-        for wanted in (area, Area.ALL):
-            for row in self.rows:
-                if row.area is wanted and row.valid_from <= day <= row.last_day:
-                    return row
-        spans = ", ".join(f"{row.area} {row.valid_from}..{row.valid_to or 'open'}" for row in self.rows)
-        raise ConfigError(
-            f"rule {self.rule_id} says nothing about {day}",
-            where=f"area {area}; the table holds {spans}",
-            hint=f"add a row with its source to energy/rules/{self.rule_id}.yaml",
-        )
-
-
-def parse_rule_table(text: str, values: type[V], *, name: str) -> RuleTable[V]:
-    """Read a rule table from YAML.
+class PriceThreshold(RuleValues):
+    """When many slots were dear the scarcity price is capped (累積価格閾値制度).
 
     Parameters
     ----------
-    text : str
-        The YAML document.
-    values : type
-        Class of the values of each row.
-    name : str
-        What to call the table in an error, usually its file name.
+    trigger_yen_per_kwh : Decimal
+        A slot whose spot price of the area reaches this counts. [yen/kWh]
+    slots, days : int
+        So many slots within so many days switch the cap on.
+    cap_yen_per_kwh : Decimal or None
+        Highest scarcity price while it is on; None where there is no such rule. [yen/kWh]
+    """
+
+    trigger_yen_per_kwh: NotNegative
+    slots: Annotated[int, Field(ge=1)]
+    days: Annotated[int, Field(ge=1)]
+    cap_yen_per_kwh: NotNegative | None
+
+
+class ThresholdRelease(RuleValues):
+    """The cap ends after so many days in a row without a slot at this spot price or above. [yen/kWh]"""
+
+    below_yen_per_kwh: NotNegative
+    days: Annotated[int, Field(ge=1)]
+
+
+class LossRates(RuleValues):
+    """Losses between sending and receiving end, by voltage. [-]"""
+
+    special_high: Annotated[Decimal, Field(ge=0, lt=1)]
+    high: Annotated[Decimal, Field(ge=0, lt=1)]
+    low: Annotated[Decimal, Field(ge=0, lt=1)]
+
+
+class BaselineDays(RuleValues):
+    """Days of the standard baseline (High 4 of 5, High 2 of 3).
+
+    Parameters
+    ----------
+    lookback_days : int
+        How far back days are looked for. [d]
+    weekday_days, rest_days : int
+        Days that are collected; the lowest one is left out.
+    min_ratio : Decimal
+        A day below this share of the mean is skipped. [-]
+    """
+
+    lookback_days: Annotated[int, Field(ge=1)]
+    weekday_days: Annotated[int, Field(ge=2)]
+    rest_days: Annotated[int, Field(ge=2)]
+    min_ratio: Share
+
+
+class BaselineAdjustment(RuleValues):
+    """Same-day adjustment: the window before the start of the event. [h]"""
+
+    window_from_h: Positive
+    window_to_h: NotNegative
+
+    @model_validator(mode="after")
+    def _window_has_slots(self) -> BaselineAdjustment:
+        if self.window_from_h <= self.window_to_h:
+            msg = "window_from_h must lie farther before the event than window_to_h"
+            raise ValueError(msg)
+        return self
+
+
+class BaselineError(RuleValues):
+    """Largest relative error on days without an event with which a site may enrol. [-]"""
+
+    max_rrmse: Positive
+
+
+class TightSupply(RuleValues):
+    """Reserve margins below which supply is called tight. [%]"""
+
+    advisory_below_percent: NotNegative
+    warning_below_percent: NotNegative
+
+
+class CapacityProduct(RuleValues):
+    """Activation product of the capacity market (発動指令電源).
+
+    Parameters
+    ----------
+    deliver_hours, notice_hours : Decimal
+        How long a called resource delivers, and how long before it is called. [h]
+    activations_per_year : int
+        Most calls in a fiscal year.
+    earliest, latest : time
+        Japanese hours of weekdays in which calls lie.
+    min_kw : int
+        Smallest aggregate. [kW]
+    """
+
+    deliver_hours: Positive
+    notice_hours: Positive
+    activations_per_year: Annotated[int, Field(ge=1)]
+    earliest: time
+    latest: time
+    min_kw: Annotated[int, Field(gt=0)]
+
+
+class BalancingProducts(RuleValues):
+    """Products of the balancing market: smallest bid and step. [kW]"""
+
+    min_kw: Annotated[int, Field(gt=0)]
+    step_kw: Annotated[int, Field(gt=0)]
+
+
+class ConsumptionTax(RuleValues):
+    """Consumption tax on what is published without it. [-]"""
+
+    rate: Share
+
+
+RULES: Final[dict[str, type[RuleValues]]] = {
+    "balancing_products": BalancingProducts,
+    "capacity_product": CapacityProduct,
+    "consumption_tax": ConsumptionTax,
+    "dr_baseline_adjustment": BaselineAdjustment,
+    "dr_baseline_days": BaselineDays,
+    "dr_baseline_error": BaselineError,
+    "high_voltage_bill": BillRules,
+    "high_voltage_subsidy": Subsidy,
+    "imbalance_scarcity_margins": ScarcityMargins,
+    "imbalance_scarcity_price": ScarcityPrice,
+    "imbalance_threshold": PriceThreshold,
+    "imbalance_threshold_release": ThresholdRelease,
+    "loss_rates": LossRates,
+    "minimum_group": MinimumGroup,
+    "plan_deadlines": PlanDeadlines,
+    "renewable_levy": Levy,
+    "spot_lot": SpotLot,
+    "spot_market": SpotMarket,
+    "tight_supply": TightSupply,
+}
+"""Every rule by its id; a table of that name lies in ``energy/rules``."""
+
+V = TypeVar("V", bound=RuleValues)
+
+
+@lru_cache(maxsize=64)
+def rule_table(rule_id: str) -> RuleTable[RuleValues]:
+    """A shipped table by its id.
 
     Raises
     ------
     ConfigError
-        If it is no YAML, has unknown or missing keys, impossible values or overlapping rows.
+        If there is no such rule.
     """
-    hint = "each row needs valid_from, valid_to, values, source and status; rows of one area must not overlap"
-    try:
-        return RuleTable[values].model_validate(yaml.safe_load(text))  # type: ignore[valid-type]
-    except yaml.YAMLError as error:
-        raise ConfigError(f"rule table {name} is not YAML", where=str(error), hint=hint) from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "table"
+    if rule_id not in RULES:
         raise ConfigError(
-            f"rule table {name} cannot be used", where=f"{where}: {first['msg']}", hint=hint
-        ) from error
+            f"no rule {rule_id!r}", where=f"known: {', '.join(RULES)}", hint="vpp rules show lists them"
+        )
+    return parse_rule_table(rule_files()[rule_id], RULES[rule_id], name=f"{rule_id}.yaml")
 
 
-def rule_files() -> dict[str, str]:
-    """Every shipped rule table as text, by rule id."""
-    folder = resources.files("energy").joinpath("rules")
-    return {
-        entry.name.removesuffix(".yaml"): entry.read_text(encoding="utf-8")
-        for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)
-        if entry.name.endswith(".yaml")
-    }
+def rule_row(values: type[V], day: date, area: Area = Area.ALL) -> RuleRow[V]:
+    """Row of the rule with these values that holds on a day of delivery in an area.
+
+    Raises
+    ------
+    ConfigError
+        If no row holds on that day.
+    """
+    return cast("RuleRow[V]", _row(values, day, area))
 
 
-def _shipped(rule_id: str, values: type[V]) -> RuleTable[V]:
-    text = resources.files("energy").joinpath("rules", f"{rule_id}.yaml").read_text(encoding="utf-8")
-    return parse_rule_table(text, values, name=f"{rule_id}.yaml")
+@lru_cache(maxsize=8192)
+def _row(values: type[RuleValues], day: date, area: Area) -> RuleRow[RuleValues]:
+    return rule_table(next(rule_id for rule_id, kind in RULES.items() if kind is values)).on(day, area)
 
 
-@lru_cache(maxsize=1)
-def _levies() -> RuleTable[Levy]:
-    return _shipped("renewable_levy", Levy)
+def facts_on(rule_id: str, day: date, area: Area = Area.ALL) -> list[RuleFact]:
+    """The numbers of a rule on a day of delivery, with source and status.
 
+    ``rule_id`` may name one number of a table: ``imbalance_scarcity_price.c_yen_per_kwh``.
 
-@lru_cache(maxsize=1)
-def _subsidies() -> RuleTable[Subsidy]:
-    return _shipped("high_voltage_subsidy", Subsidy)
-
-
-@lru_cache(maxsize=1)
-def _bill_rules() -> RuleTable[BillRules]:
-    return _shipped("high_voltage_bill", BillRules)
-
-
-@lru_cache(maxsize=1)
-def _deadlines() -> RuleTable[PlanDeadlines]:
-    return _shipped("plan_deadlines", PlanDeadlines)
-
-
-@lru_cache(maxsize=1)
-def _spot_market() -> RuleTable[SpotMarket]:
-    return _shipped("spot_market", SpotMarket)
-
-
-@lru_cache(maxsize=1)
-def _minimum_groups() -> RuleTable[MinimumGroup]:
-    return _shipped("minimum_group", MinimumGroup)
+    Raises
+    ------
+    ConfigError
+        If there is no such rule, or none that holds on that day.
+    """
+    table_id, _, key = rule_id.partition(".")
+    table = rule_table(table_id)
+    found = [fact for fact in table.facts(table.on(day, area)) if not key or fact.rule == rule_id]
+    if not found:
+        raise ConfigError(
+            f"no number {key!r} in rule {table_id}",
+            where=f"it holds {', '.join(table.units)}",
+            hint=f"vpp rules show {table_id}",
+        )
+    return found
 
 
 def levy_yen_per_kwh(reading_day: date) -> Decimal:
@@ -287,36 +356,36 @@ def levy_yen_per_kwh(reading_day: date) -> Decimal:
     ConfigError
         If no levy is known for that reading.
     """
-    return _levies().on(reading_day).values.levy_yen_per_kwh
+    return rule_row(Levy, reading_day).values.levy_yen_per_kwh
 
 
 def subsidy_yen_per_kwh(day: date) -> Decimal:
-    """Government support per kWh on a day of delivery, zero when there is none. [yen/kWh]
+    """Government support per kWh on a day of delivery. [yen/kWh]
 
-    Notes
-    -----
-    A contract brings it in as a negative part of ``TariffPeriod.adjustment_yen_per_kwh``.
+    Raises
+    ------
+    ConfigError
+        If nothing is known about that day: that there was no support is a row of zero.
     """
-    rows = (row for row in _subsidies().rows if row.valid_from <= day <= row.last_day)
-    return next((row.values.subsidy_yen_per_kwh for row in rows), Decimal(0))
+    return rule_row(Subsidy, day).values.subsidy_yen_per_kwh
 
 
 def bill_rules(day: date) -> BillRules:
     """How a bill is made for a day of delivery."""
-    return _bill_rules().on(day).values
+    return rule_row(BillRules, day).values
 
 
 def plan_deadlines(day: date) -> PlanDeadlines:
     """When plans for a day of delivery are taken."""
-    return _deadlines().on(day).values
+    return rule_row(PlanDeadlines, day).values
 
 
 def spot_published_at(day: date) -> datetime:
     """When the day-ahead prices of a day of delivery are published, UTC."""
-    published = _spot_market().on(day).values.prices_published
+    published = rule_row(SpotMarket, day).values.prices_published
     return datetime.combine(day - timedelta(days=1), published, tzinfo=JST).astimezone(UTC)
 
 
 def minimum_group(day: date) -> MinimumGroup:
     """Smallest group that may be shown for a day of delivery."""
-    return _minimum_groups().on(day).values
+    return rule_row(MinimumGroup, day).values

@@ -14,6 +14,7 @@ from vpp.cli.data import app as data_app
 from vpp.cli.forecast import app as forecast_app
 from vpp.cli.ledger import app as ledger_app
 from vpp.cli.plan import app as plan_app
+from vpp.cli.rules import app as rules_app
 from vpp.cli.simulation import demo, doctor, simulate
 
 __all__ = ["app", "run"]
@@ -34,6 +35,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(cars_app, name="cars")
+app.add_typer(rules_app, name="rules")
 
 _console = Console(default_lang())
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 from energy.core.errors import ConfigError
 from energy.core.series import Unit
 from energy.core.units import SeriesId
-from energy.market.rules import Area
+from energy.market.rule_table import Area
 
 __all__ = [
     "AnyMapping",

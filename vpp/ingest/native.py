@@ -12,7 +12,8 @@ from energy.core.errors import DataError
 from energy.core.series import Unit
 from energy.core.slots import JST, SLOT_LENGTH, SLOTS_PER_DAY, Slot
 from energy.core.units import SeriesId, series_id
-from energy.market.rules import Area, spot_published_at
+from energy.market.rule_table import Area
+from energy.market.rules import spot_published_at
 from vpp.ingest.layout import Cells, Layout, Reading, Rows, csv_rows, decode, wrong_encoding
 from vpp.ingest.mapping import AreaDemandMapping, JepxSpotMapping, MeterMapping
 from vpp.ingest.times import RowFault, WallClock, number, parse_date, parse_stamp, whole_number

@@ -10,38 +10,25 @@ import pytest
 from energy.core.errors import ConfigError, ExitStatus
 from energy.core.slots import parse_jst
 from energy.core.units import floor_int
+from energy.market.rule_table import Area, parse_rule_table, rule_files
 from energy.market.rules import (
-    Area,
-    BillRules,
+    RULES,
     Levy,
-    MinimumGroup,
-    PlanDeadlines,
-    RuleValues,
-    SpotMarket,
-    Subsidy,
     bill_rules,
+    facts_on,
     levy_yen_per_kwh,
     minimum_group,
-    parse_rule_table,
     plan_deadlines,
-    rule_files,
+    rule_table,
     spot_published_at,
     subsidy_yen_per_kwh,
 )
-
-VALUES: dict[str, type[RuleValues]] = {
-    "high_voltage_bill": BillRules,
-    "high_voltage_subsidy": Subsidy,
-    "minimum_group": MinimumGroup,
-    "plan_deadlines": PlanDeadlines,
-    "renewable_levy": Levy,
-    "spot_market": SpotMarket,
-}
 
 TABLE = """
 rule_id: test_levy
 title_ja: 試験
 title_en: Test
+units: { levy_yen_per_kwh: yen/kWh }
 rows:
   - valid_from: 2026-01-01
     valid_to: 2026-03-31
@@ -51,7 +38,7 @@ rows:
   - valid_from: 2026-04-01
     valid_to: null
     source: b
-    status: quoted
+    status: verified
     values: { levy_yen_per_kwh: "2.00" }
   - valid_from: 2026-02-01
     valid_to: 2026-02-28
@@ -102,11 +89,31 @@ def test_bill_rules_and_deadlines_are_those_of_the_rule_book() -> None:
 
 def test_every_shipped_table_is_read_and_names_its_sources() -> None:
     files = rule_files()
-    assert set(VALUES) == set(files)
-    for rule_id, text in files.items():
-        table = parse_rule_table(text, VALUES[rule_id], name=rule_id)
+    assert set(RULES) == set(files)
+    for rule_id in files:
+        table = rule_table(rule_id)
         assert table.rule_id == rule_id
         assert all("RULES-JP" in row.source for row in table.rows)
+
+
+def test_a_number_is_shown_with_unit_source_and_whether_it_was_seen() -> None:
+    (levy,) = facts_on("renewable_levy", date(2026, 11, 22))
+    assert (levy.rule, levy.value, levy.unit, levy.status) == (
+        "renewable_levy",
+        "4.18",
+        "yen/kWh",
+        "verified",
+    )
+    c, d = facts_on("imbalance_scarcity_price", date(2026, 9, 30))
+    assert (c.rule, c.value, d.value) == ("imbalance_scarcity_price.c_yen_per_kwh", "200", "45")
+    assert facts_on("imbalance_scarcity_price.c_yen_per_kwh", date(2026, 10, 1))[0].value == "300"
+    assert facts_on("loss_rates", date(2026, 10, 1), Area.TOHOKU)[0].status == "unverified"
+
+
+@pytest.mark.parametrize("rule", ["levy", "renewable_levy.price"])
+def test_a_rule_that_does_not_exist_is_refused_by_name(rule: str) -> None:
+    with pytest.raises(ConfigError, match=r"^no (rule|number)"):
+        facts_on(rule, date(2026, 11, 22))
 
 
 def test_a_row_of_one_area_beats_the_row_of_all_areas() -> None:
@@ -121,10 +128,12 @@ def test_a_row_of_one_area_beats_the_row_of_all_areas() -> None:
     ("old", "new", "complaint"),
     [
         ("valid_from: 2026-04-01", "valid_from: 2026-03-31", "overlap"),
+        ("valid_from: 2026-04-01", "valid_from: 2026-04-02", "leave a gap"),
+        ("units: { levy_yen_per_kwh: yen/kWh }", "units: { levy: yen/kWh }", "units must name exactly"),
         ("valid_to: 2026-03-31", "valid_to: 2025-12-31", "is after"),
         ("source: a", "source: ''", "source"),
         ("source: a", "source: a\n    remark: b", "remark"),
-        ("status: verified", "status: heard", "status"),
+        ("status: verified", "status: quoted", "status"),
         ("area: tohoku", "area: aizu", "area"),
         ('levy_yen_per_kwh: "1.00"', 'levy: "1.00"', "levy"),
         ('levy_yen_per_kwh: "1.00"', 'levy_yen_per_kwh: "-1"', "greater than or equal"),

@@ -13,7 +13,7 @@ from energy.core.errors import ConfigError, DataError, ExitStatus
 from energy.core.series import Grid, Unit
 from energy.core.slots import Slot, jst_midnight, parse_jst
 from energy.core.units import SeriesId
-from energy.market.rules import Area
+from energy.market.rule_table import Area
 from energy.store import SqlStore, open_store
 from vpp.ingest import (
     AreaDemandMapping,
