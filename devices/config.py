@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from devices.natures import Nature
 from devices.profile import Profile, load_profile
+from devices.schema import Mains
 from energy.core.errors import ConfigError
 from energy.core.units import AssetId
 
@@ -31,6 +32,11 @@ class DeviceConfig:
         For whom it speaks: one asset, or one zone per indoor unit, in unit order, for an adapter.
     min_gap_ms : int or None
         Pause between requests where the line differs from what the profile expects. [ms]
+    commissioned : bool
+        Whether somebody has tried orders at this device, by a step test. Without it a profile whose control
+        is ``experimental`` is only read.
+    mains : Mains or None
+        Phases and voltage here, where they differ from what the profile expects.
     """
 
     id: str
@@ -40,6 +46,8 @@ class DeviceConfig:
     unit_id: int = 1
     assets: tuple[AssetId, ...] = ()
     min_gap_ms: int | None = None
+    commissioned: bool = False
+    mains: Mains | None = None
 
 
 def check_devices(devices: Sequence[DeviceConfig]) -> dict[str, Profile]:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
+import re
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
 from devices.config import DeviceConfig
 from devices.planner import Block, Item, plan_reads, split
-from devices.profile import Point, Profile
+from devices.profile import Profile
 from devices.registers import Kind, decode, encode, extract_bits, insert_bits
+from devices.schema import Identity
 from devices.sunspec import scan_models
 from devices.transport import Access, Transport
+from devices.values import Reading, read_point, scale_exponent, scale_reading
 from energy.core.clock import Clock
 from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
 from energy.core.measurement import Quality
@@ -30,9 +31,6 @@ _FIRST_WAIT_S: Final = 0.5
 _LONGEST_WAIT_S: Final = 15.0  # longer is no control
 _JITTER: Final = 0.25  # so that devices that fell together do not come back together
 _ILLEGAL_ADDRESS: Final = 2
-_SCALE_EXPONENTS: Final = range(
-    -10, 11
-)  # SunSpec Device Information Model Specification V1.1, 6.5.1.5: sunssf
 _FLOATS: Final = frozenset({Kind.FLOAT32, Kind.FLOAT64})
 
 
@@ -42,16 +40,6 @@ class Connection(StrEnum):
     NEVER = "never"  # not tried yet
     ONLINE = "online"
     OFFLINE = "offline"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """A point as read: its value in the profile's unit, or None with the reason."""
-
-    value: float | None
-    quality: Quality
-    raw: tuple[int, ...]
-    read_at: datetime
 
 
 class Device:
@@ -151,8 +139,10 @@ class Device:
         self._retry_at = self._clock.now() + timedelta(seconds=wait_s * (1.0 - _JITTER * share))
         self._failures += 1
 
-    def _touch(self, now: datetime) -> None:
+    def _touch(self, now: datetime, *, writing: bool = False) -> None:
         failsafe = self.profile.failsafe
+        if failsafe is not None and failsafe.fed_by == "write" and not writing:
+            return
         if failsafe is not None and self._last_contact is not None:
             silent_s = (now - self._last_contact).total_seconds()
             self.lapses += silent_s > failsafe.value_s
@@ -160,34 +150,52 @@ class Device:
 
     async def _set_up(self) -> None:
         self._readings.clear()
-        if self.profile.models:
-            self._models = await scan_models(self._transport, self.config.unit_id, self.profile.models)
+        if self.profile.sunspec_models:
+            self._models = await scan_models(
+                self._transport, self.config.unit_id, self.profile.sunspec_models
+            )
         once = [name for name, point in self.profile.points.items() if point.poll == "connect"]
         once += [check.point for check in self.profile.identity]
         await self._read_blocks(plan_reads(self._items(once), self.profile.wire))
         for check in self.profile.identity:
-            seen = self.raw_value(check.point)
-            if seen not in check.raw:
-                raise RegisterError(
-                    f"{self.config.id} is not a {self.profile.title}",
-                    where=f"{check.point} reads {seen:g}, expected one of {list(check.raw)}",
-                    hint="check address, unit number and profile of the device",
-                )
+            self._must_be(check)
         always = [name for name, point in self.profile.points.items() if point.poll == "always"]
         self._blocks = plan_reads(self._items(always), self.profile.wire)
         await self._take_control()
 
+    def _must_be(self, check: Identity) -> None:
+        reading = self.reading(check.point)
+        if check.text is not None:
+            seen = reading.text if reading is not None else None
+            right, wanted = re.fullmatch(check.text, seen or "") is not None, check.text
+        else:
+            number = self.raw_value(check.point)
+            seen, right, wanted = f"{number:g}", number in check.raw, f"one of {list(check.raw)}"
+        if not right:
+            raise RegisterError(
+                f"{self.config.id} is not a {self.profile.title}",
+                where=f"{check.point} reads {seen!s}, expected {wanted}",
+                hint="check address, unit number and profile of the device",
+            )
+
+    @property
+    def may_control(self) -> bool:
+        """Whether orders may be given to this device at all, whatever the access."""
+        if self.profile.control == "experimental":
+            return self.config.commissioned
+        return self.profile.control == "released"
+
     async def _take_control(self) -> None:
         """Run the profile's sequence and set the fail-safe; a refusal leaves the device readable."""
         self.control_error = None
-        if self._access is not Access.CONTROL or self.profile.control == "none":
+        if self._access is not Access.CONTROL or not self.may_control:
             return
         try:
             for step in self.profile.sequences.get("take_control", ()):
                 await self.write(step)
                 await self._must_confirm(step)
             failsafe = self.profile.failsafe
-            if failsafe is not None and failsafe.asserted == "connect":
+            if failsafe is not None and failsafe.point is not None and failsafe.asserted == "connect":
                 await self.write({failsafe.point: failsafe.value_s})
                 await self._must_confirm({failsafe.point: failsafe.value_s})
         except (RefusedError, RegisterError) as error:
@@ -212,12 +220,26 @@ class Device:
             If access does not allow writing, or the device does not hand over control.
         """
         await self.ensure_online()
-        if self.profile.control == "none":
-            raise RefusedError(f"{self.profile.title} cannot be controlled", where=self.config.id)
+        self._must_allow_control()
         if self.control_error is not None:
             await self._take_control()
         if self.control_error is not None:
             raise RefusedError(f"{self.config.id} does not hand over control", where=self.control_error)
+
+    def _must_allow_control(self) -> None:
+        if self.may_control:
+            return
+        if self.profile.control == "none":
+            raise RefusedError(
+                f"{self.profile.title} cannot be controlled",
+                where=self.config.id,
+                hint="its profile has no control; it is only read",
+            )
+        raise RefusedError(
+            f"{self.profile.title} is not commissioned",
+            where=f"{self.config.id}: control of its profile is experimental",
+            hint="try orders at the device, then say so in its configuration (commissioned)",
+        )
 
     # Reading
 
@@ -316,44 +338,25 @@ class Device:
         now = self._clock.now()
         self._touch(now)
         for item in block.items:
-            self._readings[item.name, item.unit] = self._decoded(item, words, block.start, now)
+            self._take(item, words, block.start, now)
         return (block,)
 
     def _unknown(self, block: Block, quality: Quality) -> None:
         for item in block.items:
             self._readings[item.name, item.unit] = Reading(None, quality, (), self.last_read_at)
 
-    def _decoded(self, item: Item, words: tuple[int, ...], start: int, now: datetime) -> Reading:
-        point = self.profile.points[item.name]
+    def _take(self, item: Item, words: tuple[int, ...], start: int, now: datetime) -> None:
+        """Keep what a request said about a point, and about its scale factor."""
+        profile, point = self.profile, self.profile.points[item.name]
         offset = self._address(item.name, item.unit) - start
-        raw = words[offset : offset + point.width]
-        if point.bits is not None:
-            number: float = extract_bits(raw[0], *point.bits)
-        else:
-            number = decode(raw, point.type, point.order or self.profile.order)
-        value = self._believed(item, point, number, words, start)
-        return Reading(value, Quality.INVALID if value is None else Quality.GOOD, raw, now)
-
-    def _believed(
-        self, item: Item, point: Point, number: float, words: tuple[int, ...], start: int
-    ) -> float | None:
-        if number in point.invalid or not math.isfinite(number):
-            return None
-        if point.values:
-            return self.profile.value_of(item.name, int(number))
-        value = number * point.scale * point.sign
+        exponent: int | None = 0
         if point.scale_point is not None:
             word = words[self._address(point.scale_point, item.unit) - start]
-            exponent = int(decode((word,), Kind.INT16))
-            if exponent not in _SCALE_EXPONENTS:
-                return None
-            self._readings[point.scale_point, item.unit] = Reading(
-                exponent, Quality.GOOD, (word,), self._clock.now()
-            )
-            value *= 10.0**exponent
-        if point.valid is not None and not point.valid[0] <= value <= point.valid[1]:
-            return None
-        return value if point.floor is None else max(point.floor, value)
+            exponent = scale_exponent(word)
+            self._readings[point.scale_point, item.unit] = scale_reading(word, now)
+        self._readings[item.name, item.unit] = read_point(
+            profile, item.name, words[offset : offset + point.width], exponent=exponent, at=now
+        )
 
     # Writing
 
@@ -383,17 +386,13 @@ class Device:
             return point.sign * value / point.scale
         return round(point.sign * value / self.resolution(name, unit))
 
-    async def write(self, values: Mapping[str, float], unit: int = 0) -> None:
-        """Write points that lie side by side in one request.
+    def registers_of(self, values: Mapping[str, float], unit: int = 0) -> tuple[int, list[int]]:
+        """First register and contents of the one request that writes points.
 
         Raises
         ------
-        RefusedError
-            If access does not allow it, or the device refuses.
         RegisterError
             If the points do not lie side by side, or a value does not fit.
-        UnreachableError
-            If nobody answers.
         """
         words: dict[int, int] = {}
         for name, value in values.items():
@@ -406,30 +405,48 @@ class Device:
             for offset, word in enumerate(encode(raw, point.type, point.order or self.profile.order)):
                 words[address + offset] = word
         first, count = min(words), len(words)
-        wire = self.profile.wire
-        if max(words) - first + 1 != count or count > wire.max_write:
+        most = self.profile.wire.max_write
+        if max(words) - first + 1 != count or count > most:
             raise RegisterError(
                 f"{', '.join(values)} cannot be written at once",
-                where=f"{self.config.id}: registers {sorted(words)}, at most {wire.max_write} side by side",
+                where=f"{self.config.id}: registers {sorted(words)}, at most {most} side by side",
                 hint="mend the sequence in the profile",
             )
-        function = 6 if count == 1 and 6 in wire.functions else 16
-        block = [words[first + offset] for offset in range(count)]
+        return first, [words[first + offset] for offset in range(count)]
+
+    async def write(self, values: Mapping[str, float], unit: int = 0) -> None:
+        """Write points that lie side by side in one request.
+
+        Raises
+        ------
+        RefusedError
+            If access does not allow it, or the device refuses.
+        RegisterError
+            If the points do not lie side by side, or a value does not fit.
+        UnreachableError
+            If nobody answers.
+        """
+        self._must_allow_control()
+        first, block = self.registers_of(values, unit)
+        function = 6 if len(block) == 1 and 6 in self.profile.wire.functions else 16
         try:
             await self._transport.write(self.config.unit_id, first, block, function=function)
         except UnreachableError as error:
             self._fell_silent(error)
             raise
         self.writes += 1
-        self._touch(self._clock.now())
+        self._touch(self._clock.now(), writing=True)
         log.debug("device.write id=%s unit=%d %s", self.config.id, unit, dict(values))
 
     async def confirm(self, values: Mapping[str, float], unit: int = 0) -> str | None:
-        """Read written points back; what they say if they say something else, else None."""
-        await self.read_points(values, unit)
-        for name, value in values.items():
-            point = self.profile.points[name]
-            reading = self.reading(name, unit)
+        """Read written points back; what they say if they say something else, else None.
+
+        A register that can only be written is not asked about: for it, being acknowledged has to do.
+        """
+        shown = {name: by for name in values if (by := self.profile.shown_by(name)) is not None}
+        await self.read_points(shown.values(), unit)
+        for name, by in shown.items():
+            value, point, reading = values[name], self.profile.points[name], self.reading(by, unit)
             slack = point.write.tolerance if point.write is not None else 0.0
             slack += 0.5000001 * self.resolution(name, unit)  # half a step, for rounding
             if reading is None or reading.value is None or abs(reading.value - value) > slack:

@@ -35,6 +35,7 @@ def _wires(devices: Sequence[DeviceConfig], profiles: Mapping[str, Profile]) -> 
             update={
                 "min_gap_ms": max(gap_ms, other.min_gap_ms if other else 0),
                 "timeout_s": max(wire.timeout_s, other.timeout_s if other else 0.0),
+                "warmup_s": max(wire.warmup_s, other.warmup_s if other else 0.0),
                 "busy_wait_s": max(wire.busy_wait_s, other.busy_wait_s if other else 0.0),
             }
         )

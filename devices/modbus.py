@@ -94,6 +94,8 @@ class ModbusTransport:
                 where=self._address,
                 hint="check power, cable and address of the device",
             )
+        if self._wire.warmup_s:
+            await asyncio.sleep(self._wire.warmup_s)
         self._client = client
         self.generation += 1
 

@@ -31,6 +31,7 @@ class Nature(StrEnum):
     INVERTER = "inverter"
     CHARGER = "charger"
     CLIMATE = "climate"
+    STORAGE = "storage"
 
 
 class ChargerState(IntEnum):
@@ -81,20 +82,24 @@ NATURES: Final[dict[Nature, dict[str, Unit]]] = {
         "mode": Unit.RATIO,
         "on": Unit.RATIO,
     },
+    Nature.STORAGE: {"power_kw": Unit.KW, "soc": Unit.RATIO},
 }
 
 # Points that a profile must define so that a nature can be read; the drivers make the points above of them.
+# What a model does not have beyond these (a state of charge, a setpoint) is None with the quality INVALID.
 READ_POINTS: Final[dict[Nature, frozenset[str]]] = {
     Nature.METER: frozenset({"power_kw", "import_kwh", "export_kwh"}),
-    Nature.INVERTER: frozenset({"generation_kw", "generation_kwh", "limit_percent", "limit_enabled"}),
-    Nature.CHARGER: frozenset({"power_kw", "soc", "plugged", "state"}),
-    Nature.CLIMATE: frozenset({"room_c", "setpoint_c", "on", "operation"}),
+    Nature.INVERTER: frozenset({"generation_kw", "generation_kwh"}),
+    Nature.CHARGER: frozenset({"power_kw", "plugged", "state"}),
+    Nature.CLIMATE: frozenset({"room_c", "on", "operation"}),
+    Nature.STORAGE: frozenset({"power_kw", "soc"}),
 }
 
-# Points that it must define and allow to be written so that a nature can be commanded.
-WRITE_POINTS: Final[dict[Nature, frozenset[str]]] = {
-    Nature.METER: frozenset(),
-    Nature.INVERTER: frozenset({"limit_percent", "limit_revert_s", "limit_enabled"}),
-    Nature.CHARGER: frozenset({"set_power_kw", "set_action"}),
-    Nature.CLIMATE: frozenset({"set_on", "set_operation", "set_setpoint_c"}),
+# Points that it must allow to be written so that a nature can be commanded: one of these sets.
+WRITE_POINTS: Final[dict[Nature, tuple[frozenset[str], ...]]] = {
+    Nature.METER: (),
+    Nature.INVERTER: (frozenset({"limit_percent", "limit_revert_s", "limit_enabled"}),),
+    Nature.CHARGER: (frozenset({"set_power_kw"}), frozenset({"set_current_a"})),
+    Nature.CLIMATE: (frozenset({"set_on", "set_operation", "set_setpoint_c"}),),
+    Nature.STORAGE: (),
 }

@@ -76,6 +76,8 @@ def plan_reads(items: Iterable[Item], wire: Wire) -> tuple[Block, ...]:
             merged = _block([*pending, item], even_only=wire.even_only)
             reach = max(other.end for other in pending)
             near = item.space is pending[0].space and item.start - reach <= wire.max_gap
+            if not wire.block_read:  # each value on its own; two readings of one register share a request
+                near = near and (item.start, item.end) == (pending[0].start, reach)
             if not near or merged.count > wire.max_read:
                 blocks.append(_block(pending, even_only=wire.even_only))
                 pending = []

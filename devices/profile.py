@@ -8,21 +8,24 @@ control is taken and what its own fail-safe is. Code is needed only for how a *n
 from __future__ import annotations
 
 import difflib
-import re
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from devices.natures import READ_POINTS, WRITE_POINTS, ChargerState, ClimateCode, Nature
-from devices.registers import Kind, Order, width
+from devices.registers import Order
+from devices.schema import Confidence, Failsafe, Identity, Location, Mains, Point, Source, Strict, Wire, Write
 from devices.transport import Space
 from energy.core.errors import ConfigError
 
 __all__ = [
     "Failsafe",
+    "Identity",
     "Location",
     "Point",
     "Profile",
@@ -30,240 +33,20 @@ __all__ = [
     "Wire",
     "Write",
     "load_profile",
+    "parse_profile",
     "profile_names",
+    "profile_schema",
 ]
 
-_PLACE = re.compile(
-    r"^(?:(?P<space>input|holding):(?P<base>\d+)(?:\+(?P<stride>\d+)n)?"
-    r"|sunspec:(?P<model>\d+)/(?P<offset>\d+))$"
-)
 _NAMES: Final[dict[Nature, dict[str, int]]] = {
     Nature.CHARGER: {state.name.lower(): int(state) for state in ChargerState},
     Nature.CLIMATE: {code.name.lower(): int(code) for code in ClimateCode},
 }
-
-Range = tuple[float, float]
-FunctionCode = Literal[3, 4, 6, 16]
-
-
-class Location(NamedTuple):
-    """Where a point starts: address ``base + stride * n`` of unit n, or an offset into a SunSpec model."""
-
-    space: Space
-    base: int
-    stride: int = 0
-    model: int | None = None
+_READ_BACK_NOTHING: Final = "nothing"
+_GOOD_ENOUGH: Final = frozenset({"A", "B"})  # confidence that releases control
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Source(_Strict):
-    """Where a profile's facts come from.
-
-    Parameters
-    ----------
-    title : str
-        Document with version and page, or program.
-    confidence : str
-        A (maker's or official definition), B (two independent drivers agree), C (one driver), D (memory).
-    """
-
-    title: str
-    confidence: Literal["A", "B", "C", "D"]
-
-
-class Wire(_Strict):
-    """What a device allows on the wire, and how patient we are with it.
-
-    Parameters
-    ----------
-    functions : tuple of int
-        Function codes that it knows.
-    max_read : int
-        Most registers in one read.
-    max_write : int
-        Most registers in one write.
-    max_gap : int
-        Unused registers that a merged read may span.
-    even_only : bool
-        Whether reads must start at an even address and have an even count.
-    min_gap_ms : int
-        Pause between requests. [ms]
-    timeout_s : float
-        Deadline of one request. [s]
-    busy_wait_s : float
-        Pause before the one repetition to a busy device. [s]
-    port : int
-        Usual TCP port.
-    """
-
-    functions: Annotated[tuple[FunctionCode, ...], Field(min_length=1)]
-    max_read: Annotated[int, Field(ge=2, le=125)]
-    max_write: Annotated[int, Field(ge=1, le=123)] = 1
-    max_gap: Annotated[int, Field(ge=0, le=125)] = 0
-    even_only: bool = False
-    min_gap_ms: Annotated[int, Field(ge=0, le=5000)] = 0
-    timeout_s: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
-    busy_wait_s: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
-    port: Annotated[int, Field(ge=1, le=65535)] = 502
-
-    @model_validator(mode="after")
-    def _even_reads_have_an_even_limit(self) -> Self:
-        if self.even_only and self.max_read % 2:
-            msg = f"max_read {self.max_read} is odd though reads must be even"
-            raise ValueError(msg)
-        return self
-
-
-class Write(_Strict):
-    """How a point may be written.
-
-    Parameters
-    ----------
-    clamp : (float, float) or None
-        Lowest and highest value that may be written, in the unit of the point.
-    clamp_to : str or None
-        Point that holds the highest amount, in both directions.
-    deadband : float
-        Smaller changes are not written; zero is always written.
-    tolerance : float
-        Largest difference at read-back.
-    refresh_s : float or None
-        Written again at least this often while it holds. [s]
-    copy_from : str or None
-        Point that gives the value when the command says nothing about it.
-    constant : float or None
-        Value that is always written.
-    """
-
-    clamp: Range | None = None
-    clamp_to: str | None = None
-    deadband: Annotated[float, Field(ge=0.0)] = 0.0
-    tolerance: Annotated[float, Field(ge=0.0)] = 0.0
-    refresh_s: Annotated[float, Field(gt=0.0)] | None = None
-    copy_from: str | None = None
-    constant: float | None = None
-
-
-class Point(_Strict):
-    """One value of a device.
-
-    Parameters
-    ----------
-    at : Location
-        ``input:52``, ``holding:2000+3n`` (n = index of the unit) or ``sunspec:103/14`` (model / offset from
-        its first register).
-    type : Kind
-        How it is coded.
-    order : Order or None
-        Order of its bytes; the profile's if None.
-    bits : (int, int) or None
-        Lowest and highest bit of a field inside one register.
-    unit : str
-        Unit of the value after scaling.
-    scale : float
-        ``value = sign * raw * scale * 10**scale_point``.
-    scale_point : str or None
-        Point with a power of ten, always read in the same request.
-    sign : int
-        -1 where the device counts the other way than the house (positive into the asset).
-    invalid : tuple of int
-        Raw values that mean "no value".
-    valid : (float, float) or None
-        Values outside are not believed.
-    floor : float or None
-        Believed values below are shown as this one (an inverter's own consumption at night).
-    values : dict
-        Raw value to value, by number or by the nature's names; others are not believed.
-    poll : str
-        Read every time, once after connecting, or only when asked.
-    """
-
-    at: Location
-    type: Kind
-    order: Order | None = None
-    bits: tuple[int, int] | None = None
-    unit: Literal["kW", "kWh", "degC", "1", "%", "s", "V", "A", "Hz"] = "1"
-    scale: Annotated[float, Field(gt=0.0)] = 1.0
-    scale_point: str | None = None
-    sign: Literal[1, -1] = 1
-    invalid: tuple[int, ...] = ()
-    valid: Range | None = None
-    floor: float | None = None
-    values: dict[int, float | str] = Field(default_factory=dict)
-    poll: Literal["always", "connect", "never"] = "never"
-    write: Write | None = None
-
-    @field_validator("at", mode="before")
-    @classmethod
-    def _parse_place(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        match = _PLACE.match(value)
-        if match is None:
-            msg = f"{value!r} is not an address like input:52, holding:2000+3n or sunspec:103/14"
-            raise ValueError(msg)
-        if match["model"]:
-            return Location(Space.HOLDING, int(match["offset"]), 0, int(match["model"]))
-        return Location(Space(match["space"]), int(match["base"]), int(match["stride"] or 0))
-
-    @model_validator(mode="after")
-    def _bits_are_in_one_register(self) -> Self:
-        if self.bits is not None and (
-            self.type is not Kind.UINT16 or not 0 <= self.bits[0] <= self.bits[1] <= 15
-        ):
-            msg = f"bits {self.bits} need the type uint16 and 0 <= low <= high <= 15"
-            raise ValueError(msg)
-        if self.write is not None and self.at.space is not Space.HOLDING:
-            msg = "only holding registers can be written"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def width(self) -> int:
-        """Registers that it takes."""
-        return width(self.type)
-
-
-class Failsafe(_Strict):
-    """The device's own answer to our death: a timer that we set, and what it does when the timer ends.
-
-    Parameters
-    ----------
-    point : str
-        Point that holds the timer.
-    value_s : float
-        What we set. [s]
-    behaviour : str
-        What the device does when it ends.
-    asserted : str
-        When we write it: once at connection (and read it back), or with every command.
-    """
-
-    point: str
-    value_s: Annotated[float, Field(gt=0.0)]
-    behaviour: str
-    asserted: Literal["connect", "command"]
-
-
-class Identity(_Strict):
-    """A point that must have one of these raw values; else this is not the device that we think it is.
-
-    Parameters
-    ----------
-    point : str
-        Name of the point.
-    raw : tuple of int
-        What may stand in its register or field.
-    """
-
-    point: str
-    raw: Annotated[tuple[int, ...], Field(min_length=1)]
-
-
-class Profile(_Strict):
+class Profile(Strict):
     """Everything we know about a device model.
 
     Parameters
@@ -272,11 +55,16 @@ class Profile(_Strict):
         Name of the file without its ending.
     title : str
         Maker and model, as a person would say it.
+    maker : str
+        Who makes it; the alliance behind an open standard.
+    models : tuple of str
+        Models that speak this map.
     nature : Nature
         What it can do; says which points must be defined.
     control : str
-        ``none``: it takes no orders, or our map is not good enough to give any. ``experimental``: one source
-        only. ``released``: orders are given.
+        ``none``: it takes no orders, or our map is not good enough to give any. ``experimental``: orders are
+        given only where the installer has tried the device and says so (``commissioned``). ``released``:
+        orders are given.
     sources : tuple of Source
         Where the facts come from.
     wire : Wire
@@ -287,6 +75,8 @@ class Profile(_Strict):
         Byte order of wide numbers, unless a point says otherwise.
     settle_s : float
         How long its state may lag behind a write. [s]
+    mains : Mains or None
+        What one ampere means in power, for a charger that is told a current.
     points : dict
         Its values by name; the names that a nature needs are in :mod:`devices.natures`.
     sequences : dict
@@ -302,6 +92,8 @@ class Profile(_Strict):
 
     id: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
     title: str
+    maker: str
+    models: Annotated[tuple[str, ...], Field(min_length=1)]
     nature: Nature
     control: Literal["none", "experimental", "released"]
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
@@ -309,6 +101,7 @@ class Profile(_Strict):
     units: Annotated[int, Field(ge=1, le=64)] = 1
     order: Order = Order.ABCD
     settle_s: Annotated[float, Field(ge=0.0)] = 0.0
+    mains: Mains | None = None
     points: dict[str, Point]
     sequences: dict[str, tuple[dict[str, float], ...]] = Field(default_factory=dict)
     failsafe: Failsafe | None = None
@@ -319,8 +112,14 @@ class Profile(_Strict):
     def _is_complete(self) -> Self:
         self._must_define(READ_POINTS[self.nature], "must define")
         writable = frozenset(name for name, point in self.points.items() if point.write is not None)
-        if self.control != "none" and (missing := WRITE_POINTS[self.nature] - writable):
-            msg = f"must allow to write {', '.join(sorted(missing))}"
+        ways = WRITE_POINTS[self.nature]
+        if self.control != "none" and not any(way <= writable for way in ways):
+            msg = f"control must be none: a {self.nature.value} takes no orders"
+            if ways:
+                msg = "must allow to write " + " or ".join(", ".join(sorted(way)) for way in ways)
+            raise ValueError(msg)
+        if "set_current_a" in writable and self.mains is None:
+            msg = "set_current_a needs mains, to know what one ampere means in power"
             raise ValueError(msg)
         for name, steps in self.sequences.items():
             named = {point for step in steps for point in step}
@@ -328,13 +127,57 @@ class Profile(_Strict):
                 msg = f"sequence {name} writes {', '.join(sorted(strangers))}, which is not writable"
                 raise ValueError(msg)
         named = {identity.point for identity in self.identity}
-        named |= {self.failsafe.point} if self.failsafe else set()
+        named |= {self.failsafe.point} if self.failsafe and self.failsafe.point else set()
         for point in self.points.values():
             named |= {point.scale_point} if point.scale_point else set()
             if point.write is not None:
-                named |= {other for other in (point.write.clamp_to, point.write.copy_from) if other}
+                others = (point.write.clamp_to, point.write.copy_from, point.write.readback)
+                named |= {other for other in others if other and other != _READ_BACK_NOTHING}
         self._must_define(frozenset(named), "names the points")
         return self
+
+    @model_validator(mode="after")
+    def _control_is_earned(self) -> Self:
+        if self.control != "released":
+            return self
+        weak = [
+            name
+            for name, point in self.points.items()
+            if point.write is not None and self.confidence(name) not in _GOOD_ENOUGH
+        ]
+        if weak:
+            msg = f"control cannot be released: {', '.join(weak)} is of confidence C or D"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _no_two_points_share_registers_by_halves(self) -> Self:
+        claims: dict[tuple[Space, int | None, int], str] = {}
+        for name, point in self.points.items():
+            for register in self._registers(point):
+                other = claims.setdefault(register, name)
+                if other != name and not self._may_share(point, self.points[other]):
+                    msg = (
+                        f"points {other} and {name} overlap at {register[0].value} register {register[2]}; "
+                        "compare address, type and bits with the manual"
+                    )
+                    raise ValueError(msg)
+        return self
+
+    def _registers(self, point: Point) -> Iterator[tuple[Space, int | None, int]]:
+        for unit in range(self.units if point.at.stride else 1):
+            start = point.at.base + point.at.stride * unit
+            for register in range(start, start + point.width):
+                yield point.at.space, point.at.model, register
+
+    @staticmethod
+    def _may_share(one: Point, other: Point) -> bool:
+        """Whether two points are the same registers read twice, or fields beside each other."""
+        if one.bits is not None and other.bits is not None:
+            apart = one.bits[1] < other.bits[0] or other.bits[1] < one.bits[0]
+            return apart or one.bits == other.bits
+        same = (one.at, one.width, one.type, one.bits) == (other.at, other.width, other.type, other.bits)
+        return same or one.bits is not None or other.bits is not None
 
     @model_validator(mode="after")
     def _fits_on_the_wire(self) -> Self:
@@ -350,6 +193,9 @@ class Profile(_Strict):
             if point.at.stride and point.at.stride < point.width:
                 msg = f"point {name} is wider than its stride"
                 raise ValueError(msg)
+            if point.width > self.wire.max_read:
+                msg = f"point {name} has {point.width} registers, max_read is {self.wire.max_read}"
+                raise ValueError(msg)
             for value in point.values.values():
                 if isinstance(value, str) and value not in _NAMES.get(self.nature, {}):
                     msg = f"point {name}: {value!r} is none of {', '.join(_NAMES.get(self.nature, {}))}"
@@ -361,7 +207,18 @@ class Profile(_Strict):
             msg = f"{verb} {', '.join(sorted(missing))}"
             raise ValueError(msg)
 
-    def value_of(self, name: str, raw: int) -> float | None:
+    def confidence(self, name: str) -> Confidence:
+        """How far the facts of a point can be trusted."""
+        return self.points[name].confidence or self.sources[0].confidence
+
+    def shown_by(self, name: str) -> str | None:
+        """Point that shows what was written to a point; None if nothing does."""
+        write = self.points[name].write
+        if write is None or write.readback is None:
+            return name
+        return None if write.readback == _READ_BACK_NOTHING else write.readback
+
+    def value_of(self, name: str, raw: int | str) -> float | None:
         """What a raw value of a point with ``values`` means; None for one that is not listed."""
         value = self.points[name].values.get(raw)
         if isinstance(value, str):
@@ -369,7 +226,7 @@ class Profile(_Strict):
         return value
 
     @property
-    def models(self) -> frozenset[int]:
+    def sunspec_models(self) -> frozenset[int]:
         """SunSpec models that the points lie in."""
         return frozenset(point.at.model for point in self.points.values() if point.at.model is not None)
 
@@ -380,15 +237,27 @@ def profile_names() -> tuple[str, ...]:
     return tuple(sorted(entry.name[:-5] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
 
 
-@cache
 def load_profile(name: str) -> Profile:
-    """A profile by name.
+    """A profile by its id, or from a file of one's own by its path (``.yaml``).
 
     Raises
     ------
     ConfigError
         If there is no such profile (the hint names the nearest), or it contradicts itself.
     """
+    if not name.endswith((".yaml", ".yml")):
+        return _shipped(name)
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "a device profile cannot be read", where=f"{name}: {error}", hint="check the path"
+        ) from None
+    return parse_profile(text, source=name)
+
+
+@cache
+def _shipped(name: str) -> Profile:
     names = profile_names()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
@@ -399,6 +268,14 @@ def load_profile(name: str) -> Profile:
         )
     text = (resources.files("devices") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
     return parse_profile(text, source=f"devices/profiles/{name}.yaml")
+
+
+def profile_schema() -> dict[str, object]:
+    """JSON Schema of a profile, for editors that complete and check YAML."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Profile.model_json_schema(),
+    }
 
 
 def parse_profile(text: str, *, source: str) -> Profile:

@@ -15,7 +15,17 @@ from typing import Final
 
 from energy.core.errors import RegisterError
 
-__all__ = ["Kind", "Order", "decode", "decode_text", "encode", "extract_bits", "insert_bits", "width"]
+__all__ = [
+    "Kind",
+    "Order",
+    "decode",
+    "decode_text",
+    "encode",
+    "extract_bits",
+    "insert_bits",
+    "number_range",
+    "width",
+]
 
 
 class Kind(StrEnum):
@@ -29,6 +39,7 @@ class Kind(StrEnum):
     UINT64 = "uint64"
     FLOAT32 = "float32"
     FLOAT64 = "float64"
+    TEXT = "text"  # ASCII, two characters in a register; has no number
 
 
 class Order(StrEnum):
@@ -60,6 +71,22 @@ _SWAPPED_BYTES: Final = frozenset({Order.BADC, Order.DCBA})
 def width(kind: Kind) -> int:
     """Registers that a number of this kind takes."""
     return _NUMBER[kind].size // 2
+
+
+def number_range(kind: Kind) -> tuple[float, float]:
+    """Lowest and highest number of a kind.
+
+    Examples
+    --------
+    >>> number_range(Kind.INT16)
+    (-32768.0, 32767.0)
+    """
+    if kind in _FLOATS:
+        return -math.inf, math.inf
+    bits = 16 * width(kind)
+    if kind in (Kind.INT16, Kind.INT32, Kind.INT64):
+        return -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0
+    return 0.0, 2.0**bits - 1.0
 
 
 def _arranged(words: tuple[int, ...], order: Order) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
-from devices.profile import Location, Profile, load_profile, profile_names
+from devices.profile import Location, Profile, load_profile, profile_names, profile_schema
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
 from vpp.cli.main import app
@@ -68,9 +68,10 @@ language. Exit statuses: [errors and exit codes](errors-and-exit-codes.md)."""
 PROFILES_INTRO = """\
 A device model is one YAML file in `devices/profiles/`. Confidence says where its facts come from: A the
 maker or an official definition, B two independent drivers agree, C one driver, D memory. Control is
-`released` where the sources are good enough to write, `experimental` where they are not; none has
-been tried on hardware yet.
-How to write a profile: [add a device](../how-to/add-a-device.md)."""
+`released` where the sources are good enough to write; where they are not it is `experimental`, and orders are
+refused until the device is marked as commissioned. None has been tried on hardware yet.
+How to write a profile: [add a device](../how-to/add-a-device.md). JSON Schema for editors:
+[file](device-profile.schema.json)."""
 DELIVERY_INTRO = """\
 What `vpp forecast export` writes for a retailer or a generator: the sum of the consenting sites' forecasts
 for one day. Both files are made from one document, named `RECIPIENT-TARGET-DAY-vN.csv` and `.json`; the same
@@ -331,6 +332,11 @@ def profiles_page() -> str:
     )
 
 
+def device_profile_schema() -> str:
+    """JSON Schema of a device profile."""
+    return json.dumps(profile_schema(), ensure_ascii=False, indent=1)
+
+
 # ---- what is handed over ----
 
 
@@ -403,6 +409,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "errors-and-exit-codes.md": errors_page,
     "scenario-yaml.md": scenario_page,
     "device-profiles.md": profiles_page,
+    "device-profile.schema.json": device_profile_schema,
     "forecast-delivery.md": delivery_page,
     "forecast-delivery.schema.json": delivery_schema,
     "cli.md": command_line_page,

@@ -22,7 +22,7 @@ __all__ = ["Driver", "driver_for"]
 def driver_for(device: Device) -> Driver:
     """The driver of a device's nature."""
     match device.profile.nature:
-        case Nature.METER:
+        case Nature.METER | Nature.STORAGE:
             return MeterDriver(device)
         case Nature.INVERTER:
             return InverterDriver(device)

@@ -58,7 +58,8 @@ class MeterDriver:
         kind = NATURES[self.device.profile.nature][name]
         if not self.device.online:
             return Measurement(name, None, kind, self.device.last_read_at, Quality.STALE)
-        reading = self.device.reading(source, unit)
+        known = source in self.device.profile.points  # not every model has every point of its nature
+        reading = self.device.reading(source, unit) if known else None
         if reading is None:
             return Measurement(name, None, kind, self.device.last_read_at, Quality.INVALID)
         return Measurement(name, reading.value, kind, reading.read_at, reading.quality, reading.raw)

@@ -31,7 +31,7 @@ REAL = {Kind.FLOAT32: 32, Kind.FLOAT64: 64}
 
 @st.composite
 def numbers(draw: st.DrawFn) -> tuple[Kind, float]:
-    kind = draw(st.sampled_from(Kind))
+    kind = draw(st.sampled_from([*WHOLE, *REAL]))
     if kind in WHOLE:
         return kind, draw(st.integers(*WHOLE[kind]))
     return kind, draw(st.floats(allow_nan=False, allow_infinity=False, width=REAL[kind]))

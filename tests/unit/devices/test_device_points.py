@@ -24,6 +24,8 @@ from tests.unit.devices.bench import START
 METER = """
 id: test-meter
 title: A meter for tests
+maker: Nobody
+models: [none]
 nature: meter
 control: none
 sources: [{ title: made up, confidence: A }]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from devices.natures import READ_POINTS, Nature
@@ -10,6 +12,8 @@ from energy.core.errors import ConfigError
 METER = """
 id: some-meter
 title: Some meter
+maker: Nobody
+models: [none]
 nature: meter
 control: none
 sources: [{ title: "manual, page 7", confidence: A }]
@@ -47,6 +51,14 @@ def test_the_four_models_of_the_reference_site_are_there() -> None:
     }
 
 
+def test_a_profile_of_ones_own_is_read_from_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(METER, encoding="utf-8")
+    assert load_profile(str(file)).id == "some-meter"
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_profile(str(tmp_path / "none.yaml"))
+
+
 def test_addresses_are_read_with_stride_and_model() -> None:
     daikin = load_profile("daikin-dta116a51").points["room_c"].at
     assert (daikin.space, daikin.base, daikin.stride, daikin.model) == ("input", 2004, 6, None)
@@ -72,6 +84,14 @@ def test_a_good_profile_passes() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
+        ('"input:2"', '"input:1"', "points power_kw and import_kwh overlap at input register 1"),
+        ("control: none", "control: released", "control must be none: a meter takes no orders"),
+        (
+            '"input:0", type: float32',
+            '"input:0", type: float32, length: 2',
+            "length belongs to the type text",
+        ),
+        ("max_read: 10", "max_read: 10, serial: { parity: M }", "serial.parity"),
         ("title: Some meter", "title: Some meter\ncolour: grey", "colour"),
         ("unit: kWh, poll: always }\n  export", "unit: MWh, poll: always }\n  export", "import_kwh.unit"),
         ('"input:0"', '"input 0"', "is not an address"),
@@ -98,5 +118,9 @@ def test_a_charger_that_cannot_be_commanded_says_what_is_missing() -> None:
     from importlib import resources
 
     text = (resources.files("devices") / "profiles" / "wallbox-quasar1.yaml").read_text(encoding="utf-8")
-    assert "set_power_kw" in str(trouble(text.replace("set_power_kw", "set_current_a")))
+    assert "set_power_kw" in str(trouble(text.replace("set_power_kw", "set_something")))
+    assert "needs mains" in str(trouble(text.replace("set_power_kw", "set_current_a")))
+    assert "is of confidence C or D" in str(trouble(text.replace("confidence: B", "confidence: C")))
+    assert "clamp [-74.0, 7.4] lies outside" in str(trouble(text.replace("clamp: [-7.4,", "clamp: [-74,")))
+    assert "lowest value last" in str(trouble(text.replace("clamp: [-7.4, 7.4]", "clamp: [7.4, -7.4]")))
     assert "'sleeping'" in str(trouble(text.replace("4: paused", "4: sleeping")))
