@@ -69,7 +69,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	  echo "== what a holiday calendar is worth on the steel works series"; \
 	  $(BIN)/python tests/bench/forecast_scores.py --steel "$$VPP_DATA_DIR/factory/steel_industry_15min_2018_jan_sep.csv.gz"; \
 	  echo "== our forecast beside strong references on the public cases"; \
-	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]' \
+	    $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)); \
 	  $(BIN)/vpp --lang en forecast bench --data "$$VPP_DATA_DIR" --references tests/bench/references.jsonl; \
 	  echo "== sites trained and issued in a minute"; \
 	  $(BIN)/vpp --lang en forecast bench --data "$$VPP_DATA_DIR" --throughput --sites 1000; \
@@ -83,6 +84,7 @@ docs: setup ## write the generated reference pages again
 	$(BIN)/python docs/generate.py
 
 constraints: setup ## freeze what is installed now as the tested set
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	{ head -n 1 constraints.txt; $(BIN)/python -m pip freeze --exclude-editable; } > constraints.new
 	mv constraints.new constraints.txt
 

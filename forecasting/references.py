@@ -63,7 +63,7 @@ def reference_models(panel: Panel, *, boosting: bool = True) -> dict[str, DayAhe
 
 
 def lightgbm_is_installed() -> bool:
-    """Whether the boosted references can run (``pip install --group bench``)."""
+    """Whether the boosted references can run (``pip install 'aizu-vpp[bench]'``)."""
     return importlib.util.find_spec("lightgbm") is not None
 
 
