@@ -14,6 +14,7 @@ from energy.core.site import Season, Site
 from energy.core.slots import JST
 from energy.core.units import AssetId
 from energy.ledger import CoinRule, TightEvent
+from energy.market.prices import slot_prices
 from forecasting.ev import car_availability
 from vpp.climate import band_applies
 
@@ -118,10 +119,7 @@ def build_problem(
     """
     grid = outlook.load.grid
     tight = tuple(any(event.start <= slot < event.end for event in events) for slot in grid.slots())
-    price = tuple(
-        float(site.tariff.on(at.astimezone(JST).date()).energy_yen_per_kwh(at.astimezone(JST).date()))
-        for at in grid.times()
-    )
+    price = _floats(slot_prices(site.tariff, grid).values)
     return Problem(
         site=site.id,
         made_at=now,

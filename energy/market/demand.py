@@ -21,7 +21,7 @@ from energy.core.series import Series, Unit
 from energy.core.slots import JST, SLOT_LENGTH
 from energy.core.tariff import Tariff
 from energy.core.units import round_half_up
-from energy.market.rules import bill_rules
+from energy.market.rules import bill_practice, bill_rules
 
 __all__ = [
     "PeakMemory",
@@ -253,7 +253,7 @@ def power_factor_percent(
     if leading:
         return 100
     if active_kwh == 0:
-        return bill_rules(first_day(month)).idle_power_factor_percent
+        return bill_practice(first_day(month)).idle_power_factor_percent
     ratio = active_kwh / (active_kwh**2 + reactive_kvarh**2).sqrt()
     return round_half_up(ratio * 100)
 

@@ -31,8 +31,10 @@ __all__ = [
     "BaselineAdjustment",
     "BaselineDays",
     "BaselineError",
+    "BillPractice",
     "BillRules",
     "CapacityProduct",
+    "ConsumptionTax",
     "Levy",
     "LossRates",
     "MinimumGroup",
@@ -45,6 +47,7 @@ __all__ = [
     "Subsidy",
     "ThresholdRelease",
     "TightSupply",
+    "bill_practice",
     "bill_rules",
     "facts_on",
     "levy_yen_per_kwh",
@@ -82,16 +85,28 @@ class BillRules(RuleValues):
         Months whose demand makes the contract power, this month included.
     measured_contract_below_kw : int
         From this contract power on it is negotiated, not measured. [kW]
-    unused_month_basic_share : Decimal
-        Share of the basic charge in a month without any use. [-]
-    idle_power_factor_percent : int
-        Power factor of a month without daytime energy. [%]
     """
 
     memory_months: Annotated[int, Field(ge=1)]
     measured_contract_below_kw: Annotated[int, Field(gt=0)]
+
+
+class BillPractice(RuleValues):
+    """What contracts commonly say about a high-voltage bill.
+
+    Parameters
+    ----------
+    unused_month_basic_share : Decimal
+        Share of the basic charge in a month without any use. [-]
+    idle_power_factor_percent : int
+        Power factor of a month without daytime energy. [%]
+    excess_factor : Decimal
+        What demand above an agreed contract costs, in basic charges (超過金). [-]
+    """
+
     unused_month_basic_share: Share
     idle_power_factor_percent: Annotated[int, Field(ge=0, le=100)]
+    excess_factor: NotNegative
 
 
 class PlanDeadlines(RuleValues):
@@ -270,6 +285,7 @@ class ConsumptionTax(RuleValues):
 
 RULES: Final[dict[str, type[RuleValues]]] = {
     "balancing_products": BalancingProducts,
+    "bill_practice": BillPractice,
     "capacity_product": CapacityProduct,
     "consumption_tax": ConsumptionTax,
     "dr_baseline_adjustment": BaselineAdjustment,
@@ -373,6 +389,11 @@ def subsidy_yen_per_kwh(day: date) -> Decimal:
 def bill_rules(day: date) -> BillRules:
     """How a bill is made for a day of delivery."""
     return rule_row(BillRules, day).values
+
+
+def bill_practice(day: date) -> BillPractice:
+    """What contracts say about the bill of a day of delivery."""
+    return rule_row(BillPractice, day).values
 
 
 def plan_deadlines(day: date) -> PlanDeadlines:

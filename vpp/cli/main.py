@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vpp.cli.bill import bill
 from vpp.cli.cars import app as cars_app
 from vpp.cli.consent import app as consent_app
 from vpp.cli.console import Console, default_lang, guarded
@@ -29,6 +30,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(simulate)
 app.command()(doctor)
+app.command()(bill)
 app.add_typer(plan_app, name="plan")
 app.add_typer(data_app, name="data")
 app.add_typer(ledger_app, name="ledger")

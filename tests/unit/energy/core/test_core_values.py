@@ -78,15 +78,36 @@ def tariff(*periods: TariffPeriod, power_factor: int = 100) -> Tariff:
     return Tariff(name_ja="例", name_en="example", periods=periods, power_factor_percent=power_factor)
 
 
-def test_one_more_kwh_costs_energy_adjustment_and_levy_by_the_season() -> None:
+def test_the_energy_charge_of_a_day_is_that_of_its_season() -> None:
     row = period("2026-05-01", "2027-04-30")
-    costs = {month: row.energy_yen_per_kwh(date(2026, month, 15)) for month in (6, 7, 9, 10)}
-    assert costs == {
-        6: Decimal("20.95"),
-        7: Decimal("21.95"),
-        9: Decimal("21.95"),
-        10: Decimal("20.95"),
-    }
+    charges = {month: row.season_yen_per_kwh(date(2026, month, 15)) for month in (6, 7, 9, 10)}
+    assert charges == {6: Decimal(18), 7: Decimal(19), 9: Decimal(19), 10: Decimal(18)}
+    assert row.fixed_adjustment_yen_per_kwh() == Decimal("-1.23")
+
+
+def test_hours_with_a_charge_of_their_own_pass_midnight_and_know_days_of_rest() -> None:
+    night = {"starts": "22:00", "ends": "08:00", "yen_per_kwh": "12"}
+    rest = {"starts": "00:00", "ends": "00:00", "yen_per_kwh": "15", "days": "rest"}
+    row = period("2026-05-01", "2027-04-30", bands=(night, rest))
+    tuesday, holiday = row.band_prices(date(2026, 11, 24)), row.band_prices(date(2026, 11, 23))
+    assert [tuesday[slot] for slot in (0, 15, 16, 43, 44, 47)] == [12, 12, 18, 18, 12, 12]
+    assert [holiday[slot] for slot in (0, 15, 16, 43, 44, 47)] == [12, 12, 15, 15, 12, 12]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"bands": ({"starts": "22:10", "ends": "08:00", "yen_per_kwh": "12"},)},
+        {"steps": ({"above_kwh": "300", "yen_per_kwh": "30"}, {"above_kwh": "120", "yen_per_kwh": "25"})},
+        {
+            "steps": ({"above_kwh": "300", "yen_per_kwh": "30"},),
+            "bands": ({"starts": "22:00", "ends": "08:00", "yen_per_kwh": "12"},),
+        },
+    ],
+)
+def test_bands_off_the_half_hour_and_steps_that_do_not_rise_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        period("2026-05-01", "2027-04-30", **wrong)
 
 
 def test_a_tariff_is_looked_up_by_the_day_and_says_what_it_covers() -> None:

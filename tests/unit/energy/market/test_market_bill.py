@@ -12,8 +12,9 @@ from energy.core.errors import AlignmentError, ConfigError, DataError, GapError
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import jst_midnight
 from energy.core.tariff import Tariff, TariffPeriod
-from energy.market.bill import Bill, bills_by_month, marginal_price, month_bill, period_bill
+from energy.market.bill import Bill, bills_by_month, month_bill, period_bill
 from energy.market.demand import PeakMemory
+from energy.market.prices import slot_prices
 
 
 def period(first: date, last: date, levy: str = "4.18", basic: int = 2000) -> TariffPeriod:
@@ -174,12 +175,12 @@ def test_negative_figures_are_refused() -> None:
 
 def test_marginal_price_changes_with_the_japanese_date() -> None:
     grid = Grid(jst_midnight(date(2026, 7, 1)) - timedelta(minutes=30), 2)
-    price = marginal_price(tariff(), grid)
+    price = slot_prices(tariff(), grid)
     assert price.unit is Unit.YEN_PER_KWH
     np.testing.assert_allclose(price.values, [18 - 1.23 + 4.18, 19 - 1.23 + 4.18])
 
 
-def test_one_more_kwh_costs_the_marginal_price() -> None:
+def test_one_more_kwh_costs_the_slot_prices() -> None:
     one, two = (
         period_bill(tariff(), use(date(2026, 11, 1), 30, kwh=kwh, peak_at=5), PeakMemory({}))
         for kwh in (10.0, 11.0)

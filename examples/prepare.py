@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Write the example CSV files again: made-up figures of a factory of some 130 kW in November 2026."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from energy.core.calendar import DayType, SiteCalendar
+
+FOLDER = Path(__file__).resolve().parent
+JST = ZoneInfo("Asia/Tokyo")
+FIRST, DAYS = date(2026, 11, 1), 30
+EVENT_DAY = date(2026, 11, 25)  # a Wednesday; the load falls from 16:00 to 19:00
+
+
+def kwh(day: date, slot: int) -> float:
+    """Energy of a half hour of the factory. [kWh]"""
+    works = SiteCalendar().day_type(day) is DayType.WEEKDAY
+    hour = slot / 2
+    base = 12.0 + 1.5 * math.sin(2 * math.pi * (day.day + hour) / 9)
+    shift = 44.0 * math.exp(-(((hour - 13.0) / 4.2) ** 4)) if works else 3.0
+    wave = 1.2 * math.sin(day.toordinal() * 2.3 + slot * 0.7)
+    cut = 18.0 if day == EVENT_DAY and 32 <= slot < 38 else 0.0
+    peak = 6.0 if day == date(2026, 11, 18) and slot == 26 else 0.0
+    return round(max(5.0, base + shift + wave - cut + peak), 1)
+
+
+def write(name: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
+    """One CSV file."""
+    with (FOLDER / name).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def stamp(day: date, slot: int) -> str:
+    """Start of slot 0..47 of a Japanese day; 48 is the next midnight."""
+    at = datetime(day.year, day.month, day.day, tzinfo=JST) + timedelta(minutes=30 * slot)
+    return at.isoformat()
+
+
+def main() -> None:
+    """All files."""
+    month = [FIRST + timedelta(days=offset) for offset in range(DAYS)]
+    slots = [(day, slot) for day in month for slot in range(48)]
+    write("meter.csv", ("timestamp", "kwh"), ((stamp(day, slot + 1), kwh(day, slot)) for day, slot in slots))
+    spot = [
+        (stamp(day, slot), f"{12 + 5 * math.sin((slot - 14) / 48 * 4 * math.pi) + day.weekday() * 0.3:.2f}")
+        for day, slot in slots
+    ]
+    write("spot.csv", ("slot_start", "yen_per_kwh"), spot)
+    today = [(EVENT_DAY, slot) for slot in range(48)]
+    write(
+        "plan.csv",
+        ("slot_start", "kwh"),
+        ((stamp(day, slot), round(kwh(day - timedelta(days=7), slot) / 0.95)) for day, slot in today),
+    )
+    write(
+        "imbalance-price.csv",
+        ("slot_start", "yen_per_kwh", "status"),
+        (
+            (stamp(day, slot), f"{10 + slot % 7}.00", "preliminary" if slot >= 40 else "final")
+            for day, slot in today
+        ),
+    )
+    write(
+        "margin.csv",
+        ("slot_start", "percent"),
+        ((stamp(day, slot), {33: 7.2, 34: 5.5, 35: 4.1, 36: 9.0}.get(slot, 14.0)) for day, slot in today),
+    )
+    write(
+        "events.csv",
+        ("start", "end"),
+        [(stamp(date(2026, 11, 20), 32), stamp(date(2026, 11, 20), 38))],
+    )
+    write("holidays.csv", ("date",), [("2026-11-24",)])
+
+
+if __name__ == "__main__":
+    main()

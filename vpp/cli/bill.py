@@ -1,0 +1,115 @@
+"""``vpp bill``: one month's electricity bill from the meter and the contract."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from vpp.cli.console import Console
+from vpp.cli.forecast_site import Json, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from energy.market.rule_table import RuleFact
+    from vpp.settlement.billing import MeteredBill
+
+__all__ = ["bill", "plain_number", "warn_unverified"]
+
+
+def plain_number(value: Decimal) -> int | float:
+    """An exact number as JSON has it: whole if it is whole."""
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def warn_unverified(console: Console, rules: Iterable[RuleFact]) -> None:
+    """Name the numbers whose source nobody has seen, on stderr."""
+    for fact in rules:
+        if fact.status == "unverified":
+            unit = "" if fact.unit == "1" else f" {fact.unit}"
+            console.say(
+                console.text("rules.warning", rule=fact.rule, value=f"{fact.value}{unit}", source=fact.source)
+            )
+
+
+def bill(
+    context: typer.Context,
+    meter: Annotated[Path, typer.Option(help="Meter file: timestamp,kwh; rows stamped by their end.")],
+    tariff: Annotated[Path, typer.Option(help="Contract, a YAML file.")],
+    month: Annotated[str, typer.Option(help="Billing month YYYY-MM, which is also that of the reading.")],
+    price: Annotated[
+        Path | None,
+        typer.Option(help="Spot price of the area: slot_start,yen_per_kwh; if the tariff follows it."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make the bill of a month, to the yen, and say which dated rules it rests on.
+
+    The meter file has one row per half hour; earlier months in it count for the contract power:
+
+        timestamp,kwh
+        2026-11-01T00:30:00+09:00,31.2
+        2026-11-30T24:00:00+09:00,30.8
+
+    The contract is a YAML file: examples/tariff-high-voltage.yaml, -market-linked.yaml, -low-voltage.yaml.
+
+    Example: vpp bill --meter examples/meter.csv --tariff examples/tariff-high-voltage.yaml --month 2026-11
+    """
+    from energy.core.series import Unit
+    from energy.market.tariff_file import TariffFile
+    from vpp.config import read_yaml
+    from vpp.settlement.billing import metered_bill
+    from vpp.settlement.files import read_meter, read_slots
+
+    console = cast("Console", context.obj)
+    contract = read_yaml(tariff, TariffFile)
+    spot = None if price is None else read_slots(price, "yen_per_kwh", Unit.YEN_PER_KWH)
+    made = metered_bill(contract, read_meter(meter), month, spot=spot)
+    warn_unverified(console, made.rules)
+    for earlier, missing in made.incomplete.items():
+        console.say(console.text("bill.incomplete", month=earlier, missing=missing))
+    if json:
+        print_json(_document(made))
+        return
+    _show(console, contract.name_ja if console.lang == "ja" else contract.name_en, month, made)
+
+
+def _document(made: MeteredBill) -> dict[str, object]:
+    told = made.bill
+    return {
+        "contract_kw": told.contract_kw,
+        "max_demand_kw": told.max_demand_kw,
+        "kwh": plain_number(told.kwh),
+        "power_factor": told.power_factor_percent,
+        "basic_yen": plain_number(told.basic_yen),
+        "energy_yen": plain_number(told.energy_yen),
+        "adjustment_yen": plain_number(told.adjustment_yen),
+        "levy_yen": told.levy_yen,
+        "total_yen": told.total_yen,
+        "rules": [fact.as_json() for fact in made.rules],
+    }
+
+
+def _show(console: Console, name: str, month: str, made: MeteredBill) -> None:
+    """Sentence first, then the lines of the bill."""
+    told = made.bill
+    factor = "-" if told.power_factor_percent is None else f"{told.power_factor_percent} %"
+    print(console.text("bill.lead", month=month, total=f"{told.total_yen:,}", tariff=name))
+    rows = (
+        ("contract", f"{told.contract_kw} kW"),
+        ("demand", f"{told.max_demand_kw} kW"),
+        ("energy_used", f"{told.kwh:,.1f} kWh"),
+        ("power_factor", factor),
+        ("basic", f"{told.basic_yen:,.2f}"),
+        ("energy", f"{told.energy_yen:,.2f}"),
+        ("adjustment", f"{told.adjustment_yen:,.2f}"),
+        ("levy", f"{told.levy_yen:,}"),
+        ("total", f"{told.total_yen:,}"),
+    )
+    for key, value in rows:
+        print(f"  {console.text(f'bill.{key}')}: {value}")
+    for fact in told.facts[1:]:
+        print(f"  {fact}")

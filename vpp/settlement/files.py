@@ -1,0 +1,227 @@
+"""The small CSV files of bills and settlements: strict, each fault named by file, line and column.
+
+Meter rows are stamped by the *end* of their half hour, plan, price and margin rows by its start. A time
+without an offset is Japan's. Nothing is dropped or doubled: a row that comes twice, is off the half hour or
+negative is refused; a row that is missing stays missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from energy.core.errors import DataError
+from energy.core.series import Grid, Series, Unit
+from energy.core.slots import JST, SLOT_LENGTH, Slot
+from vpp.ingest.layout import csv_rows, decode, read_bytes
+from vpp.ingest.table import missing_column
+from vpp.ingest.times import RowFault, number, parse_date, parse_stamp
+
+__all__ = ["SlotRow", "read_days", "read_events", "read_meter", "read_prices", "read_slot_rows", "read_slots"]
+
+METER_COLUMNS: Final = ("timestamp", "kwh")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRow:
+    """One row of a slot file: the slot, its cells by column, and the line."""
+
+    slot: Slot
+    cells: dict[str, str]
+    line: int
+
+
+def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows of a CSV file by column; blank ones are skipped."""
+    rows = csv_rows(path, decode(path, read_bytes(path), "utf-8"))
+    _, header = next(rows, (0, ()))
+    names = [str(cell).strip() for cell in header]
+    for name in needed:
+        if name not in names:
+            raise missing_column(path, name, names, what=f"the header: {','.join(needed)}")
+    for line, cells in rows:
+        told = [str(cell).strip() for cell in cells]
+        if not any(told):
+            continue
+        if len(told) != len(names):
+            raise DataError(
+                f"{path.name} has a row of {len(told)} cells under {len(names)} columns",
+                where=f"{path} line {line}",
+                hint="one row per half hour, as many cells as the header",
+            )
+        yield line, dict(zip(names, told, strict=True))
+
+
+def _fault(path: Path, line: int, fault: RowFault) -> DataError:
+    return DataError(
+        f"{path.name} has a row that cannot be used",
+        where=f"{path} line {line}, {fault.column}: {fault.value!r}: {fault.reason}",
+        hint="correct the row; nothing of the file was used",
+    )
+
+
+def _instant(column: str, cell: str) -> datetime:
+    """A time with its offset, or Japan's."""
+    stamp = parse_stamp(column, cell)
+    return stamp if stamp.tzinfo else stamp.replace(tzinfo=JST)
+
+
+def _slot(column: str, cell: str, stamp: Literal["start", "end"]) -> Slot:
+    at = _instant(column, cell)
+    try:
+        return Slot(at) if stamp == "start" else Slot.ending_at(at)
+    except ValueError:
+        raise RowFault(
+            column, cell, "not on a half hour; if the meter's clock was changed, settle around it by hand"
+        ) from None
+
+
+def read_slot_rows(
+    path: Path, columns: Sequence[str], *, stamp: Literal["start", "end"] = "start", once: bool = True
+) -> list[SlotRow]:
+    """Rows of a file with one row per slot, in order of time.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns the file must have; the first is the time.
+    stamp : str
+        Whether the time is the start or the end of its half hour.
+    once : bool
+        Whether a slot may come only once.
+
+    Raises
+    ------
+    DataError
+        If a column is missing, a time cannot be read or is off the half hour, or a slot comes twice.
+    """
+    found: list[SlotRow] = []
+    seen: dict[Slot, int] = {}
+    for line, cells in _rows(path, columns):
+        try:
+            slot = _slot(columns[0], cells[columns[0]], stamp)
+        except RowFault as fault:
+            raise _fault(path, line, fault) from None
+        if once and slot in seen:
+            raise DataError(
+                f"{path.name} says a half hour twice",
+                where=f"{path} lines {seen[slot]} and {line}: {cells[columns[0]]}",
+                hint="keep one of the rows; neither was used",
+            )
+        seen[slot] = line
+        found.append(SlotRow(slot, cells, line))
+    if not found:
+        raise DataError(
+            f"{path.name} has no rows", where=str(path), hint=f"{','.join(columns)} and rows below"
+        )
+    return sorted(found, key=lambda row: (row.slot, row.line))
+
+
+def _value(path: Path, row: SlotRow, column: str, least: float | None) -> float:
+    try:
+        value = number(column, row.cells[column])
+        if least is not None and value < least:
+            raise RowFault(column, row.cells[column], f"below {least:g}")
+    except RowFault as fault:
+        raise _fault(path, row.line, fault) from None
+    return value
+
+
+def _series(values: dict[Slot, float], unit: Unit) -> Series:
+    first, last = min(values), max(values)
+    grid = Grid(first.start, (last.start - first.start) // SLOT_LENGTH + 1)
+    filled = np.full(grid.count, np.nan)
+    for slot, value in values.items():
+        filled[grid.index(slot.start)] = value
+    return Series(grid, filled, unit)
+
+
+def read_meter(path: Path) -> Series:
+    """Imported energy of a meter file ``timestamp,kwh``; NaN where rows are missing. [kWh]
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form, or holds a negative energy or a half hour twice.
+    """
+    rows = read_slot_rows(path, METER_COLUMNS, stamp="end")
+    return _series({row.slot: _value(path, row, "kwh", 0.0) for row in rows}, Unit.KWH)
+
+
+def read_slots(path: Path, column: str, unit: Unit, *, least: float | None = None) -> Series:
+    """Values of a file ``slot_start,<column>``; NaN where rows are missing.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form, holds a half hour twice or a value below ``least``.
+    """
+    rows = read_slot_rows(path, ("slot_start", column))
+    return _series({row.slot: _value(path, row, column, least) for row in rows}, unit)
+
+
+def read_prices(path: Path) -> tuple[dict[Slot, Decimal], frozenset[Slot]]:
+    """Prices of a file ``slot_start,yen_per_kwh[,status]`` and the slots with a preliminary one. [yen/kWh]
+
+    A slot may have a ``preliminary`` and a ``final`` row; the final one counts. Without the column prices are
+    final.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form, a status is unknown or said twice for a slot.
+    """
+    by_status: dict[str, dict[Slot, Decimal]] = {"preliminary": {}, "final": {}}
+    for row in read_slot_rows(path, ("slot_start", "yen_per_kwh"), once=False):
+        status = row.cells.get("status", "final")
+        said = by_status.get(status)
+        if said is None or row.slot in said:
+            reason = "neither preliminary nor final" if said is None else "said twice"
+            raise _fault(path, row.line, RowFault("status", f"{row.cells['slot_start']} {status}", reason))
+        _value(path, row, "yen_per_kwh", None)
+        said[row.slot] = Decimal(row.cells["yen_per_kwh"])
+    final = by_status["final"]
+    return {**by_status["preliminary"], **final}, frozenset(by_status["preliminary"]) - frozenset(final)
+
+
+def read_events(path: Path) -> list[tuple[datetime, datetime]]:
+    """Past events of a file ``start,end``, in order.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form or an event ends before it starts.
+    """
+    found = []
+    for line, cells in _rows(path, ("start", "end")):
+        try:
+            start, end = (_instant(name, cells[name]) for name in ("start", "end"))
+            if end <= start:
+                raise RowFault("end", cells["end"], f"not after the start {cells['start']}")
+        except RowFault as fault:
+            raise _fault(path, line, fault) from None
+        found.append((start, end))
+    return sorted(found)
+
+
+def read_days(path: Path) -> frozenset[date]:
+    """Days of a file ``date``.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form.
+    """
+    found = set()
+    for line, cells in _rows(path, ("date",)):
+        try:
+            found.add(parse_date("date", cells["date"]))
+        except RowFault as fault:
+            raise _fault(path, line, fault) from None
+    return frozenset(found)
