@@ -32,6 +32,8 @@ class DeviceConfig:
         For whom it speaks: one asset, or one zone per indoor unit, in unit order, for an adapter.
     min_gap_ms : int or None
         Pause between requests where the line differs from what the profile expects. [ms]
+    warmup_s : float or None
+        Pause after connecting where the device differs from what the profile expects. [s]
     commissioned : bool
         Whether somebody has tried orders at this device, by a step test. Without it a profile whose control
         is ``experimental`` is only read.
@@ -46,6 +48,7 @@ class DeviceConfig:
     unit_id: int = 1
     assets: tuple[AssetId, ...] = ()
     min_gap_ms: int | None = None
+    warmup_s: float | None = None
     commissioned: bool = False
     mains: Mains | None = None
 

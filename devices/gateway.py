@@ -30,12 +30,13 @@ def _wires(devices: Sequence[DeviceConfig], profiles: Mapping[str, Profile]) -> 
     for config in devices:
         wire = profiles[config.id].wire
         gap_ms = wire.min_gap_ms if config.min_gap_ms is None else config.min_gap_ms
+        warmup_s = wire.warmup_s if config.warmup_s is None else config.warmup_s
         other = wires.get((config.host, config.port))
         wires[config.host, config.port] = wire.model_copy(
             update={
                 "min_gap_ms": max(gap_ms, other.min_gap_ms if other else 0),
                 "timeout_s": max(wire.timeout_s, other.timeout_s if other else 0.0),
-                "warmup_s": max(wire.warmup_s, other.warmup_s if other else 0.0),
+                "warmup_s": max(warmup_s, other.warmup_s if other else 0.0),
                 "busy_wait_s": max(wire.busy_wait_s, other.busy_wait_s if other else 0.0),
             }
         )
@@ -190,6 +191,8 @@ class Gateway:
 
     async def _quietly(self, name: str, what: str) -> None:
         device, driver = self._devices[name], self._drivers[name]
+        if not device.may_control:
+            return  # it was never told anything
         async with device.lock:
             try:
                 await (driver.refresh() if what == "refresh" else driver.safe_state())

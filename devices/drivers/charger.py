@@ -9,6 +9,7 @@ from datetime import timedelta
 from devices.device import Device
 from devices.drivers.base import RECHECK, MeterDriver, Sent, outcome_of, wrong_order
 from devices.natures import ChargerState
+from devices.values import Reading
 from energy.core.errors import RefusedError
 from energy.core.outcome import ChargerPower, Command, Outcome
 
@@ -61,12 +62,17 @@ class ChargerDriver(MeterDriver):
         state = self.device.reading("state")
         if state is None or state.value is None:
             return
-        if state.value == ChargerState.UNPLUGGED:
+        if self._unplugged(state):
             raise RefusedError("no car is plugged", where=self.device.config.id, hint="wait until it is back")
         if state.value == ChargerState.FAULT:
             raise RefusedError(
                 "the charger reports a fault", where=self.device.config.id, hint="look at its display"
             )
+
+    def _unplugged(self, state: Reading) -> bool:
+        """Whether no car is there: the state says so, or the plug where the state does not tell."""
+        plugged = self.device.reading("plugged")
+        return state.value == ChargerState.UNPLUGGED or (plugged is not None and plugged.value == 0.0)
 
     async def _already(self, target: float) -> bool:
         sent = self._sent
@@ -92,9 +98,9 @@ class ChargerDriver(MeterDriver):
         state = self.device.reading("state")
         settled = sent.at + timedelta(seconds=self.device.profile.settle_s)
         if state is None or state.read_at <= settled:
-            return state is not None and state.read_at > sent.at and state.value == ChargerState.UNPLUGGED
+            return state is not None and state.read_at > sent.at and self._unplugged(state)
         running = state.value in (ChargerState.CHARGING, ChargerState.DISCHARGING)
-        stopped = state.value in (ChargerState.UNPLUGGED, ChargerState.PAUSED)
+        stopped = state.value == ChargerState.PAUSED or self._unplugged(state)
         return running if sent.value == 0.0 else stopped
 
     def _goal(self, target: float) -> dict[str, float]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import ClassVar, Final
 
-from pymodbus.client.mixin import ModbusClientMixin
 from pymodbus.constants import ExcCodes
 
-from devices.twins.server import HOLDING, Span, State, Twin, number, words
+from devices.twins.pv import PvTwin
+from devices.twins.server import HOLDING, Span, text_words, words
 from energy.core.assets import PvArray
 
 __all__ = ["InverterTwin"]
@@ -28,25 +27,13 @@ _SLEEPING: Final = 2
 _MPPT: Final = 4
 
 
-def _text(text: str, registers: int) -> list[int]:
-    return ModbusClientMixin.convert_to_registers(
-        text.ljust(2 * registers, "\0"), ModbusClientMixin.DATATYPE.STRING
-    )
-
-
-class InverterTwin(Twin):
+class InverterTwin(PvTwin):
     """An inverter with a power limit that reverts when its timer ends."""
 
     functions: ClassVar[frozenset[int]] = frozenset({3, 6, 16})
 
     def __init__(self, name: str, pv: PvArray) -> None:
-        super().__init__(name)
-        self.rated_kw = pv.inverter_kw
-        self.power_kw = 0.0
-        self.energy_kwh = 0.0
-        self.curtailed_kwh = 0.0
-        self.limit = [10000, 0, 0, 0, 0]  # 0.01 %, s, s, s, switch
-        self.since_write_s = 0.0
+        super().__init__(name, pv, limit=(10000, 0, 0, 0, 0))  # 0.01 %, s, s, s, switch
         self._power_step_w = 10 if self.rated_kw > 30.0 else 1  # W is an int16: 32 kW at most in single watts
 
     @property
@@ -54,57 +41,13 @@ class InverterTwin(Twin):
         """What the limit allows now. [kW]"""
         return self.rated_kw * self.limit[0] / 10000.0 if self.limit[4] else self.rated_kw
 
-    def step(self, dt_s: float, *, available_kw: float, room_kw: float = math.inf) -> float:
-        """Generate for a while; the limit may revert within.
+    def revert_s(self) -> float:
+        """The revert timer, while a limit holds. [s]"""
+        return float(self.limit[2]) if self.limit[4] else 0.0
 
-        Parameters
-        ----------
-        available_kw : float
-            What the sun would give. [kW]
-        room_kw : float
-            What the site can take: on a connection without export the inverter's own export limiter holds it
-            below the load, in seconds. [kW]
-
-        Returns
-        -------
-        float
-            Energy generated. [kWh]
-        """
-        possible_kw = min(max(0.0, available_kw), self.rated_kw)
-        left_s = dt_s
-        revert_s = self.limit[2]
-        if self.limit[4] and revert_s:
-            left_s = min(dt_s, max(0.0, revert_s - self.since_write_s))
-        energy = min(possible_kw, self.limit_kw) * left_s / 3600.0
-        self.since_write_s += dt_s
-        if left_s < dt_s:
-            self.limit[4] = 0
-            energy += possible_kw * (dt_s - left_s) / 3600.0
-        energy = min(energy, max(0.0, room_kw) * dt_s / 3600.0)
-        self.power_kw = energy * 3600.0 / dt_s
-        self.energy_kwh += energy
-        self.curtailed_kwh += max(0.0, possible_kw * dt_s / 3600.0 - energy)
-        self.changed()
-        return energy
-
-    def state(self) -> State:
-        """Everything that must survive."""
-        return {
-            "power_kw": self.power_kw,
-            "energy_kwh": self.energy_kwh,
-            "curtailed_kwh": self.curtailed_kwh,
-            "since_write_s": self.since_write_s,
-            **{f"limit_{index}": value for index, value in enumerate(self.limit)},
-        }
-
-    def restore(self, state: State) -> None:
-        """Take up a state."""
-        self.power_kw = number(state, "power_kw")
-        self.energy_kwh = number(state, "energy_kwh")
-        self.curtailed_kwh = number(state, "curtailed_kwh")
-        self.since_write_s = number(state, "since_write_s")
-        self.limit = [int(number(state, f"limit_{index}")) for index in range(5)]
-        self.changed()
+    def revert(self) -> None:
+        """Switch the limit off."""
+        self.limit[4] = 0
 
     def spans(self, table: str) -> list[Span]:
         """Addresses that exist in a table."""
@@ -116,9 +59,9 @@ class InverterTwin(Twin):
             return
         yield _BASE, [0x5375, 0x6E53]
         yield _COMMON, [1, 66]
-        yield _COMMON + 2, _text("Twin", 16)
-        yield _COMMON + 18, _text("Loopback inverter", 16)
-        yield _COMMON + 50, _text(self.name, 16)
+        yield _COMMON + 2, text_words("Twin", 16)
+        yield _COMMON + 18, text_words("Loopback inverter", 16)
+        yield _COMMON + 50, text_words(self.name, 16)
         yield _COMMON + 66, [1, _NOT_IMPLEMENTED]
         yield _MEASURED, [103, 50, *([0xFFFF] * 4), 0]
         yield _MEASURED + 7, [0xFFFF] * 3 + [2300, 2300, 2300, 0xFFFF]  # volts, factor 10^-1

@@ -17,7 +17,18 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 from devices.transport import quiet_vendor
 from energy.core.errors import ConfigError, DataError
 
-__all__ = ["HOLDING", "INPUT", "Faults", "State", "Twin", "number", "words"]
+__all__ = [
+    "HOLDING",
+    "INPUT",
+    "Faults",
+    "Span",
+    "State",
+    "Twin",
+    "number",
+    "numeral",
+    "text_words",
+    "words",
+]
 
 HOLDING: Final = "holding"
 INPUT: Final = "input"
@@ -46,9 +57,24 @@ def number(state: State, name: str) -> float:
     return float(value)
 
 
-def words(number: float, kind: str) -> list[int]:
-    """A number as registers, by pymodbus. ``kind`` is ``int16``, ``uint16``, ``uint32`` or ``float32``."""
-    return ModbusClientMixin.convert_to_registers(number, _TYPE[kind.upper()])
+def words(number: float, kind: str, *, low_first: bool = False) -> list[int]:
+    """A number as registers, by pymodbus. ``kind`` is its name for it, like ``int16`` or ``float32``."""
+    return ModbusClientMixin.convert_to_registers(
+        number, _TYPE[kind.upper()], word_order="little" if low_first else "big"
+    )
+
+
+def text_words(text: str, registers: int) -> list[int]:
+    """A text as registers, by pymodbus, filled up with NUL."""
+    return ModbusClientMixin.convert_to_registers(text.ljust(2 * registers, "\0"), _TYPE.STRING)
+
+
+def numeral(registers: list[int], kind: str) -> float:
+    """The number in some registers, by pymodbus."""
+    value = ModbusClientMixin.convert_from_registers(registers, _TYPE[kind.upper()])
+    if not isinstance(value, int | float):
+        raise TypeError(kind)
+    return float(value)
 
 
 @dataclass(slots=True)
@@ -135,6 +161,10 @@ class Twin(ABC):
     @abstractmethod
     def restore(self, state: State) -> None:
         """Take up a state; ``DataError`` if it is not of this device."""
+
+    def readable(self, table: str, address: int, count: int) -> bool:  # noqa: ARG002  (for those who care)
+        """Whether the device answers this read; some give each value only on its own."""
+        return True
 
     def heard(self) -> None:
         """Note that a message arrived; some devices have an idle timeout."""
@@ -231,8 +261,10 @@ class Twin(ABC):
             return planted
         if count > self.max_read or (self.even_only and (address % 2 or count % 2)):
             return ExcCodes.ILLEGAL_ADDRESS
-        self.heard()
         table = INPUT if function == 4 else HOLDING
+        if not self.readable(table, address, count):
+            return ExcCodes.ILLEGAL_ADDRESS
+        self.heard()
         if table in self._stale:
             self._stale.discard(table)
             for first, shown in self.show(table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -30,16 +30,50 @@ from tests.unit.devices.bench import Bench, bench
 
 @dataclass(frozen=True)
 class Case:
-    """A model in the bench: its device and asset, an order it can carry out, one beyond its limits."""
+    """A model in the bench: its device and asset, an order it can carry out, one beyond its limits.
+
+    Also what it lacks of its nature, and how many requests it takes to read it.
+    """
 
     profile: str
     device: str
     asset: str
     order: Order | None = None
     beyond: Order | None = None
+    lacks: frozenset[str] = frozenset()
+    requests: int = 2  # eight rooms, 32 registers at a time
+
+    @property
+    def alone(self) -> str | None:
+        """The profile, where its twin stands alone instead of in the site."""
+        return self.profile if self.device == "alone" else None
+
+
+def alone(
+    profile: str,
+    order: Order | None = None,
+    beyond: Order | None = None,
+    *,
+    lacks: str = "",
+    requests: int = 2,
+) -> Case:
+    missing = frozenset(lacks.split())
+    return Case(profile, "alone", "asset", order, beyond, lacks=missing, requests=requests)
 
 
 CASES = [
+    alone("schneider-iem3155"),
+    alone("carlo-gavazzi-em24", requests=3),
+    alone("janitza-umg"),
+    alone("sunspec-der-inverter", GenerationLimit(20.0), GenerationLimit(-1.0)),
+    alone("sunspec-der-storage"),
+    alone("sunspec-hybrid-storage"),
+    alone("huawei-sun2000", lacks="limit_ratio"),
+    alone("evtec-bidipro", ChargerPower(-3.0), ChargerPower(50.0)),
+    alone("keba-p30", ChargerPower(6.9), ChargerPower(50.0), lacks="soc", requests=3),
+    alone("alfen-ng9xx", ChargerPower(6.9), ChargerPower(50.0), lacks="soc"),
+    alone("phoenix-charx", ChargerPower(6.9), ChargerPower(90.0), requests=3),
+    alone("daikin-ekmbpp1", lacks="setpoint_c", requests=4),
     Case("eastron-sdm630", "main-meter", "meter"),
     Case("sunspec-inverter", "inverter", "roof", GenerationLimit(20.0), GenerationLimit(-1.0)),
     Case("wallbox-quasar1", "charger-leaf", "leaf", ChargerPower(-3.0), ChargerPower(50.0)),
@@ -76,28 +110,33 @@ def test_every_profile_has_a_case() -> None:
 
 @every_model
 async def test_every_point_of_the_nature_is_read_good_with_its_unit(case: Case) -> None:
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         made.step()
         points = await made.read(case.asset)
         assert {name: point.unit for name, point in points.items()} == NATURES[
             load_profile(case.profile).nature
         ]
-        assert {point.quality for point in points.values()} == {Quality.GOOD}
-        assert all(point.value is not None and point.raw for point in points.values())
+        for name, point in points.items():
+            known = name not in case.lacks
+            assert point.quality is (Quality.GOOD if known else Quality.INVALID)
+            assert (point.value is not None and point.raw != ()) is known
         assert all(point.point == name for name, point in points.items())
-        assert {point.read_at for point in points.values()} == {made.clock.now()}
+        known_at = {point.read_at for name, point in points.items() if name not in case.lacks}
+        assert known_at == {made.clock.now()}
 
 
 @every_model
 async def test_every_point_of_the_profile_decodes_from_the_twin(case: Case) -> None:
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         made.step()
         device = device_of(made, case)
         for name, point in device.profile.points.items():
+            if device.profile.shown_by(name) != name:
+                continue  # it can only be written
             await device.read_points([name])
             reading = device.reading(name)
             assert reading is not None, name
-            assert reading.value is not None, name
+            assert reading.text or reading.value is not None, name
             assert len(reading.raw) == point.width
 
 
@@ -105,7 +144,7 @@ async def test_every_point_of_the_profile_decodes_from_the_twin(case: Case) -> N
 async def test_requests_stay_within_what_the_device_allows(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         device = device_of(made, case)
         wire = device.profile.wire
         asked: list[tuple[Space, int, int]] = []
@@ -118,7 +157,7 @@ async def test_requests_stay_within_what_the_device_allows(
         monkeypatch.setattr(device._transport, "read", recorded)
         await made.gateway.read([case.device])
         assert asked
-        assert len(asked) <= 2  # eight rooms, 32 registers at a time
+        assert len(asked) <= case.requests
         for space, address, count in asked:
             assert space.read_function in wire.functions
             assert count <= wire.max_read
@@ -127,7 +166,7 @@ async def test_requests_stay_within_what_the_device_allows(
 
 @every_model
 async def test_silence_makes_stale_points_without_values_until_the_device_is_back(case: Case) -> None:
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         made.step()
         await made.gateway.read()
         await made.twin(case.device).stop()
@@ -139,13 +178,13 @@ async def test_silence_makes_stale_points_without_values_until_the_device_is_bac
         await made.twin(case.device).start(port=made.config(case.device).port)
         made.step()
         back = await made.read(case.asset)
-        assert {point.quality for point in back.values()} == {Quality.GOOD}
+        assert {back[name].quality for name in back.keys() - case.lacks} == {Quality.GOOD}
 
 
 @every_model
 @pytest.mark.parametrize("fault", ["missing_words", "wrong_function"])
 async def test_a_garbled_answer_never_becomes_a_value(case: Case, fault: str) -> None:
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         made.step()
         setattr(made.twin(case.device).faults, fault, 1)
         points = await made.read(case.asset)
@@ -156,7 +195,7 @@ async def test_a_garbled_answer_never_becomes_a_value(case: Case, fault: str) ->
 @every_commanded_model
 async def test_an_order_is_written_and_read_back(case: Case) -> None:
     order, _ = ordered(case)
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         before = made.gateway.writes[case.device]
         assert await made.apply(case.asset, order) == Applied(made.command(case.asset, order))
         written = made.gateway.writes[case.device]
@@ -168,17 +207,31 @@ async def test_an_order_is_written_and_read_back(case: Case) -> None:
 @every_commanded_model
 async def test_an_order_beyond_the_limits_is_clipped(case: Case) -> None:
     _, beyond = ordered(case)
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         outcome = await made.apply(case.asset, beyond)
         assert isinstance(outcome, Clipped)
         assert outcome.order != beyond
         assert isinstance(outcome.order, type(beyond))
 
 
-@every_commanded_model
+def blind(case: Case) -> bool:
+    """Whether what was ordered cannot be read back."""
+    profile = load_profile(case.profile)
+    return any(point.write and profile.shown_by(name) is None for name, point in profile.points.items())
+
+
+def test_only_one_model_cannot_be_read_back() -> None:
+    assert [case.profile for case in CASES if blind(case)] == ["keba-p30"]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if case.order is not None and not blind(case)],
+    ids=lambda case: case.profile,
+)
 async def test_an_acknowledged_write_without_effect_is_unconfirmed(case: Case) -> None:
     order, _ = ordered(case)
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         made.twin(case.device).faults.ignore_writes = True
         assert isinstance(await made.apply(case.asset, order), Unconfirmed)
 
@@ -186,7 +239,7 @@ async def test_an_acknowledged_write_without_effect_is_unconfirmed(case: Case) -
 @every_commanded_model
 async def test_a_refusal_and_a_silence_are_told_apart(case: Case) -> None:
     order, _ = ordered(case)
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         twin = made.twin(case.device)
         twin.faults.exception, twin.faults.writes_only = 3, True
         assert isinstance(await made.apply(case.asset, order), Refused)
@@ -198,16 +251,34 @@ async def test_a_refusal_and_a_silence_are_told_apart(case: Case) -> None:
 @pytest.mark.parametrize("access", [Access.READ_ONLY, Access.DRY_RUN])
 async def test_without_control_the_device_receives_no_write(case: Case, access: Access) -> None:
     order, _ = ordered(case)
-    async with bench(rooms=ROOMS, access=access) as made:
+    async with bench(rooms=ROOMS, access=access, alone=case.alone) as made:
         assert isinstance(await made.apply(case.asset, order), Refused)
         await made.gateway.refresh()
         await made.gateway.safe_state()
         assert made.twin(case.device).writes == 0
 
 
+@every_commanded_model
+async def test_a_map_that_nobody_has_tried_takes_no_orders_until_it_is_commissioned(case: Case) -> None:
+    order, _ = ordered(case)
+    async with bench(rooms=ROOMS, alone=case.alone, connect=False) as made:
+        made.only = None
+        made.use([replace(config, commissioned=False) for config in made.configs])
+        await made.gateway.connect()
+        outcome = await made.apply(case.asset, order)
+        await made.gateway.refresh()
+        await made.gateway.safe_state()
+        if load_profile(case.profile).control == "experimental":
+            assert isinstance(outcome, Refused)
+            assert "not commissioned" in outcome.why
+            assert made.twin(case.device).writes == 0
+        else:
+            assert isinstance(outcome, Applied)
+
+
 @every_model
 async def test_the_safe_state_can_be_reached_twice_and_from_anywhere(case: Case) -> None:
-    async with bench(rooms=ROOMS) as made:
+    async with bench(rooms=ROOMS, alone=case.alone) as made:
         if case.order is not None:
             await made.apply(case.asset, case.order)
         made.step()
@@ -215,10 +286,12 @@ async def test_the_safe_state_can_be_reached_twice_and_from_anywhere(case: Case)
         await made.gateway.safe_state()
         made.step()
         points = await made.values(case.asset)
-        if "limit_ratio" in points:
+        if case.order is None:
+            assert made.twin(case.device).writes == 0
+        elif "limit_ratio" in points:
             assert points["limit_ratio"] == 1.0
-        if "soc" in points:
+        elif "plugged" in points:
             assert points["power_kw"] == 0.0
-        if "room_c" in points:
+        else:
             assert (points["mode"], points["setpoint_c"]) == (1.0, 25.0)
         assert AssetId(case.asset) in made.gateway.assets

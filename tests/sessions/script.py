@@ -31,12 +31,29 @@ class Scene:
     asset: str
     order: Order | None = None
 
+    @property
+    def alone(self) -> str | None:
+        """The profile, where its twin stands alone instead of in the site."""
+        return self.profile if self.device == "alone" else None
+
 
 SCENES = (
     Scene("eastron-sdm630", "main-meter", "meter"),
     Scene("sunspec-inverter", "inverter", "roof", GenerationLimit(20.0)),
     Scene("wallbox-quasar1", "charger-leaf", "leaf", ChargerPower(-3.0)),
     Scene("daikin-dta116a51", "hvac-adapter", "hall-1", RoomClimate(ClimateMode.COOL, 25.5)),
+    Scene("schneider-iem3155", "alone", "asset"),
+    Scene("carlo-gavazzi-em24", "alone", "asset"),
+    Scene("janitza-umg", "alone", "asset"),
+    Scene("sunspec-der-inverter", "alone", "asset", GenerationLimit(20.0)),
+    Scene("sunspec-der-storage", "alone", "asset"),
+    Scene("sunspec-hybrid-storage", "alone", "asset"),
+    Scene("huawei-sun2000", "alone", "asset"),
+    Scene("evtec-bidipro", "alone", "asset", ChargerPower(-3.0)),
+    Scene("keba-p30", "alone", "asset", ChargerPower(6.9)),
+    Scene("alfen-ng9xx", "alone", "asset", ChargerPower(6.9)),
+    Scene("phoenix-charx", "alone", "asset", ChargerPower(6.9)),
+    Scene("daikin-ekmbpp1", "alone", "asset"),
 )
 
 
@@ -101,7 +118,7 @@ def recorded(twin: Twin) -> Iterator[Session]:
 
 async def record(scene: Scene) -> Session:
     """Play a scene against its twin."""
-    async with bench(only=[scene.device], connect=False, start=False) as made:
+    async with bench(only=[scene.device], connect=False, start=False, alone=scene.alone) as made:
         with recorded(made.twin(scene.device)) as session:
             await made.start()
             session.seen = await play(made, scene, session)

@@ -10,6 +10,7 @@ from devices.gateway import Access, DeviceConfig, Gateway
 from devices.twins.charger import ChargerTwin
 from devices.twins.server import Twin
 from devices.twins.site import TwinSite
+from devices.twins.stands import stand_for
 from energy.core.assets import Charger, HvacZone, OwnerType, PvArray, Vehicle
 from energy.core.clock import ManualClock
 from energy.core.measurement import Measurement
@@ -90,6 +91,36 @@ def busy(twins: TwinSite) -> None:
     twins.inverter.take(40159, [4000, 0, 3000, 0, 1])
 
 
+class Alone:
+    """A twin on its own stand, with the face of a site."""
+
+    def __init__(self, profile: str) -> None:
+        self.profile = profile
+        self.stand = stand_for(profile, name="alone")
+        self.twins = {"alone": self.stand.twin}
+
+    async def start(self) -> tuple[DeviceConfig, ...]:
+        port = await self.stand.twin.start()
+        config = DeviceConfig(
+            id="alone",
+            profile=self.profile,
+            host="127.0.0.1",
+            port=port,
+            unit_id=self.stand.twin.unit_id,
+            assets=(AssetId("asset"),),
+            min_gap_ms=0,
+            warmup_s=0.0,
+            commissioned=True,
+        )
+        return (config,)
+
+    async def stop(self) -> None:
+        await self.stand.twin.stop()
+
+    def step(self, dt_s: float, **_: object) -> None:
+        self.stand.step(dt_s)
+
+
 class Bench:
     """Twins, their clock and a gateway."""
 
@@ -101,6 +132,7 @@ class Bench:
         discharge_kw: float,
         access: Access,
         only: Sequence[str] | None,
+        alone: str | None,
     ) -> None:
         self.access = access
         self.only = only
@@ -111,17 +143,18 @@ class Bench:
             vehicles=[vehicle(initial_soc=initial_soc)],
             chargers=[charger(discharge_kw=discharge_kw)],
         )
+        self.lonely = Alone(alone) if alone is not None else None
         self.use(())
 
     async def start(self) -> None:
-        self.use(await self.site.start())
+        self.use(await (self.lonely or self.site).start())
 
     def use(self, configs: Sequence[DeviceConfig]) -> None:
         self.configs = tuple(config for config in configs if self.only is None or config.id in self.only)
         self.gateway = Gateway(self.configs, clock=self.clock, access=self.access)
 
     def twin(self, name: str) -> Twin:
-        return self.site.twins[name]
+        return (self.lonely or self.site).twins[name]
 
     def config(self, name: str) -> DeviceConfig:
         return next(config for config in self.configs if config.id == name)
@@ -129,7 +162,7 @@ class Bench:
     def step(self, *, minutes: int = 1, pv_kw: float = 40.0) -> None:
         for _ in range(minutes):
             self.clock.advance(timedelta(minutes=1))
-            self.site.step(
+            (self.lonely or self.site).step(
                 60.0, load_kw=100.0, pv_available_kw=pv_kw, outdoor_c=32.0, ghi_w_m2=500.0, occupied=True
             )
 
@@ -168,9 +201,17 @@ async def bench(
     only: Sequence[str] | None = None,
     connect: bool = True,
     start: bool = True,
+    alone: str | None = None,
 ) -> AsyncIterator[Bench]:
     """Twins on free ports and a connected gateway, both gone afterwards."""
-    made = Bench(rooms=rooms, initial_soc=initial_soc, discharge_kw=discharge_kw, access=access, only=only)
+    made = Bench(
+        rooms=rooms,
+        initial_soc=initial_soc,
+        discharge_kw=discharge_kw,
+        access=access,
+        only=only,
+        alone=alone,
+    )
     try:
         if start:
             await made.start()
@@ -179,4 +220,4 @@ async def bench(
         yield made
     finally:
         await made.gateway.close()
-        await made.site.stop()
+        await (made.lonely or made.site).stop()

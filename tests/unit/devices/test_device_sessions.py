@@ -43,7 +43,7 @@ async def test_our_driver_says_the_same_and_sees_the_same(scene: Scene) -> None:
         writer.close()
 
     server = await asyncio.start_server(device, "127.0.0.1", 0)
-    async with server, bench(only=[scene.device], connect=False) as made:
+    async with server, bench(only=[scene.device], connect=False, alone=scene.alone) as made:
         port = server.sockets[0].getsockname()[1]
         made.only = None
         made.use([replace(made.config(scene.device), port=port)])
@@ -56,7 +56,7 @@ async def test_our_driver_says_the_same_and_sees_the_same(scene: Scene) -> None:
 @every_scene
 async def test_the_twin_answers_the_same(scene: Scene) -> None:
     session = session_of(scene)
-    async with bench(only=[]) as made:
+    async with bench(only=[], alone=scene.alone) as made:
         reader, writer = await asyncio.open_connection("127.0.0.1", made.twin(scene.device).port)
         answers = (answer for _, answer in session.exchanges())
         for side, data in session.said:
