@@ -414,6 +414,27 @@ class Device:
             )
         return first, [words[first + offset] for offset in range(count)]
 
+    async def look(self, unit: int = 0, *, also: Iterable[str] = ()) -> None:
+        """Read what :meth:`image` copies, and some other points."""
+        copied = [
+            point.write.copy_from
+            for point in self.profile.points.values()
+            if point.write is not None and point.write.copy_from is not None
+        ]
+        await self.read_points([*copied, *also], unit)
+
+    def image(self, unit: int = 0) -> dict[str, float]:
+        """What has to be written along with an order: constants, and what shall stay as it was last read."""
+        image: dict[str, float] = {}
+        for name, point in self.profile.points.items():
+            if point.write is None:
+                continue
+            if point.write.constant is not None:
+                image[name] = point.write.constant
+            elif point.write.copy_from is not None:
+                image[name] = self.raw_value(point.write.copy_from, unit)
+        return image
+
     async def write(self, values: Mapping[str, float], unit: int = 0) -> None:
         """Write points that lie side by side in one request.
 

@@ -77,7 +77,9 @@ class Gateway:
             place = (config.host, config.port)
             link = self._links.get(place)
             if link is None:
-                link = ModbusTransport(*place, wire=wires[place], access=access)
+                link = ModbusTransport(
+                    *place, wire=wires[place], access=access, framing=config.framing, tls=config.tls
+                )
                 self._links[place] = link
             device = Device(config, profile, transport=link, clock=clock, access=access)
             self._devices[config.id] = device

@@ -1,4 +1,4 @@
-"""Modbus TCP: the one file that speaks to pymodbus as a client.
+"""Modbus over TCP, TLS and serial lines: the one file that speaks to pymodbus as a client.
 
 pymodbus frames and matches; everything about time and trust is ours. It is given no repetitions (a late
 answer to a first try would pass for the answer to a second) and no reconnection of its own (300 s of
@@ -9,16 +9,18 @@ through, so every answer is checked here.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, assert_never
 
-from pymodbus.client import AsyncModbusTcpClient
+from pymodbus import FramerType
+from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient, AsyncModbusTlsClient
 from pymodbus.exceptions import ModbusException
 from pymodbus.pdu import ModbusPDU
 
-from devices.profile import Wire
-from devices.transport import Access, Space, exception_error, quiet_vendor, require_control
-from energy.core.errors import DeviceError, RegisterError, UnreachableError
+from devices.schema import SerialLine, Wire
+from devices.transport import Access, Framing, Space, Tls, exception_error, quiet_vendor, require_control
+from energy.core.errors import ConfigError, DeviceError, RegisterError, UnreachableError
 
 __all__ = ["ModbusTransport"]
 
@@ -26,29 +28,76 @@ _ACKNOWLEDGE: Final = 5
 _BUSY: Final = 6
 _TRIES: Final = 2  # one repetition; absolute values only are written, so twice is as good as once
 
-_Request = Callable[[AsyncModbusTcpClient], Awaitable[ModbusPDU]]
+_Client = AsyncModbusTcpClient | AsyncModbusTlsClient | AsyncModbusSerialClient
+_Request = Callable[[_Client], Awaitable[ModbusPDU]]
+
+
+def _tls_context(tls: Tls | None, *, where: str) -> ssl.SSLContext:
+    """Trust the device's authority and show our own certificate.
+
+    Raises
+    ------
+    ConfigError
+        If there are no certificates, or they cannot be read.
+    """
+    if tls is None:
+        raise ConfigError(
+            "TLS needs certificates",
+            where=where,
+            hint="name the authority's certificate, our own and its key",
+        )
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca))
+        context.load_cert_chain(str(tls.certificate), str(tls.key))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"the certificates cannot be used: {error}",
+            where=f"{tls.ca}, {tls.certificate}, {tls.key}",
+            hint="PEM files: authority, certificate, and the key that belongs to it",
+        ) from None
+    return context
 
 
 class ModbusTransport:
-    """A Modbus TCP link to one host and port, shared by all units behind it.
+    """A Modbus link to one host and port, or one serial line, shared by all units behind it.
 
     Parameters
     ----------
     host, port
-        Where the device or gateway listens.
+        Where the device or gateway listens; the serial port and 0 on a serial line.
     wire : Wire
-        Deadlines and pauses of the device.
+        Deadlines and pauses of the device, and how it speaks on a serial line.
     access : Access
         Writes pass only with ``CONTROL``; this is the lowest place that knows of writes.
+    framing : Framing
+        What carries the registers.
+    tls : Tls or None
+        Certificates, with ``Framing.TLS``.
+
+    Raises
+    ------
+    ConfigError
+        If TLS is asked for without certificates, or they cannot be used.
     """
 
-    def __init__(self, host: str, port: int, *, wire: Wire, access: Access) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        wire: Wire,
+        access: Access,
+        framing: Framing = Framing.TCP,
+        tls: Tls | None = None,
+    ) -> None:
         quiet_vendor()
+        self._framing = framing
+        self._tls = _tls_context(tls, where=f"{host}:{port}") if framing is Framing.TLS else None
         self._host = host
         self._port = port
         self._wire = wire
         self._access = access
-        self._client: AsyncModbusTcpClient | None = None
+        self._client: _Client | None = None
         self._lock = asyncio.Lock()
         self._scope: asyncio.Timeout | None = None
         self._last_end = float("-inf")
@@ -78,14 +127,7 @@ class ModbusTransport:
         if self.connected:
             return
         await self._drop()
-        client = AsyncModbusTcpClient(
-            self._host,
-            port=self._port,
-            timeout=self._wire.timeout_s,
-            retries=0,
-            reconnect_delay=0,
-            trace_connect=self._on_link,
-        )
+        client = self._make_client()
         client.set_max_no_responses(0)
         if not await client.connect():
             client.close()
@@ -98,6 +140,45 @@ class ModbusTransport:
             await asyncio.sleep(self._wire.warmup_s)
         self._client = client
         self.generation += 1
+
+    def _make_client(self) -> _Client:
+        timeout_s, on_link = self._wire.timeout_s, self._on_link
+        match self._framing:
+            case Framing.TCP | Framing.RTU_TCP:
+                framer = FramerType.SOCKET if self._framing is Framing.TCP else FramerType.RTU
+                return AsyncModbusTcpClient(
+                    self._host,
+                    port=self._port,
+                    framer=framer,
+                    timeout=timeout_s,
+                    retries=0,
+                    reconnect_delay=0,
+                    trace_connect=on_link,
+                )
+            case Framing.TLS:
+                assert self._tls is not None  # made in the constructor
+                return AsyncModbusTlsClient(
+                    self._host,
+                    port=self._port,
+                    sslctx=self._tls,
+                    timeout=timeout_s,
+                    retries=0,
+                    reconnect_delay=0,
+                    trace_connect=on_link,
+                )
+            case Framing.RTU:
+                line = self._wire.serial or SerialLine()
+                return AsyncModbusSerialClient(
+                    self._host,
+                    baudrate=line.baudrate,
+                    parity=line.parity,
+                    stopbits=line.stopbits,
+                    timeout=timeout_s,
+                    retries=0,
+                    reconnect_delay=0,
+                    trace_connect=on_link,
+                )
+        assert_never(self._framing)
 
     def _on_link(self, up: bool) -> None:
         """A lost link ends the waiting request at once instead of at its deadline."""
@@ -127,7 +208,7 @@ class ModbusTransport:
         """
         function = space.read_function
 
-        def request(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+        def request(client: _Client) -> Awaitable[ModbusPDU]:
             ask = client.read_input_registers if function == 4 else client.read_holding_registers
             return ask(address, count=count, device_id=unit_id)
 
@@ -156,7 +237,7 @@ class ModbusTransport:
         require_control(self._access, where=where, words=words)
         values = list(words)
 
-        def request(client: AsyncModbusTcpClient) -> Awaitable[ModbusPDU]:
+        def request(client: _Client) -> Awaitable[ModbusPDU]:
             if function == 6:
                 return client.write_register(address, values[0], device_id=unit_id)
             return client.write_registers(address, values, device_id=unit_id)

@@ -15,12 +15,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
 
-__all__ = ["EXCEPTIONS", "Access", "Space", "Transport", "exception_error", "quiet_vendor", "require_control"]
+__all__ = [
+    "EXCEPTIONS",
+    "Access",
+    "Framing",
+    "Space",
+    "Tls",
+    "Transport",
+    "exception_error",
+    "quiet_vendor",
+    "require_control",
+]
 
 
 class Space(StrEnum):
@@ -41,6 +53,32 @@ class Access(StrEnum):
     CONTROL = "control"
     DRY_RUN = "dry_run"
     READ_ONLY = "read_only"
+
+
+class Framing(StrEnum):
+    """What carries the registers."""
+
+    TCP = "tcp"
+    TLS = "tls"  # Modbus/TCP Security: TLS with certificates on both sides
+    RTU = "rtu"  # a serial line
+    RTU_TCP = "rtu+tcp"  # a serial line behind a plain converter
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Certificates of a TLS link.
+
+    Parameters
+    ----------
+    ca : Path
+        Certificate that the device's own was signed with.
+    certificate, key : Path
+        What we show to the device.
+    """
+
+    ca: Path
+    certificate: Path
+    key: Path
 
 
 class Transport(Protocol):

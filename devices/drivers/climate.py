@@ -85,12 +85,7 @@ class ClimateDriver(MeterDriver):
         return self.device.now() - sent.at < timedelta(seconds=self.device.profile.settle_s)
 
     async def _look(self, unit: int) -> None:
-        copied = [
-            point.write.copy_from
-            for point in self.device.profile.points.values()
-            if point.write is not None and point.write.copy_from is not None
-        ]
-        await self.device.read_points([*copied, "on", "operation", "setpoint_c"], unit)
+        await self.device.look(unit, also=("on", "operation", "setpoint_c"))
 
     def _shows(self, order: RoomClimate, unit: int) -> bool:
         on, operation, setpoint_c = (
@@ -110,14 +105,7 @@ class ClimateDriver(MeterDriver):
 
     async def _set(self, order: RoomClimate, unit: int) -> str | None:
         await self._look(unit)  # fan and direction as they are now, not as they were at the last poll
-        image: dict[str, float] = {}
-        for name, point in self.device.profile.points.items():
-            if point.write is None:
-                continue
-            if point.write.constant is not None:
-                image[name] = point.write.constant
-            elif point.write.copy_from is not None:
-                image[name] = self.device.raw_value(point.write.copy_from, unit)
+        image = self.device.image(unit)
         image["set_on"] = float(order.mode is not ClimateMode.OFF)
         kept = order
         if order.mode is ClimateMode.OFF and (sent := self._sent.get(unit)) and self._settling(sent):

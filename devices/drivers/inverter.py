@@ -72,16 +72,10 @@ class InverterDriver(MeterDriver):
 
     def _block(self, percent: float, *, enabled: bool) -> dict[str, float]:
         """All registers of the limit: ours, and the constants that lie between them."""
-        profile = self.device.profile
-        block = {
-            name: point.write.constant
-            for name, point in profile.points.items()
-            if point.write is not None and point.write.constant is not None
-        }
+        failsafe = self.device.profile.failsafe
+        block = self.device.image()
         block |= {"limit_percent": percent, "limit_enabled": float(enabled)}
-        block["limit_revert_s"] = (
-            profile.failsafe.value_s if profile.failsafe is not None and enabled else 0.0
-        )
+        block["limit_revert_s"] = failsafe.value_s if failsafe is not None and enabled else 0.0
         return block
 
     async def _limit(self, percent: float) -> str | None:

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from devices.gateway import Connection, DeviceConfig, Gateway
 from devices.natures import ChargerState, climate_mode
+from devices.transport import Framing
+from energy.core.clock import ManualClock
 from energy.core.errors import ConfigError
 from energy.core.measurement import Quality
 from energy.core.outcome import (
@@ -408,22 +411,36 @@ def test_a_list_of_devices_that_makes_no_sense_is_refused(changes: dict[str, obj
         )
 
 
-async def test_two_units_behind_one_address_share_a_link() -> None:
+async def test_two_units_behind_one_address_share_a_link_and_one_may_be_missing() -> None:
     async with bench(only=["main-meter"]) as made:
         config = made.config("main-meter")
-        gateway = Gateway(
-            [
-                config,
-                DeviceConfig("second", config.profile, config.host, config.port, 1, (AssetId("second"),)),
-            ],
-            clock=made.clock,
-        )
+        second = replace(config, id="second", unit_id=2, assets=(AssetId("second"),))
+        gateway = Gateway([config, second], clock=made.clock)
         await gateway.connect()
         made.step()
         table = await gateway.read()
-        assert table[AssetId("second")]["power_kw"].value == table[AssetId("meter")]["power_kw"].value
+        assert table[AssetId("second")]["power_kw"].value is None
+        assert table[AssetId("meter")]["power_kw"].value == 60.0
         assert len(gateway._links) == 1
         await gateway.close()
+
+
+def test_what_cannot_share_a_link_is_refused_with_what_to_change() -> None:
+    clock = ManualClock(START)
+    meter = DeviceConfig(
+        "meter", "eastron-sdm630", "/dev/ttyUSB0", 0, 1, (AssetId("a"),), framing=Framing.RTU
+    )
+    same = replace(meter, id="twice", assets=(AssetId("b"),))
+    with pytest.raises(ConfigError, match="meter and twice are both unit 1"):
+        Gateway([meter, same], clock=clock)
+    other = replace(same, unit_id=2, profile="schneider-iem3155")
+    with pytest.raises(ConfigError, match="cannot share a serial line") as caught:
+        Gateway([meter, other], clock=clock)
+    assert "eastron-sdm630 9600 baud, parity N" in caught.value.where
+    assert "schneider-iem3155 19200 baud, parity E" in caught.value.where
+    with pytest.raises(ConfigError, match="cannot share a link"):
+        Gateway([meter, replace(other, framing=Framing.TCP)], clock=clock)
+    Gateway([meter, replace(same, unit_id=2)], clock=clock)
 
 
 async def test_the_wrong_box_behind_an_address_is_not_commanded() -> None:
