@@ -10,7 +10,7 @@ import numpy as np
 from dispatch.reasons import pv_reasons, setting, storage_reasons, zone_reasons
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
-from dispatch.terms import hours
+from dispatch.terms import energy_yen
 from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
@@ -97,13 +97,12 @@ def _setpoints(problem: Problem, schedule: Schedule, expected: Expected, origin:
 def _trajectory(problem: Problem, schedule: Schedule, expected: Expected) -> Trajectory:
     """What the plan expects at the medians; the peak is what the expected demand adds to the memory."""
     excess = max(0.0, float(expected.demand_kw.max()) - problem.limits.peak_memory_kw)
-    energy = hours(problem) * np.asarray(problem.price_yen_per_kwh) * expected.import_kw
     return Trajectory(
         import_kw=tuple(np.round(expected.import_kw, 6).tolist()),
         load_kw=tuple(float(value) for value in problem.load_p50_kw),
         pv_kw=tuple(schedule.pv_kw.sum(axis=0).tolist()),
         curtailed_kw=tuple(np.round(curtailed_kw(problem, schedule), 6).tolist()),
-        energy_yen=float(np.sum(energy)),
+        energy_yen=float(np.sum(energy_yen(problem, expected.import_kw))),
         peak_yen=problem.limits.peak_yen_per_kw * excess,
     )
 

@@ -240,15 +240,25 @@ class _Check:
         )
         used = -sum((self.power[array.id] for array in problem.pv), np.zeros(self.n))
         sun = sum((np.asarray(array.p50_kw) for array in problem.pv), np.zeros(self.n))
+        fixed = [array for array in problem.pv if not array.curtailable]
+        for array in fixed:
+            held = np.asarray(array.p50_kw) + self.power[array.id]
+            yield from self._above(array.id, "sun", held, _KW, "held back, which nothing can")
         told = np.abs(np.asarray(flows.pv_kw) - used) + np.abs(np.asarray(flows.curtailed_kw) - (sun - used))
         yield from self._above(_SITE, "balance", told, 2 * _KW, "used and curtailed sun do not add up")
-        least = np.minimum(limits.import_margin_kw, load) - self._declared(_SITE, "export")
+        least = np.full(self.n, -limits.max_export_kw)
+        if limits.max_export_kw == 0.0:
+            least = np.minimum(limits.import_margin_kw, load)
+        least = least - self._declared(_SITE, "export")
         yield from self._above(_SITE, "export", least - imported, 2 * _KW, "below the no-export margin")
         demand = imported * self.h / self.step_h
         demand[0] += limits.demand_so_far_kwh / self.step_h
         over = demand - limits.contract_kw - self._declared(_SITE, "contract")
         yield from self._above(_SITE, "contract", over, 2e-3, "undeclared above the contract")
-        energy = float(np.sum(self.h * np.asarray(problem.price_yen_per_kwh) * imported))
+        price = np.asarray(problem.price_yen_per_kwh)
+        if problem.sell_yen_per_kwh:
+            price = np.where(imported < 0.0, np.asarray(problem.sell_yen_per_kwh), price)
+        energy = float(np.sum(self.h * price * imported))
         if abs(energy - flows.energy_yen) > 1e-2 + 1e-6 * abs(energy):
             yield Violation(
                 "balance", _SITE, -1, energy - flows.energy_yen, "the energy cost does not add up"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from dispatch.compile import Structure
+from dispatch.template import BoolArray, Structure
 from dispatch.terms import (
     SlackPrices,
-    ceiling_kwh,
     drop_kwh,
     hours,
     least_import_kw,
+    most_export_kw,
     peak_margin_kw,
     promised_kwh,
     ready_bands,
-    ready_kwh,
     refill_yen_per_kwh,
     room_terms,
     share_of_slot,
@@ -27,7 +28,7 @@ from energy.core.series import FloatArray
 
 __all__ = ["TieBreaks", "structure_of", "values_of"]
 
-Values = dict[str, FloatArray | float]
+Values = dict[str, Any]  # numbers and arrays, as dispatch.template.Template.vector takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def structure_of(problem: Problem) -> Structure:
 
 
 def values_of(problem: Problem, *, peak_quantile_share: float, ties: TieBreaks) -> Values:
-    """All data of a problem by path.
+    """All data of a problem by path, one row per asset.
 
     Parameters
     ----------
@@ -66,93 +67,149 @@ def values_of(problem: Problem, *, peak_quantile_share: float, ties: TieBreaks) 
         How much of the way from P50 to P90 the peak leaves room for. [-]
     """
     prices = slack_prices(problem)
-    values = _site(problem, peak_quantile_share, prices)
-    for k, car in enumerate(problem.cars):
-        values |= _under(f"car[{k}]", _car(problem, car, prices, ties))
-    for k, zone in enumerate(problem.zones):
-        values |= _under(f"zone[{k}]", _zone(problem, zone, ties))
-    for k, array in enumerate(problem.pv):
-        values[f"pv[{k}].given.available_kw"] = np.asarray(array.p50_kw)
-    for k, battery in enumerate(problem.batteries):
-        values |= _under(f"battery[{k}]", _battery(problem, battery, prices, ties))
+    values = _under("", _site(problem, peak_quantile_share, prices))
+    if problem.cars:
+        values |= _under("car[*].", _cars(problem, prices, ties))
+    if problem.zones:
+        zones = [_zone(problem, zone, ties) for zone in problem.zones]
+        values |= _under("zone[*].", _stacked(zones, problem.grid.count))
+    if problem.pv:
+        suns = np.array([array.p50_kw for array in problem.pv], dtype=float)
+        free = _column([float(not array.curtailable) for array in problem.pv])
+        values |= _under("pv[*].", {"available_kw": suns, "least_kw": suns * free})
+    if problem.batteries:
+        values |= _under("battery[*].", _batteries(problem, prices, ties))
     return values
 
 
 def _under(owner: str, values: Values) -> Values:
-    return {f"{owner}.given.{name}": value for name, value in values.items()}
+    return {f"{owner}given.{name}": value for name, value in values.items()}
+
+
+def _column(numbers: list[float]) -> FloatArray:
+    """One number per asset, as a column."""
+    return np.array(numbers, dtype=float)[:, None]
+
+
+def _stacked(assets: list[Values], count: int) -> Values:
+    """Values of several assets, one row each."""
+    wide = {name for name, value in assets[0].items() if np.ndim(value)}
+    return {
+        name: np.array([np.broadcast_to(values[name], count if name in wide else 1) for values in assets])
+        for name in assets[0]
+    }
 
 
 def _site(problem: Problem, peak_quantile_share: float, prices: SlackPrices) -> Values:
-    limits = problem.limits
+    """Data of the connection point.
+
+    The contract is a bound of what is imported within it: ``share*within + margin <= contract``. A no-export
+    margin that lies above it is the least of what is imported over it.
+    """
+    limits, share = problem.limits, share_of_slot(problem)
     margin = peak_margin_kw(problem, peak_quantile_share)
     margin[0] += limits.demand_so_far_kwh / problem.grid.hours
-    values: Values = {
+    within = np.maximum(0.0, limits.contract_kw - margin) / share
+    least = np.maximum(0.0, least_import_kw(problem))
+    energy = hours(problem) * np.asarray(problem.price_yen_per_kwh)
+    sale = hours(problem) * np.asarray(problem.sell_yen_per_kwh) if problem.sell_yen_per_kwh else 0.0
+    return {
         "load_kw": np.asarray(problem.load_p50_kw),
-        "min_import_kw": least_import_kw(problem),
-        "energy_yen_per_kw": hours(problem) * np.asarray(problem.price_yen_per_kwh),
-        "share": share_of_slot(problem),
+        "min_within_kw": np.minimum(least, within),
+        "max_within_kw": within,
+        "min_over_kw": np.maximum(0.0, least - within),
+        "max_export_kw": most_export_kw(problem),
+        "within_yen_per_kw": energy,
+        "over_yen_per_kw": energy + share * prices.contract_yen_per_kw,
+        "export_yen_per_kw": -sale,
+        "share": share,
         "peak_margin_kw": margin,
-        "over_yen_per_kw": prices.contract_yen_per_kw,
-        "contract_kw": limits.contract_kw,
         "peak_memory_kw": limits.peak_memory_kw,
         "peak_yen_per_kw": limits.peak_yen_per_kw,
     }
-    return {f"given.{name}": value for name, value in values.items()}
 
 
-def _storage(
-    problem: Problem, storage: CarProblem | StorageProblem, floor: float, prices: SlackPrices, ties: TieBreaks
+def _storages(
+    problem: Problem,
+    storages: Sequence[CarProblem | StorageProblem],
+    floors: list[float],
+    prices: SlackPrices,
+    ties: TieBreaks,
 ) -> Values:
     length = hours(problem)
     lateness = np.arange(problem.grid.count) / problem.grid.count
+    refill = _column([refill_yen_per_kwh(problem, one.charge_efficiency) for one in storages])
+    soc0 = _column([one.soc0_kwh for one in storages])
     return {
-        "stored_kwh_per_kw": length * storage.charge_efficiency,
-        "drawn_kwh_per_kw": length / storage.discharge_efficiency,
-        "floor_kwh": floor,
+        "stored_kwh_per_kw": length * _column([one.charge_efficiency for one in storages]),
+        "drawn_kwh_per_kw": length / _column([one.discharge_efficiency for one in storages]),
+        "floor_kwh": _column(floors),
+        "most_below_kwh": np.maximum(0.0, _column(floors) - soc0),
         "charge_yen_per_kw": length * ties.early_yen_per_kwh * lateness,
-        "discharge_yen_per_kw": length * storage.wear_yen_per_kwh,
+        "discharge_yen_per_kw": length * _column([one.wear_yen_per_kwh for one in storages]),
         "below_yen_per_kwh": length * prices.floor_yen_per_kwh_h,
-        "soc0_kwh": storage.soc0_kwh,
-        "below0_kwh": max(0.0, floor - storage.soc0_kwh),
-        "keep_yen_per_kwh": refill_yen_per_kwh(problem, storage.charge_efficiency),
+        "soc0_kwh": soc0,
+        "keep_kwh": np.where(refill > 0.0, soc0, 0.0),
+        "keep_yen_per_kwh": refill,
         "ready_kwh": 0.0,
         "unready_yen_per_kwh": 0.0,
     }
 
 
-def _car(problem: Problem, car: CarProblem, prices: SlackPrices, ties: TieBreaks) -> Values:
-    """Data of a car.
+def _cars(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values:
+    """Data of the cars.
 
     What giving back earns is paid on the net of an interval: charging where giving back is rewarded costs the
     reward. Otherwise the plan would earn coins by moving the same energy in and out while supply is tight.
     """
-    values = _storage(problem, car, car.floor_kwh, prices, ties)
-    plugged = np.asarray(car.plugged, dtype=bool)
-    gives = plugged & np.asarray(car.may_discharge, dtype=bool)
-    reward = hours(problem) * np.asarray(car.discharge_value_yen_per_kwh)
+    cars = problem.cars
+    values = _storages(problem, cars, [car.floor_kwh for car in cars], prices, ties)
+    plugged = np.array([car.plugged for car in cars], dtype=bool)
+    gives = plugged & np.array([car.may_discharge for car in cars], dtype=bool)
+    reward = hours(problem) * np.array([car.discharge_value_yen_per_kwh for car in cars])
+    drive = np.array([car.drive_kwh for car in cars], dtype=float)
+    drop = np.array([drop_kwh(car) for car in cars])
+    promise = np.array([promised_kwh(car) for car in cars])
+    ceiling = np.maximum(
+        _column([car.ceiling_kwh for car in cars]), values["soc0_kwh"] - drive.cumsum(axis=1)
+    )
+    known = _known(plugged, drive) & (values["most_below_kwh"] == 0.0)
+    owed = promise.cumsum(axis=1) - promise
+    ready = _column([min(car.ready_kwh, car.ceiling_kwh) for car in cars])
     return values | {
-        "max_charge_kw": np.where(plugged, car.max_charge_kw, 0.0),
-        "max_discharge_kw": np.where(gives, car.max_discharge_kw, 0.0),
-        "ceiling_kwh": ceiling_kwh(car),
+        "max_charge_kw": plugged * _column([car.max_charge_kw for car in cars]),
+        "max_discharge_kw": gives * _column([car.max_discharge_kw for car in cars]),
+        "floor_kwh": np.where(known, values["soc0_kwh"], values["floor_kwh"]),
+        "ceiling_kwh": np.where(known, values["soc0_kwh"], ceiling),
+        "most_below_kwh": np.minimum(
+            values["floor_kwh"], values["most_below_kwh"] + drop.cumsum(axis=1) + owed
+        ),
         "charge_yen_per_kw": values["charge_yen_per_kw"] + np.maximum(reward, 0.0),
         "discharge_yen_per_kw": values["discharge_yen_per_kw"] - reward,
-        "keep_kwh": min(car.soc0_kwh, car.ceiling_kwh),
-        "ready_kwh": ready_kwh(car),
-        "unready_yen_per_kwh": hours(problem) * car.ready_yen_per_kwh_h,
-        "drive_kwh": np.asarray(car.drive_kwh),
-        "drop_kwh": drop_kwh(car),
-        "promise_kwh": promised_kwh(car),
+        "keep_kwh": np.minimum(values["keep_kwh"], _column([car.ceiling_kwh for car in cars])),
+        "ready_kwh": plugged * ready,
+        "unready_yen_per_kwh": hours(problem) * _column([car.ready_yen_per_kwh_h for car in cars]),
+        "drive_kwh": drive,
+        "drop_kwh": drop,
+        "promise_kwh": promise,
         "lacking_yen_per_kwh": prices.departure_yen_per_kwh,
         "road_yen_per_kwh": prices.road_yen_per_kwh,
     }
 
 
-def _battery(problem: Problem, battery: StorageProblem, prices: SlackPrices, ties: TieBreaks) -> Values:
-    return _storage(problem, battery, battery.reserve_kwh, prices, ties) | {
-        "max_charge_kw": battery.max_charge_kw,
-        "max_discharge_kw": battery.max_discharge_kw,
-        "ceiling_kwh": battery.capacity_kwh,
-        "keep_kwh": battery.soc0_kwh,
+def _known(plugged: BoolArray, drive_kwh: FloatArray) -> BoolArray:
+    """Where the energy of a car is known because nothing has happened yet: no plug, no driving."""
+    known: BoolArray = np.logical_and.accumulate(~plugged & (drive_kwh == 0.0), axis=1)
+    return known
+
+
+def _batteries(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values:
+    batteries = problem.batteries
+    values = _storages(problem, batteries, [one.reserve_kwh for one in batteries], prices, ties)
+    return values | {
+        "max_charge_kw": _column([one.max_charge_kw for one in batteries]),
+        "max_discharge_kw": _column([one.max_discharge_kw for one in batteries]),
+        "ceiling_kwh": _column([one.capacity_kwh for one in batteries]),
     }
 
 

@@ -1,35 +1,64 @@
 """From a problem to the best schedule: the linear program first, more only where it cheats.
 
-The linear program may cheat in two ways. It may charge and discharge one battery at once where burning energy
-pays (negative prices); then the direction of *those* intervals becomes binary and it is solved again. And a
-car that came home below its floor may be charged first and give back later while still below; then giving
-back is barred until then. Both are looked for after every solve; the gap is told against the last proven
-bound.
+The linear program may cheat in three ways. It may charge and discharge one battery at once where burning
+energy pays (negative prices), and import and export at once where selling earns more than buying costs; then
+the direction of *those* intervals becomes binary and it is solved again. And a car that came home below its
+floor may be charged first and give back later while still below; then giving back is barred until then. All
+are looked for after every solve; the gap is told against the last proven bound.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from dispatch.compile import Template
 from dispatch.fill import TieBreaks, values_of
 from dispatch.schedule import Schedule, settle
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
+from dispatch.template import BoolArray, Template
 from energy.core.plan import Problem
 from energy.core.series import FloatArray
 
-__all__ = ["Answer", "Solver", "optimise"]
+__all__ = ["Answer", "Found", "Solver", "find", "optimise", "schedule_of"]
 
-BoolArray = NDArray[np.bool_]
 Solver = Callable[..., Solution]  # as dispatch.solve.solve; tests put a failing one in its place
 
 _ROUNDS = 4
-_BOTH_KW = 1e-4  # charging and discharging together above this is cheating
+_BOTH_KW = 1e-4  # two directions together above this are cheating
 _BELOW_KWH = 1e-4
+_LAST_S = 0.05  # with less time left no further round is begun
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best solution of the model, and how good it is known to be.
+
+    Parameters
+    ----------
+    x : ndarray
+        Values of all columns of the template.
+    honest : bool
+        Whether it cheats nowhere.
+    gap : float
+        Relative distance to a proven bound. [-]
+    peak_dual : ndarray
+        Price of one kW of demand by interval, from the linear program. [yen/kW]
+    solve_ms, run_ms : float
+        Time in all solves, and in HiGHS' own runs inside them. [ms]
+    """
+
+    x: FloatArray
+    status: SolveStatus
+    honest: bool
+    objective_yen: float
+    gap: float
+    peak_dual: FloatArray
+    solve_ms: float
+    run_ms: float
+    rounds: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +95,50 @@ def optimise(
     solver: Solver = solve,
 ) -> Answer | None:
     """Solve a sound problem; None if no solution was found in time."""
+    found = find(
+        problem, template, settings, peak_quantile_share=peak_quantile_share, ties=ties, solver=solver
+    )
+    if found is None:
+        return None
+    return Answer(
+        schedule=settle(problem, schedule_of(problem, template, found.x)),
+        optimal=found.honest and found.status is SolveStatus.OPTIMAL,
+        gap=found.gap,
+        peak_dual=found.peak_dual,
+        solve_ms=found.solve_ms,
+        rounds=found.rounds,
+    )
+
+
+def find(
+    problem: Problem,
+    template: Template,
+    settings: SolverSettings,
+    *,
+    peak_quantile_share: float,
+    ties: TieBreaks,
+    solver: Solver = solve,
+) -> Found | None:
+    """The best solution of the model of a sound problem; None if none was found in time.
+
+    All rounds together have the time limit of the settings.
+    """
     data = template.vector(values_of(problem, peak_quantile_share=peak_quantile_share, ties=ties))
     cure = _Cure(problem, template)
+    until = time.perf_counter() + settings.time_limit_s
     first: Solution | None = None
     best: Solution | None = None
-    spent_ms, rounds, honest, bound = 0.0, 0, False, -np.inf
+    spent_ms, run_ms, rounds, honest, bound = 0.0, 0.0, 0, False, -np.inf
     for rounds in range(1, _ROUNDS + 1):
-        solution = solver(template, data, settings, **cure.arguments())
-        spent_ms += solution.solve_ms
+        left = settings if rounds == 1 else replace(settings, time_limit_s=until - time.perf_counter())
+        if rounds > 1 and left.time_limit_s < _LAST_S:
+            break
+        solution = solver(template, data, left, **cure.arguments())
+        spent_ms, run_ms = spent_ms + solution.solve_ms, run_ms + solution.run_ms
         if solution.status is SolveStatus.NOTHING:
             break
         first, best = first or solution, solution
-        if (
-            not cure.forbidden.any()
-        ):  # barring giving back is a choice of ours: only before it is a bound proven
+        if not cure.forbidden.any():  # barring is a choice of ours: only before it is a bound proven
             bound = solution.objective_yen - solution.gap * abs(solution.objective_yen)
         honest = not cure.learn(solution.x, everywhere=rounds == _ROUNDS - 1)
         if honest:
@@ -87,28 +146,34 @@ def optimise(
     if first is None or best is None:
         return None
     worse = (best.objective_yen - bound) / max(1.0, abs(best.objective_yen))
-    return Answer(
-        schedule=settle(problem, _schedule(problem, template, best.x)),
-        optimal=honest and best.status is SolveStatus.OPTIMAL,
+    return Found(
+        x=best.x,
+        status=best.status,
+        honest=honest,
+        objective_yen=best.objective_yen,
         gap=max(0.0, worse),
         peak_dual=np.abs(first.row_dual[template.rows["peak"]]),
         solve_ms=spent_ms,
+        run_ms=run_ms,
         rounds=rounds,
     )
 
 
-def _schedule(problem: Problem, template: Template, x: FloatArray) -> Schedule:
-    n = problem.grid.count
+def schedule_of(problem: Problem, template: Template, x: FloatArray) -> Schedule:
+    """Powers of all assets in a solution. [kW]"""
+    n, columns = problem.grid.count, template.columns
 
-    def rows(kind: str, count: int, *names: str) -> FloatArray:
-        read = [[x[template.columns[f"{kind}[{k}].{name}"]] for name in names] for k in range(count)]
-        return np.array([row[0] - (row[1] if len(row) > 1 else 0.0) for row in read]).reshape(count, n)
+    def table(kind: str, *names: str) -> FloatArray:
+        read = [x[columns.block(kind, name)] for name in names if kind in columns.tables]
+        if not read:
+            return np.empty((0, n))
+        return read[0] - read[1] if len(read) > 1 else read[0]
 
     return Schedule(
-        car_kw=rows("car", len(problem.cars), "charge_kw", "discharge_kw"),
-        hvac_kw=rows("zone", len(problem.zones), "hvac_kw"),
-        pv_kw=rows("pv", len(problem.pv), "used_kw"),
-        battery_kw=rows("battery", len(problem.batteries), "charge_kw", "discharge_kw"),
+        car_kw=table("car", "charge_kw", "discharge_kw"),
+        hvac_kw=table("zone", "hvac_kw"),
+        pv_kw=table("pv", "used_kw"),
+        battery_kw=table("battery", "charge_kw", "discharge_kw"),
     )
 
 
@@ -116,12 +181,7 @@ class _Cure:
     """What was learnt about where the linear program cheats."""
 
     def __init__(self, problem: Problem, template: Template) -> None:
-        self.template = template
-        self.owners = [f"car[{k}]" for k in range(len(problem.cars))]
-        self.owners += [f"battery[{k}]" for k in range(len(problem.batteries))]
-        stays = [np.asarray(car.plugged, dtype=bool) for car in problem.cars]
-        stays += [np.ones(problem.grid.count, dtype=bool)] * len(problem.batteries)
-        self.stays = dict(zip(self.owners, stays, strict=True))
+        self.problem, self.template = problem, template
         self.forbidden = np.zeros(len(template.binary), dtype=bool)
         self.integer = np.zeros(len(template.binary), dtype=bool)
         self.lazy = np.zeros(len(template.lazy), dtype=bool)
@@ -137,24 +197,60 @@ class _Cure:
 
     def learn(self, x: FloatArray, *, everywhere: bool) -> bool:
         """Note where a solution cheats; True if it does. ``everywhere``: leave it no second way."""
-        cheats = False
-        for owner in self.owners:
-            at = {name: self.template.columns[f"{owner}.{name}"] for name in ("charge_kw", "discharge_kw")}
-            charge, discharge = x[at["charge_kw"]], x[at["discharge_kw"]]
-            below = x[self.template.columns[f"{owner}.below_kwh"]]
-            both = np.minimum(charge, discharge) > _BOTH_KW
-            if both.any():
-                cheats = True
-                where = self.stays[owner] if everywhere else both
-                self.integer[self.template.columns[f"{owner}.charging"][where]] = True
-                for row in ("charge_one_way", "discharge_one_way"):
-                    self.lazy[self.template.rows[f"{owner}.lazy.{row}"][where]] = True
-            low = (discharge > _BOTH_KW) & (below > _BELOW_KWH)
-            if low.any():
-                cheats = True
-                stays = np.ones(len(low), dtype=bool) if everywhere else _until_last(self.stays[owner], low)
-                self.forbidden[at["discharge_kw"][stays]] = True
+        cheats = self._two_ways(x, everywhere=everywhere)
+        for kind in ("car", "battery"):
+            if kind in self.template.columns.tables:
+                cheats |= self._both_directions(x, kind, everywhere=everywhere)
+                cheats |= self._below_floor(x, kind, everywhere=everywhere)
         return cheats
+
+    def _whole(self, choice: str, rows: tuple[str, str], where: BoolArray, kind: str = "") -> None:
+        """Make a direction binary in some intervals."""
+        self.integer[self.template.columns.block(kind, choice)[where]] = True
+        for row in rows:
+            self.lazy[self.template.rows.block(kind, f"lazy.{row}")[where]] = True
+
+    def _two_ways(self, x: FloatArray, *, everywhere: bool) -> bool:
+        """Importing and exporting at once."""
+        if self.problem.limits.max_export_kw <= 0.0:
+            return False
+        columns = self.template.columns
+        both = np.minimum(x[columns.block("", "within_kw")], x[columns.block("", "export_kw")]) > _BOTH_KW
+        if not both.any():
+            return False
+        where = np.ones_like(both) if everywhere else both
+        self._whole("importing", ("import_one_way", "export_one_way"), where)
+        return True
+
+    def _both_directions(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:
+        """Charging and discharging a battery at once."""
+        columns = self.template.columns
+        charge, discharge = columns.block(kind, "charge_kw"), columns.block(kind, "discharge_kw")
+        both = np.minimum(x[charge], x[discharge]) > _BOTH_KW
+        if not both.any():
+            return False
+        if everywhere:
+            both = self._stays(kind) & np.any(both, axis=1, keepdims=True)
+        self._whole("charging", ("charge_one_way", "discharge_one_way"), both, kind)
+        return True
+
+    def _below_floor(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:
+        """Giving back while still below the floor."""
+        columns = self.template.columns
+        discharge, below = columns.block(kind, "discharge_kw"), columns.block(kind, "below_kwh")
+        low = np.asarray((x[discharge] > _BOTH_KW) & (x[below] > _BELOW_KWH), dtype=bool)
+        owners = np.flatnonzero(low.any(axis=1))
+        stays = self._stays(kind) if owners.size else low
+        for k in owners:
+            barred = np.ones(low.shape[1], dtype=bool) if everywhere else _until_last(stays[k], low[k])
+            self.forbidden[discharge[k][barred]] = True
+        return bool(owners.size)
+
+    def _stays(self, kind: str) -> BoolArray:
+        """Where each battery is plugged; a stationary one always."""
+        if kind == "car":
+            return np.array([car.plugged for car in self.problem.cars], dtype=bool)
+        return np.ones((len(self.problem.batteries), self.problem.grid.count), dtype=bool)
 
 
 def _until_last(plugged: BoolArray, marked: BoolArray) -> BoolArray:

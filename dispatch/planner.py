@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 
 from dispatch.assemble import Origin, assemble
 from dispatch.checks import check_plan, require_valid
-from dispatch.compile import TemplateCache
 from dispatch.fill import TieBreaks, structure_of
 from dispatch.optimise import Answer, Solver, optimise
 from dispatch.rules import rules_plan
 from dispatch.shift import shifted_schedule
 from dispatch.solve import SolverSettings, solve
+from dispatch.templates import TemplateCache
 from dispatch.validate import require_sound
 from energy.core.plan import Plan, PlanSource, Problem
 
@@ -62,7 +62,9 @@ class Planner:
     options : PlannerOptions
         How plans are made.
     solver : callable
-        As :func:`dispatch.solve.solve`.
+        As :func:`dispatch.solve.solve`; a :class:`dispatch.solve.WarmSolver` is faster and remembers.
+    templates : TemplateCache, optional
+        Where compiled structures come from; an empty one of ``options.templates`` places unless given.
 
     Attributes
     ----------
@@ -70,10 +72,16 @@ class Planner:
         Plans by source, and refused ones by ``refused_<source>``.
     """
 
-    def __init__(self, options: PlannerOptions | None = None, *, solver: Solver = solve) -> None:
+    def __init__(
+        self,
+        options: PlannerOptions | None = None,
+        *,
+        solver: Solver = solve,
+        templates: TemplateCache | None = None,
+    ) -> None:
         self.options = options or PlannerOptions()
         self.counts: Counter[str] = Counter()
-        self.templates = TemplateCache(self.options.templates)
+        self.templates = templates or TemplateCache(self.options.templates)
         self._solver = solver
 
     def plan(self, problem: Problem, *, previous: Plan | None = None) -> Plan:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.terms import Storage, available_kw, ceiling_kwh, hours, least_import_kw, room_terms, storages
+from dispatch.terms import Storage, available_kw, ceiling_kwh, hours, least_net_kw, room_terms, storages
 from energy.core.plan import CarProblem, Problem, ZoneProblem
 from energy.core.series import FloatArray
 
@@ -122,24 +122,26 @@ class _Limits:
 def settle(problem: Problem, schedule: Schedule) -> Schedule:
     """The schedule trimmed to the hard limits: chargers, floors, ceilings, units, the sun, no export.
 
-    Where the import would fall below the no-export margin, first the sun is curtailed, then less is given
-    back. Contract, promises and comfort are not looked at: they are soft and show up as shortfalls.
+    Where the import would fall below the no-export margin, or more be exported than may be, first the sun is
+    curtailed, then less is given back. Contract, promises and comfort are not looked at: they are soft and
+    show up as shortfalls.
     """
     room_limits = np.array([room_terms(problem, zone).max_kw for zone in problem.zones])
     hvac = np.clip(schedule.hvac_kw, 0.0, room_limits.reshape(schedule.hvac_kw.shape))
     suns = np.array([array.p50_kw for array in problem.pv]).reshape(schedule.pv_kw.shape)
-    pv = np.clip(schedule.pv_kw, 0.0, suns)
+    fixed = np.array([not array.curtailable for array in problem.pv], dtype=bool)[:, None]
+    pv = np.clip(schedule.pv_kw, np.where(fixed, suns, 0.0), suns)
     limits = [_Limits(problem, storage) for storage in storages(problem)]
     wanted = np.vstack([schedule.car_kw, schedule.battery_kw])
     settled = np.zeros_like(wanted)
     load = np.asarray(problem.load_p50_kw) + hvac.sum(axis=0)
-    least, length = least_import_kw(problem).tolist(), hours(problem).tolist()
+    least, length = least_net_kw(problem).tolist(), hours(problem).tolist()
     for t, row in enumerate(wanted.T.tolist()):
         powers = [storage.trim(t, power, length[t]) for storage, power in zip(limits, row, strict=True)]
         missing = least[t] - (load[t] + sum(powers) - pv[:, t].sum())
         if missing > 0.0 and pv.size:
-            used = pv[:, t].sum()
-            pv[:, t] *= max(0.0, 1.0 - missing / used) if used > 0.0 else 0.0
+            used = pv[~fixed[:, 0], t].sum()
+            pv[~fixed[:, 0], t] *= max(0.0, 1.0 - missing / used) if used > 0.0 else 0.0
             missing -= used
         given = -sum(power for power in powers if power < 0.0)
         if missing > 0.0 and given > 0.0:

@@ -9,8 +9,9 @@ import numpy as np
 from dispatch.schedule import Schedule, import_kw, room_path, soc_path
 from dispatch.terms import (
     demand_kw,
+    energy_yen,
     hours,
-    least_import_kw,
+    least_net_kw,
     peak_margin_kw,
     promised_kwh,
     ready_bands,
@@ -79,7 +80,7 @@ def shortfalls(problem: Problem, expected: Expected) -> tuple[Shortfall, ...]:
         outside = np.maximum(np.asarray(zone.low_c) - room, room - np.asarray(zone.high_c))
         found += _stretches(zone.id, "comfort", outside)
     found += _stretches(CONNECTION, "contract", expected.demand_kw - problem.limits.contract_kw)
-    found += _stretches(CONNECTION, "export", least_import_kw(problem) - expected.import_kw)
+    found += _stretches(CONNECTION, "export", least_net_kw(problem) - expected.import_kw)
     return tuple(found)
 
 
@@ -105,7 +106,7 @@ def objective_yen(problem: Problem, schedule: Schedule, *, peak_quantile_share: 
     limits = problem.limits
     guarded = expected.demand_kw + peak_margin_kw(problem, peak_quantile_share)
     excess = max(0.0, float(np.max(guarded)) - limits.peak_memory_kw)
-    total = float(np.sum(length * np.asarray(problem.price_yen_per_kwh) * expected.import_kw))
+    total = float(np.sum(energy_yen(problem, expected.import_kw)))
     total += limits.peak_yen_per_kw * excess
     total += prices.contract_yen_per_kw * float(np.sum(np.maximum(0.0, guarded - limits.contract_kw)))
     for car, power in zip(problem.cars, schedule.car_kw, strict=True):

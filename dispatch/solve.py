@@ -1,23 +1,26 @@
-"""HiGHS: a template and its data in, a solution out. Each solve starts cold: equal problems, equal plans."""
+"""HiGHS: a template and its data in, a solution out.
+
+:func:`solve` starts cold: equal problems, equal plans. A :class:`WarmSolver` starts from the basis of the
+solve before, which is faster and may end at another of several solutions of one cost (docs/adr/0008).
+"""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 import highspy
 import numpy as np
-from numpy.typing import NDArray
 
-from dispatch.compile import Template
+from dispatch.reduce import Program, Shape
+from dispatch.template import BoolArray, Template
 from energy.core.errors import PlanError
 from energy.core.series import FloatArray
 
-__all__ = ["Solution", "SolveStatus", "SolverSettings", "highs_of", "solve"]
-
-BoolArray = NDArray[np.bool_]
+__all__ = ["Solution", "SolveStatus", "SolverSettings", "WarmSolver", "highs_of", "solve"]
 
 
 class SolveStatus(StrEnum):
@@ -61,7 +64,9 @@ class Solution:
     gap : float
         Relative gap that is proven. [-]
     solve_ms : float
-        Time in HiGHS, with handing over the matrices. [ms]
+        Time from the data vector to the solution. [ms]
+    run_ms : float
+        HiGHS' own run time inside that. [ms]
     """
 
     status: SolveStatus
@@ -70,6 +75,7 @@ class Solution:
     objective_yen: float
     gap: float
     solve_ms: float
+    run_ms: float = 0.0
 
 
 def solve(
@@ -98,56 +104,104 @@ def solve(
         If HiGHS refuses the model: it was built wrongly.
     """
     begun = time.perf_counter()
-    used = ~template.lazy if lazy is None else ~template.lazy | lazy
-    highs = highs_of(template, data, settings, forbidden=forbidden, integer=integer, lazy=lazy)
-    highs.run()
-    info, outcome = highs.getInfo(), highs.getModelStatus()
-    feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
-    if outcome == highspy.HighsModelStatus.kOptimal:
-        found = SolveStatus.OPTIMAL
-    else:
-        found = SolveStatus.INCUMBENT if feasible and integer is not None else SolveStatus.NOTHING
-    row_dual = np.zeros(len(used))
-    if found is SolveStatus.NOTHING:
-        x = np.empty(0)
-    else:
-        answer = highs.getSolution()
-        x = np.array(answer.col_value)
-        if integer is None:
-            row_dual[used] = answer.row_dual
-    gap = info.mip_gap if integer is not None else 0.0
-    return Solution(
-        status=found,
-        x=x,
-        row_dual=row_dual,
-        objective_yen=float(info.objective_function_value),
-        gap=float(gap),
-        solve_ms=(time.perf_counter() - begun) * 1000.0,
-    )
+    shape, program = _reduced(template, data, forbidden=forbidden, lazy=lazy)
+    highs = _solver(settings)
+    _hand_over(highs, template, shape, program, integer=integer)
+    return _run(highs, template, shape, program, begun=begun, mixed=integer is not None)
 
 
-def highs_of(
-    template: Template,
-    data: FloatArray,
-    settings: SolverSettings,
-    *,
-    forbidden: BoolArray | None = None,
-    integer: BoolArray | None = None,
-    lazy: BoolArray | None = None,
-) -> Any:  # Any: highspy's classes carry no types here
-    """HiGHS with the model of one set of data, ready to run; parameters as in :func:`solve`.
+def highs_of(template: Template, data: FloatArray, settings: SolverSettings) -> Any:  # Any: no types there
+    """HiGHS with the linear program of one set of data, ready to run.
 
     Raises
     ------
     PlanError
         If HiGHS refuses the model: it was built wrongly.
     """
-    used = ~template.lazy if lazy is None else ~template.lazy | lazy
+    shape, program = _reduced(template, data)
     highs = _solver(settings)
-    status = highs.passModel(_model(template, data, used, forbidden=forbidden, integer=integer))
-    if status == highspy.HighsStatus.kError:
-        raise PlanError("the solver refused the model", where=f"structure {template.structure}")
+    _hand_over(highs, template, shape, program)
     return highs
+
+
+class WarmSolver:
+    """Solves one problem after the other on one HiGHS object, each from the basis of the one before.
+
+    A drop-in for :func:`solve`. What needs rows or columns that the solve before had not (a car that
+    is plugged at other times, a direction that must be whole) starts cold, and :attr:`rebuilt` says why.
+
+    Attributes
+    ----------
+    warm : int
+        Solves that started from a basis.
+    rebuilt : Counter
+        Cold starts by reason: ``first``, ``structure`` (another template), ``shape`` (the data leave other
+        columns or rows), ``integer`` (whole directions or barred discharging).
+    """
+
+    def __init__(self) -> None:
+        self.warm = 0
+        self.rebuilt: Counter[str] = Counter()
+        self._highs: Any = None
+        self._settings: SolverSettings | None = None
+        self._template: Template | None = None
+        self._shape: Shape | None = None
+
+    def __call__(
+        self,
+        template: Template,
+        data: FloatArray,
+        settings: SolverSettings,
+        *,
+        forbidden: BoolArray | None = None,
+        integer: BoolArray | None = None,
+        lazy: BoolArray | None = None,
+    ) -> Solution:
+        """As :func:`solve`."""
+        if forbidden is not None or integer is not None or lazy is not None:
+            self.rebuilt["integer"] += 1
+            return solve(template, data, settings, forbidden=forbidden, integer=integer, lazy=lazy)
+        begun = time.perf_counter()
+        known, reason = self._known(template, data, settings)
+        if known is None:
+            self.rebuilt[reason] += 1
+            shape, program = _reduced(template, data)
+            self._shape, self._template, self._settings = shape, template, settings
+            self._highs = _solver(settings)
+            _hand_over(self._highs, template, shape, program)
+        else:
+            self.warm += 1
+            shape, program = known
+            basis = self._highs.getBasis()
+            _hand_over(self._highs, template, shape, program)
+            self._highs.setBasis(basis)
+        return _run(self._highs, template, shape, program, begun=begun, mixed=False)
+
+    def _known(
+        self, template: Template, data: FloatArray, settings: SolverSettings
+    ) -> tuple[tuple[Shape, Program] | None, str]:
+        """The shape at hand with the program of the data in it, or the reason why it does not fit."""
+        if self._shape is None:
+            return None, "first"
+        if template is not self._template or settings != self._settings:
+            return None, "structure"
+        program = self._shape.program(data)
+        return (None, "shape") if program is None else ((self._shape, program), "")
+
+
+def _reduced(
+    template: Template,
+    data: FloatArray,
+    *,
+    forbidden: BoolArray | None = None,
+    lazy: BoolArray | None = None,
+) -> tuple[Shape, Program]:
+    used = ~template.lazy if lazy is None else ~template.lazy | lazy
+    shape = Shape(template, data, used=used, held=forbidden)
+    program = shape.program(data)
+    if program is None:
+        raise PlanError("the data do not fit their own shape", where=f"structure {template.structure}")
+    return shape, program
 
 
 def _solver(settings: SolverSettings) -> Any:  # Any: highspy's classes carry no types here
@@ -165,31 +219,59 @@ def _solver(settings: SolverSettings) -> Any:  # Any: highspy's classes carry no
     return highs
 
 
-def _model(
+def _hand_over(
+    highs: Any,  # Any: as above
     template: Template,
-    data: FloatArray,
-    used: BoolArray,
+    shape: Shape,
+    program: Program,
     *,
-    forbidden: BoolArray | None,
-    integer: BoolArray | None,
-) -> Any:  # Any: as above
+    integer: BoolArray | None = None,
+) -> None:
     lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(template.cost.base), int(used.sum())
-    lp.col_cost_ = template.cost.at(data)
-    lp.col_lower_ = template.column_lower.at(data)
-    upper = template.column_upper.at(data)
-    if forbidden is not None:
-        upper[forbidden] = 0.0
-    lp.col_upper_ = upper
-    lp.row_lower_ = template.row_lower.at(data)[used]
-    lp.row_upper_ = template.row_upper.at(data)[used]
-    lengths = np.diff(template.starts)
-    entries = np.repeat(used, lengths)
+    lp.num_col_, lp.num_row_ = len(program.cost), len(program.row_lower)
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.lower, program.upper
+    lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
     lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_ = np.r_[0, np.cumsum(lengths[used])].astype(np.int32)
-    lp.a_matrix_.index_ = template.index[entries].astype(np.int32)
-    lp.a_matrix_.value_ = template.value.at(data)[entries]
+    lp.a_matrix_.start_, lp.a_matrix_.index_ = program.starts, program.index
+    lp.a_matrix_.value_ = program.value
     if integer is not None:
         whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
-        lp.integrality_ = [whole if flag else real for flag in integer]
-    return lp
+        lp.integrality_ = [whole if flag else real for flag in integer[shape.columns].tolist()]
+    if highs.passModel(lp) == highspy.HighsStatus.kError:
+        raise PlanError("the solver refused the model", where=f"structure {template.structure}")
+
+
+def _run(
+    highs: Any,  # Any: as above
+    template: Template,
+    shape: Shape,
+    program: Program,
+    *,
+    begun: float,
+    mixed: bool,
+) -> Solution:
+    """Run HiGHS and read what it found."""
+    started = time.perf_counter()
+    highs.run()
+    run_s = time.perf_counter() - started
+    info, outcome = highs.getInfo(), highs.getModelStatus()
+    feasible = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+    if outcome == highspy.HighsModelStatus.kOptimal:
+        found = SolveStatus.OPTIMAL
+    else:
+        found = SolveStatus.INCUMBENT if feasible and mixed else SolveStatus.NOTHING
+    row_dual, x = np.zeros(len(template.lazy)), np.empty(0)
+    if found is not SolveStatus.NOTHING:
+        answer = highs.getSolution()
+        x = shape.expand(np.array(answer.col_value), program)
+        if not mixed:
+            row_dual[shape.rows] = answer.row_dual
+    return Solution(
+        status=found,
+        x=x,
+        row_dual=row_dual,
+        objective_yen=float(program.full_cost @ x) if x.size else 0.0,
+        gap=float(info.mip_gap) if mixed else 0.0,
+        solve_ms=(time.perf_counter() - begun) * 1000.0,
+        run_ms=run_s * 1000.0,
+    )

@@ -19,8 +19,11 @@ __all__ = [
     "ceiling_kwh",
     "demand_kw",
     "drop_kwh",
+    "energy_yen",
     "hours",
     "least_import_kw",
+    "least_net_kw",
+    "most_export_kw",
     "peak_margin_kw",
     "promised_kwh",
     "ready_bands",
@@ -30,6 +33,7 @@ __all__ = [
     "share_of_slot",
     "slack_prices",
     "storages",
+    "unstoppable_kw",
 ]
 
 
@@ -92,9 +96,45 @@ def peak_margin_kw(problem: Problem, share: float) -> FloatArray:
 
 
 def least_import_kw(problem: Problem) -> FloatArray:
-    """No export: the import stays above the margin, or above the load if that is less. [kW]"""
-    least: FloatArray = np.minimum(problem.limits.import_margin_kw, problem.load_p50_kw)
+    """No export: the import stays above the margin, or above the load if that is less. [kW]
+
+    What an array that nothing can hold back gives more than the load takes has to go out, and may.
+    """
+    load = np.asarray(problem.load_p50_kw)
+    least: FloatArray = np.minimum(problem.limits.import_margin_kw, load)
+    if problem.limits.max_export_kw > 0.0:
+        least = np.minimum(least, load - unstoppable_kw(problem))
     return least
+
+
+def least_net_kw(problem: Problem) -> FloatArray:
+    """Lowest net power at the connection: the no-export margin, or what may be exported, negative. [kW]"""
+    if problem.limits.max_export_kw > 0.0:
+        return np.full(problem.grid.count, -problem.limits.max_export_kw)
+    return least_import_kw(problem)
+
+
+def most_export_kw(problem: Problem) -> FloatArray:
+    """What can and may be exported: all sun and everything that batteries can give, or the limit. [kW]"""
+    gives = sum(storage.max_discharge_kw for storage in storages(problem))
+    could: FloatArray = np.minimum(problem.limits.max_export_kw, available_kw(problem) + gives)
+    return could
+
+
+def unstoppable_kw(problem: Problem) -> FloatArray:
+    """Median of what the arrays give that nothing can hold back. [kW]"""
+    suns = [array.p50_kw for array in problem.pv if not array.curtailable]
+    total: FloatArray = np.array(suns, dtype=float).reshape(-1, problem.grid.count).sum(axis=0)
+    return total
+
+
+def energy_yen(problem: Problem, net_kw: FloatArray) -> FloatArray:
+    """What the energy of each interval costs: bought at its price, or sold. [yen]"""
+    price = np.asarray(problem.price_yen_per_kwh)
+    if problem.sell_yen_per_kwh:
+        price = np.where(net_kw < 0.0, problem.sell_yen_per_kwh, price)
+    cost: FloatArray = hours(problem) * price * net_kw
+    return cost
 
 
 def ceiling_kwh(car: CarProblem) -> FloatArray:
@@ -120,8 +160,10 @@ def drop_kwh(car: CarProblem) -> FloatArray:
     Of a trip that uses ``D`` and leaves with ``P`` above the floor, the part ``max(0, D - P)``, at its end; a
     trip without a promise may do so with all it uses, one that begins at interval 0 leaves with ``soc0_kwh``.
     """
-    wanted = {promise.index: promise.soc_kwh for promise in car.promises}
     drop = np.zeros(len(car.plugged))
+    if not any(car.drive_kwh):
+        return drop
+    wanted = {promise.index: promise.soc_kwh for promise in car.promises}
     spare = max(0.0, car.soc0_kwh - car.floor_kwh)
     for t, drive in enumerate(car.drive_kwh):
         if t > 0 and (car.plugged[t] or car.plugged[t - 1]):
@@ -150,8 +192,11 @@ def refill_yen_per_kwh(problem: Problem, charge_efficiency: float) -> float:
 
     The lower quartile of the horizon's prices, through the charger, less 2 % so that buying for the end's
     sake alone never pays; only what the battery held at the start is valued. So a plan that is renewed every
-    half hour neither empties the batteries at its end nor fills them for nothing.
+    half hour neither empties the batteries at its end nor fills them for nothing. A problem may say
+    otherwise.
     """
+    if problem.end_value_yen_per_kwh is not None:
+        return problem.end_value_yen_per_kwh
     price = max(0.0, float(np.quantile(problem.price_yen_per_kwh, 0.25)))
     return 0.98 * price / charge_efficiency
 

@@ -14,6 +14,8 @@ from energy.core.slots import SLOT_LENGTH, Slot
 __all__ = ["require_sound"]
 
 _SLACK = 1e-6  # kWh and kW that rounding may add
+_DEAREST = 10_000.0  # yen/kWh; no price of energy comes near it: a wrong unit does
+_LONGEST = 1_488  # intervals: a month of half-hours
 _RESERVED = "site"  # names the connection point in shortfalls
 
 
@@ -45,6 +47,9 @@ def _findings(problem: Problem) -> Iterator[_Finding]:
     if problem.grid.count == 0:
         yield "grid", "the horizon is empty"
         return
+    if problem.grid.count > _LONGEST:
+        yield "grid", f"{problem.grid.count} intervals are more than {_LONGEST}, a month of half-hours"
+        return
     if problem.grid.step % SLOT_LENGTH or problem.grid.step < SLOT_LENGTH:
         yield "grid", f"steps of {problem.grid.step} are not whole half-hours"
     elif Slot.containing(problem.grid.start).start != problem.grid.start:
@@ -60,6 +65,7 @@ def _findings(problem: Problem) -> Iterator[_Finding]:
         yield from _zone(zone, n)
     for array in problem.pv:
         yield from _pv(array, n)
+    yield from _connection(problem)
 
 
 def _ids(problem: Problem) -> Iterator[_Finding]:
@@ -110,7 +116,9 @@ def _site(problem: Problem) -> Iterator[_Finding]:
         yield from _series("load", name, values, n, least=0.0)
     yield from _quantiles("load", names, loads)
     yield from _series("weather", "outdoor_c", problem.outdoor_c, n)
-    yield from _series("price", "price_yen_per_kwh", problem.price_yen_per_kwh, n)
+    yield from _prices("price_yen_per_kwh", problem.price_yen_per_kwh, n)
+    if problem.sell_yen_per_kwh:
+        yield from _prices("sell_yen_per_kwh", problem.sell_yen_per_kwh, n)
     if len(problem.tight) != n:
         yield "tight", f"has {len(problem.tight)} values, the horizon {n} intervals"
     yield from _numbers(
@@ -121,6 +129,8 @@ def _site(problem: Problem) -> Iterator[_Finding]:
             "peak_yen_per_kw": limits.peak_yen_per_kw,
             "import_margin_kw": limits.import_margin_kw,
             "demand_so_far_kwh": limits.demand_so_far_kwh,
+            "max_export_kw": limits.max_export_kw,
+            "end_value_yen_per_kwh": problem.end_value_yen_per_kwh or 0.0,
             "discomfort_yen_per_degc_h": problem.discomfort_yen_per_degc_h,
         },
     )
@@ -130,12 +140,41 @@ def _site(problem: Problem) -> Iterator[_Finding]:
         yield "limits", f"demand_so_far_kwh is given, but {made} is not inside the first interval"
 
 
+def _prices(name: str, values: tuple[float, ...], n: int) -> Iterator[_Finding]:
+    yield from _series("price", name, values, n)
+    for t, value in enumerate(values):
+        if abs(value) > _DEAREST:
+            yield "price", f"{name}[{t}] is {value:g} yen/kWh, more than {_DEAREST:g}"
+            return
+
+
+def _connection(problem: Problem) -> Iterator[_Finding]:
+    """Export: a margin against it and a permission exclude each other; what cannot be held back must go."""
+    limits, fixed = problem.limits, [array for array in problem.pv if not array.curtailable]
+    if limits.max_export_kw > 0.0 and limits.import_margin_kw > 0.0:
+        yield (
+            "limits",
+            "import_margin_kw keeps the site from exporting, max_export_kw allows it: one must be 0",
+        )
+    series = [problem.load_p50_kw, *(array.p50_kw for array in fixed)]
+    if any(len(values) != problem.grid.count for values in series):
+        return  # said elsewhere
+    for t, load in enumerate(problem.load_p50_kw if fixed else ()):
+        out = sum(array.p50_kw[t] for array in fixed) - load
+        if out > limits.max_export_kw + _SLACK:
+            most = f"{limits.max_export_kw:g} kW may be exported"
+            yield fixed[0].id, f"cannot be held back and brings {out:g} kW too much at [{t}]; {most}"
+            return
+
+
 def _storage(storage: CarProblem | StorageProblem, floor: float, ceiling: float) -> Iterator[_Finding]:
     powers = {
         name: getattr(storage, name) for name in ("max_charge_kw", "max_discharge_kw", "wear_yen_per_kwh")
     }
     levels = {"soc0_kwh": storage.soc0_kwh, "floor_kwh": floor, "ceiling_kwh": ceiling}
-    yield from _numbers(storage.id, {**powers, **levels, "capacity_kwh": storage.capacity_kwh})
+    yield from _numbers(storage.id, {**powers, **levels})
+    if not 0.0 < storage.capacity_kwh < math.inf:
+        yield storage.id, f"capacity_kwh is {storage.capacity_kwh}, not above 0"
     for name in ("charge_efficiency", "discharge_efficiency"):
         if not 0.0 < getattr(storage, name) <= 1.0:
             yield storage.id, f"{name} is {getattr(storage, name)}, not in (0, 1]"

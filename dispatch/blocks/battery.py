@@ -22,7 +22,7 @@ def _energy(b: Block, t: int) -> Term:
 
 def _reserve_is_not_used(b: Block, t: int) -> Term:
     """below_kwh[t] <= below_kwh[t-1]: what misses to the reserve never grows. [kWh]"""
-    return b.below_kwh[t] <= (b.below_kwh[t - 1] if t > 0 else b.given.below0_kwh)
+    return pyo.Constraint.Skip if t == 0 else b.below_kwh[t] <= b.below_kwh[t - 1]
 
 
 def build_battery(block: Block, count: int) -> None:

@@ -50,7 +50,7 @@ def _floor_is_left_by_driving_only(b: Block, t: int) -> Term:
     at the departure may lack afterwards too. Giving back never does.
     """
     if t == 0:
-        return b.below_kwh[0] <= b.given.below0_kwh + b.given.drop_kwh[0]
+        return pyo.Constraint.Skip
     return b.below_kwh[t] <= b.below_kwh[t - 1] + b.given.drop_kwh[t] + b.lacking_kwh[t - 1]
 
 

@@ -40,7 +40,7 @@ def decide(block: Block, *names: str) -> None:
 
 
 def power_limits(block: Block, power: str, limit: str) -> None:
-    """Add ``power[t] <= given.limit[t]``; a row with one unknown becomes a bound of its column. [kW]"""
+    """Add ``power[t] <= given.limit[t]``; a row with one unknown becomes a bound of its column. [kW, kWh]"""
 
     def below(b: Block, t: int) -> Term:
         return getattr(b, power)[t] <= getattr(b.given, limit)[t]

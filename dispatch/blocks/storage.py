@@ -20,13 +20,14 @@ SERIES = (
     "drawn_kwh_per_kw",  # h / eta_d
     "floor_kwh",
     "ceiling_kwh",
+    "most_below_kwh",  # what may be missing to the floor at most
     "charge_yen_per_kw",
     "discharge_yen_per_kw",
     "below_yen_per_kwh",
     "ready_kwh",
     "unready_yen_per_kwh",
 )
-SCALARS = ("soc0_kwh", "below0_kwh", "keep_kwh", "keep_yen_per_kwh")
+SCALARS = ("soc0_kwh", "keep_kwh", "keep_yen_per_kwh")
 
 
 def soc_before(b: Block, t: int) -> Term:
@@ -74,16 +75,17 @@ def build_storage(block: Block, count: int, *, series: tuple[str, ...] = ()) -> 
     give(block, count, series=SERIES + series, scalars=SCALARS)
     decide(block, "charge_kw", "discharge_kw", "kept_kwh", "below_kwh", "unready_kwh")
     block.lost_kwh = pyo.Var(within=pyo.NonNegativeReals)
+    block.lost_kwh_limit = pyo.Constraint(expr=block.lost_kwh <= block.given.keep_kwh)
     block.charging = pyo.Var(block.intervals, within=pyo.Binary)
     power_limits(block, "charge_kw", "max_charge_kw")
     power_limits(block, "discharge_kw", "max_discharge_kw")
+    power_limits(block, "below_kwh", "most_below_kwh")
+    power_limits(block, "unready_kwh", "ready_kwh")
     block.above_floor = pyo.Constraint(block.intervals, rule=_above_floor)
     block.under_ceiling = pyo.Constraint(block.intervals, rule=_under_ceiling)
     block.ready = pyo.Constraint(block.intervals, rule=_ready)
     block.keep = pyo.Constraint(rule=_keep)
-    lazy = (
-        pyo.Block()
-    )  # rows that are needed only where the linear program would charge and discharge at once
+    lazy = pyo.Block()  # needed only where the linear program would charge and discharge at once
     block.add_component(LAZY, lazy)
     lazy.charge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _charge_one_way(block, t))
     lazy.discharge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _discharge_one_way(block, t))

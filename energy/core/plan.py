@@ -145,12 +145,19 @@ class ZoneProblem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PvProblem:
-    """A PV array: quantiles of what it could give if not curtailed. [kW]"""
+    """A PV array: quantiles of what it could give if not curtailed. [kW]
+
+    Parameters
+    ----------
+    curtailable : bool
+        False where nothing can hold the array back: then all that the sun offers is used or exported.
+    """
 
     id: AssetId
     p10_kw: Floats
     p50_kw: Floats
     p90_kw: Floats
+    curtailable: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +177,8 @@ class SiteLimits:
         No export: the import stays above this margin wherever the load alone reaches it. [kW]
     demand_so_far_kwh : float
         Energy already imported in interval 0 when the plan is made inside a slot. [kWh]
+    max_export_kw : float
+        What may be fed into the grid; 0 where the contract does not allow it. Above 0 the margin is 0. [kW]
     """
 
     contract_kw: float
@@ -177,6 +186,7 @@ class SiteLimits:
     peak_yen_per_kw: float
     import_margin_kw: float
     demand_so_far_kwh: float = 0.0
+    max_export_kw: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +205,11 @@ class Problem:
         Whether supply is tight (a DR event that this site joined).
     discomfort_yen_per_degc_h : float
         Price of one degree-hour outside a comfort band. [yen/(K h)]
+    sell_yen_per_kwh : tuple of float
+        What an exported kWh earns; empty for nothing. [yen/kWh]
+    end_value_yen_per_kwh : float, optional
+        What a kWh is worth that a battery still holds at the end of the horizon, up to what it held at the
+        start; what it costs to buy it back unless said. [yen/kWh]
     """
 
     site: str
@@ -212,6 +227,8 @@ class Problem:
     pv: tuple[PvProblem, ...] = ()
     batteries: tuple[StorageProblem, ...] = ()
     discomfort_yen_per_degc_h: float = 2000.0
+    sell_yen_per_kwh: Floats = ()
+    end_value_yen_per_kwh: float | None = None
 
 
 class ReasonCode(StrEnum):
@@ -286,7 +303,13 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """What the plan expects of the site, per interval. [kW, yen]"""
+    """What the plan expects of the site, per interval. [kW, yen]
+
+    Parameters
+    ----------
+    import_kw : tuple of float
+        Net power from the grid; below zero where the site exports.
+    """
 
     import_kw: Floats
     load_kw: Floats

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dispatch.compile import Structure, TemplateCache, compile_template
+from dispatch.compile import compile_template
 from dispatch.fill import TieBreaks, structure_of, values_of
 from dispatch.optimise import Answer, optimise
 from dispatch.schedule import settle, soc_path
 from dispatch.shortfalls import objective_yen
 from dispatch.solve import SolverSettings, SolveStatus, solve
+from dispatch.template import Structure
+from dispatch.templates import TemplateCache
 from dispatch.terms import slack_prices
 from energy.core.errors import PlanError
 from energy.core.plan import Problem, Promise
@@ -150,9 +152,10 @@ def test_template_is_kept_until_newer_ones_push_it_out() -> None:
     first = cache.of(Structure(2))
     cache.of(Structure(3))
     assert cache.of(Structure(2)) is first
+    third = cache.of(Structure(3))
+    cache.of(Structure(2))
     cache.of(Structure(4))
-    cache.of(Structure(3))
-    assert cache.compiled == 4  # 3 was the oldest when 4 came
+    assert cache.of(Structure(3)) is not third  # it was the oldest when 4 came
 
 
 def test_data_that_do_not_belong_to_the_model_are_refused_by_name() -> None:
@@ -164,11 +167,11 @@ def test_data_that_do_not_belong_to_the_model_are_refused_by_name() -> None:
 
 def test_limits_of_one_unknown_are_bounds_and_cost_no_row() -> None:
     template = compile_template(Structure(4, cars=1, zones=1, pv=1, batteries=1))
-    for path in ("no_export", "car[0].charge_kw_limit", "car[0].above_floor", "zone[0].not_too_hot"):
+    for path in ("contract", "export", "car[0].charge_kw_limit", "car[0].above_floor", "zone[0].not_too_hot"):
         assert template.rows[path].size == 0
     assert template.rows["balance"].size == 4
-    assert template.lazy.sum() == 2 * 2 * 4  # two directions of two batteries
-    assert template.binary.sum() == 2 * 4
+    assert template.lazy.sum() == 3 * 2 * 4  # two directions of two batteries and of the connection
+    assert template.binary.sum() == 3 * 4
 
 
 def test_time_that_ran_out_without_a_solution_is_no_answer() -> None:
