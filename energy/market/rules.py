@@ -31,10 +31,12 @@ __all__ = [
     "BaselineAdjustment",
     "BaselineDays",
     "BaselineError",
+    "BaselineShortage",
     "BillPractice",
     "BillRules",
     "CapacityProduct",
     "ConsumptionTax",
+    "GamingAlarm",
     "Levy",
     "LossRates",
     "MinimumGroup",
@@ -240,6 +242,19 @@ class BaselineError(RuleValues):
     max_rrmse: Positive
 
 
+class BaselineShortage(RuleValues):
+    """Past event days that may complete a baseline with too few days. [d]"""
+
+    event_days: Annotated[int, Field(ge=0)]
+
+
+class GamingAlarm(RuleValues):
+    """When a same-day adjustment is suspicious: share of the window's use, spreads of the days. [-]"""
+
+    min_share: Positive
+    spreads: NotNegative
+
+
 class TightSupply(RuleValues):
     """Reserve margins below which supply is called tight. [%]"""
 
@@ -291,6 +306,8 @@ RULES: Final[dict[str, type[RuleValues]]] = {
     "dr_baseline_adjustment": BaselineAdjustment,
     "dr_baseline_days": BaselineDays,
     "dr_baseline_error": BaselineError,
+    "dr_baseline_shortage": BaselineShortage,
+    "dr_gaming": GamingAlarm,
     "high_voltage_bill": BillRules,
     "high_voltage_subsidy": Subsidy,
     "imbalance_scarcity_margins": ScarcityMargins,

@@ -14,15 +14,23 @@ from vpp.cli.forecast_site import Json, print_json
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from energy.core.slots import Slot
     from energy.market.rule_table import RuleFact
     from vpp.settlement.billing import MeteredBill
 
-__all__ = ["bill", "plain_number", "warn_unverified"]
+__all__ = ["bill", "local", "plain_number", "warn_unverified"]
 
 
 def plain_number(value: Decimal) -> int | float:
     """An exact number as JSON has it: whole if it is whole."""
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+def local(slot: Slot) -> str:
+    """Start of a slot in Japan, with its offset."""
+    from energy.core.slots import JST
+
+    return slot.start.astimezone(JST).isoformat()
 
 
 def warn_unverified(console: Console, rules: Iterable[RuleFact]) -> None:
