@@ -93,6 +93,11 @@ class Device:
         """Changes when the device may have forgotten what we wrote: a new link, or a lapse of contact."""
         return self._generation, self.lapses
 
+    @property
+    def sunspec(self) -> tuple[int, ...]:
+        """SunSpec models that it was found to have."""
+        return tuple(sorted(self._models))
+
     def now(self) -> datetime:
         """Current instant, UTC."""
         return self._clock.now()
@@ -305,9 +310,9 @@ class Device:
         self._blocks = await self._read_blocks(self._blocks)
         self.last_read_at = self._clock.now()
 
-    async def read_points(self, names: Iterable[str], unit: int = 0) -> None:
-        """Read some points of one unit now; they are then known to :meth:`reading`."""
-        await self._read_blocks(plan_reads(self._items(names, (unit,)), self.profile.wire))
+    async def read_points(self, names: Iterable[str], unit: int = 0) -> int:
+        """Read some points of one unit now, to be known to :meth:`reading`; how many requests it took."""
+        return len(await self._read_blocks(plan_reads(self._items(names, (unit,)), self.profile.wire)))
 
     async def _read_blocks(self, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         kept: list[Block] = []

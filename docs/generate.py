@@ -24,6 +24,7 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
 from devices.profile import Location, Profile, load_profile, profile_names, profile_schema
+from devices.quality import quality
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
 from vpp.cli.main import app
@@ -70,6 +71,9 @@ A device model is one YAML file in `devices/profiles/`. Confidence says where it
 maker or an official definition, B two independent drivers agree, C one driver, D memory. Control is
 `released` where the sources are good enough to write; where they are not it is `experimental`, and orders are
 refused until the device is marked as commissioned. None has been tried on hardware yet.
+Quality is computed from what the tests prove (`devices/profiles/evidence.json`): bronze has golden bytes and a
+twin; silver also survives silence, garbled answers and reconnection, and reaches its safe state; gold agrees with
+a program that nobody here wrote and that knows the map, or was recorded at the device; platinum also stood a soak.
 How to write a profile: [add a device](../how-to/add-a-device.md). JSON Schema for editors:
 [file](device-profile.schema.json)."""
 DELIVERY_INTRO = """\
@@ -311,6 +315,7 @@ def profiles_page() -> str:
             f"`{profile.id}`",
             profile.title,
             str(profile.nature.value),
+            quality(profile.id),
             profile.control,
             ", ".join(sorted({source.confidence for source in profile.sources})),
             f"{profile.failsafe.behaviour} after {profile.failsafe.value_s:g} s"
@@ -319,7 +324,7 @@ def profiles_page() -> str:
         )
         for profile in shipped
     ]
-    header = ("profile", "model", "nature", "control", "confidence", "fail-safe of its own")
+    header = ("profile", "model", "nature", "quality", "control", "confidence", "fail-safe of its own")
     return "\n\n".join(
         [
             MADE,

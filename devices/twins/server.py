@@ -272,6 +272,8 @@ class Twin(ABC):
         return None
 
     def _on_pdu(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
+        if sending and pdu.isError() and pdu.dev_id != self.unit_id:
+            pdu.exception_code = int(ExcCodes.GATEWAY_NO_RESPONSE)  # as gateways say; pymodbus says failure
         if sending and not pdu.isError() and pdu.function_code in (3, 4):
             if self.faults.missing_words:
                 pdu.registers = pdu.registers[: -self.faults.missing_words]

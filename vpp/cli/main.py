@@ -12,6 +12,7 @@ from vpp.cli.cars import app as cars_app
 from vpp.cli.consent import app as consent_app
 from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
+from vpp.cli.device import app as device_app
 from vpp.cli.dr import app as dr_app
 from vpp.cli.forecast import app as forecast_app
 from vpp.cli.ledger import app as ledger_app
@@ -39,6 +40,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(cars_app, name="cars")
+app.add_typer(device_app, name="device")
 app.add_typer(rules_app, name="rules")
 app.add_typer(market_app, name="market")
 app.add_typer(dr_app, name="dr")

@@ -1,0 +1,290 @@
+"""``vpp device``: what a person with a new device on the desk does and sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from devices.profile import profile_names
+from devices.twins.server import Twin
+from devices.twins.stands import stand_for
+from energy.core.errors import ConfigError, ExitStatus, RegisterError, UnreachableError, VppError
+from vpp.cli.console import Console
+from vpp.cli.device import app
+
+
+class Running:
+    """A twin in a thread of its own: commands bring their own event loop."""
+
+    def __init__(self, profile: str) -> None:
+        self.stand = stand_for(profile)
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
+
+    @property
+    def twin(self) -> Twin:
+        return self.stand.twin
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.twin.port}"
+
+    def do(self, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        waiting: Future[object] = asyncio.run_coroutine_threadsafe(what(), self.loop)
+        waiting.result(10.0)
+
+
+@contextmanager
+def running(profile: str) -> Iterator[Running]:
+    made = Running(profile)
+    made.thread.start()
+    made.do(made.twin.start)
+    made.stand.step(60.0)
+    try:
+        yield made
+    finally:
+        made.do(made.twin.stop)
+        made.loop.call_soon_threadsafe(made.loop.stop)
+        made.thread.join(10.0)
+        made.loop.close()
+
+
+def call(*arguments: object, lang: Literal["ja", "en"] = "en", answer: str | None = None) -> Result:
+    return CliRunner().invoke(
+        app, [str(one) for one in arguments], obj=Console(lang), standalone_mode=False, input=answer
+    )
+
+
+def trouble(*arguments: object, kind: type[VppError]) -> VppError:
+    error = call(*arguments).exception
+    assert isinstance(error, kind), error
+    return error
+
+
+# Models
+
+
+def test_the_list_names_every_model_with_its_quality_in_the_promised_form() -> None:
+    listed = json.loads(call("list", "--json").stdout)["profiles"]
+    assert [one["id"] for one in listed] == list(profile_names())
+    assert {tuple(one) for one in listed} == {("id", "kind", "maker", "models", "quality", "control")}
+    eastron = next(one for one in listed if one["id"] == "eastron-sdm630")
+    assert eastron == {
+        "id": "eastron-sdm630",
+        "kind": "meter",
+        "maker": "Eastron",
+        "models": ["SDM630-Modbus V2"],
+        "quality": "silver",
+        "control": "none",
+    }
+
+
+def test_the_list_is_readable_in_both_languages() -> None:
+    assert "charger, silver, takes orders: Wallbox Quasar" in call("list").stdout
+    assert "充放電器、silver、制御可：Wallbox Quasar" in call("list", lang="ja").stdout
+
+
+def test_a_profile_of_ones_own_is_checked_and_its_fault_named(tmp_path: Path) -> None:
+    text = (Path("devices/profiles") / "eastron-sdm630.yaml").read_text(encoding="utf-8")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(text.replace("id: eastron-sdm630", "id: mine"), encoding="utf-8")
+    assert "mine: 5 points, read only; no contradiction" in call("profile", "check", mine).stdout
+    mine.write_text(text.replace('"input:74"', '"input:73"'), encoding="utf-8")
+    error = trouble("profile", "check", mine, kind=ConfigError)
+    assert "points import_kwh and export_kwh overlap at input register 73" in error.where
+
+
+def test_all_shipped_profiles_pass_their_own_check() -> None:
+    assert json.loads(call("profile", "check", "--json").stdout)["checked"] == list(profile_names())
+
+
+def test_two_models_with_other_serial_settings_do_not_share_a_line() -> None:
+    assert call("profile", "check", "eastron-sdm630", "daikin-ekmbpp1", "--one-line").exit_code == 0
+    error = trouble("profile", "check", "eastron-sdm630", "schneider-iem3155", "--one-line", kind=ConfigError)
+    assert "cannot share a serial line" in error.what
+
+
+def test_a_profile_shows_where_each_point_is_and_how_far_it_is_trusted() -> None:
+    shown = call("profile", "show", "keba-p30").stdout
+    assert "set_current_a: holding:5004 uint16 [A] w, confidence A" in shown
+    assert "If nobody speaks to it for 60 s: it falls back to its fail-safe current" in shown
+    document = json.loads(call("profile", "show", "keba-p30", "--json").stdout)
+    assert document["wire"]["unit_id"] == 255
+    assert document["points"][0] == {
+        "name": "power_kw",
+        "at": "holding:1020",
+        "type": "uint32",
+        "unit": "kW",
+        "access": "r",
+        "confidence": "A",
+    }
+
+
+# Looking
+
+
+def test_a_probe_reads_every_point_and_says_how_long_it_took() -> None:
+    with running("sunspec-der-inverter") as made:
+        seen = json.loads(call("probe", "sunspec-der-inverter", made.host, "--json").stdout)
+    assert seen["sunspec_models"] == [1, 701, 702, 704]
+    points = {point["point"]: point for point in seen["points"]}
+    assert points["model"]["text"] == "Loopback DER inverter"
+    assert points["generation_kw"]["value"] == pytest.approx(40.0)
+    assert {point["quality"] for point in points.values()} == {"good"}
+    assert seen["found"] == []
+    assert seen["latency_ms"] > 0.0
+
+
+def test_a_probe_with_the_wrong_word_order_names_the_right_one(tmp_path: Path) -> None:
+    text = (Path("devices/profiles") / "carlo-gavazzi-em24.yaml").read_text(encoding="utf-8")
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(
+        text.replace("id: carlo-gavazzi-em24", "id: mine").replace("order: cdab", "order: abcd"),
+        encoding="utf-8",
+    )
+    with running("carlo-gavazzi-em24") as made:
+        result = call("probe", mine, made.host)
+        assert call("probe", "carlo-gavazzi-em24", made.host).return_value == ExitStatus.OK
+    assert result.return_value == ExitStatus.PARTIAL
+    assert "voltage_l1_v cannot be true with the byte order abcd" in result.stdout
+    assert "order: cdab" in result.stdout
+
+
+def test_a_wrong_unit_number_is_answered_with_the_right_one() -> None:
+    with running("keba-p30") as made:
+        error = trouble("read", "keba-p30", made.host, "power_kw", "--unit", "3", kind=UnreachableError)
+    assert error.hint == "unit 255 does answer: --unit 255"
+
+
+def test_another_device_than_the_profile_says_is_refused() -> None:
+    with running("sunspec-inverter") as made:
+        error = trouble("probe", "sunspec-der-inverter", made.host, kind=RegisterError)
+    assert "lacks SunSpec models [701, 702, 704]" in error.what
+
+
+def test_reading_names_unknown_points_and_gives_values() -> None:
+    with running("janitza-umg") as made:
+        rows = json.loads(call("read", "janitza-umg", made.host, "frequency_hz", "--json").stdout)["points"]
+        error = trouble("read", "janitza-umg", made.host, "frequency", kind=ConfigError)
+    assert rows[0]["value"] == 50.0
+    assert rows[0]["raw"] == [0x4248, 0]
+    assert error.hint == "did you mean frequency_hz?"
+
+
+def test_watching_prints_what_changed_and_names_a_device_that_is_gone() -> None:
+    with running("eastron-sdm630") as made:
+        result = call("watch", "eastron-sdm630", made.host, "frequency_hz", "--every", 0.05, "--count", 3)
+        assert result.stdout == "frequency_hz: 50 Hz (good) 4248 0000\n"
+        assert result.return_value == ExitStatus.OK
+        host = made.host
+    gone = call("watch", "eastron-sdm630", host, "--every", 0.05, "--count", 2)
+    assert gone.return_value == ExitStatus.DEVICE
+    assert gone.stderr.count("The device is gone") == 1
+
+
+# Writing
+
+
+def test_a_dry_run_shows_registers_clamp_and_what_control_takes_and_writes_nothing() -> None:
+    with running("wallbox-quasar1") as made:
+        shown = call("write", "wallbox-quasar1", made.host, "set_power_kw=-9", "--dry-run").stdout
+        assert made.twin.writes == 0
+    assert "set_power_kw: 0 -> -6 kW" in shown
+    assert "held at a limit: max_power_kw -6" in shown
+    assert "register 260 becomes e890" in shown
+    assert "control=1, autostart=0, setpoint_type=1, idle_timeout_s=60" in shown
+    assert "nothing was written" in shown
+
+
+def test_nobody_to_ask_means_nothing_is_written() -> None:
+    with running("wallbox-quasar1") as made:
+        error = trouble("write", "wallbox-quasar1", made.host, "set_power_kw=3", kind=ConfigError)
+        assert made.twin.writes == 0
+    assert "--yes" in error.hint
+
+
+def test_a_write_is_read_back() -> None:
+    with running("wallbox-quasar1") as made:
+        result = call("write", "wallbox-quasar1", made.host, "set_power_kw=3", "--yes", "--json")
+        made.twin.faults.ignore_writes = True
+        lost = call("write", "wallbox-quasar1", made.host, "set_power_kw=4", "--yes", "--json")
+    assert json.loads(result.stdout)["outcome"] == "applied"
+    assert json.loads(lost.stdout)["outcome"] == "unconfirmed"
+    assert (result.return_value, lost.return_value) == (ExitStatus.OK, ExitStatus.DEVICE)
+
+
+def test_an_indoor_unit_is_written_as_a_whole() -> None:
+    with running("daikin-dta116a51") as made:
+        asked = ("write", "daikin-dta116a51", made.host, "set_setpoint_c=24", "--nth", 2, "--yes", "--json")
+        written = json.loads(call(*asked).stdout)
+    assert (written["register"], written["words"]) == (2003, [0x3160, 2, 240])
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "said"),
+    [
+        ("keba-p30", ["set_current_a=10", "--yes"], "nobody has tried this map on a device"),
+        ("keba-p30", ["set_curent_a=10"], "no such point"),
+        ("keba-p30", ["set_current_a=ten"], "not a setting"),
+        ("keba-p30", ["set_current_a=nan"], "not a setting"),
+        ("keba-p30", ["set_current_a=8", "set_current_a=9"], "set twice"),
+        ("eastron-sdm630", ["power_kw=1"], "nothing that can be written"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(model: str, settings: list[str], said: str) -> None:
+    with running(model) as made:
+        error = trouble("write", model, made.host, *settings, kind=ConfigError)
+        assert made.twin.writes == 0
+    assert said in error.what
+
+
+def test_an_untried_map_is_written_once_somebody_answers_for_it() -> None:
+    with running("keba-p30") as made:
+        asked = ("write", "keba-p30", made.host, "set_current_a=10", "--yes", "--commissioned", "--json")
+        assert json.loads(call(*asked).stdout)["outcome"] == "applied"
+
+
+# Addresses
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("http://x", "not an address"),
+        ("a:99999", "not an address"),
+        ("tls://127.0.0.1", "needs certificates"),
+    ],
+)
+def test_an_address_that_is_none_is_refused(host: str, said: str) -> None:
+    assert said in trouble("read", "eastron-sdm630", host, kind=ConfigError).what
+
+
+def test_options_out_of_range_are_refused() -> None:
+    assert "at most 1" in trouble("read", "eastron-sdm630", "h", "--nth", 2, kind=ConfigError).what
+    assert "out of range" in trouble("read", "eastron-sdm630", "h", "--timeout", 90, kind=ConfigError).what
+
+
+# Twins
+
+
+def test_a_twin_serves_and_ends_by_itself() -> None:
+    shown = call("twin", "keba-p30", "--seconds", 0.3, "--json")
+    facts = json.loads(shown.stdout)
+    assert (facts["profile"], facts["unit_id"]) == ("keba-p30", 255)
+    assert facts["port"] > 0
+
+
+def test_a_twin_of_nothing_and_a_taken_port_are_refused() -> None:
+    assert trouble("twin", "keba-p31", kind=ConfigError).hint == "did you mean keba-p30?"
+    with running("keba-p30") as made:
+        error = trouble("twin", "keba-p30", "--port", made.twin.port, kind=ConfigError)
+    assert "cannot listen" in error.what
