@@ -71,9 +71,10 @@ A device model is one YAML file in `devices/profiles/`. Confidence says where it
 maker or an official definition, B two independent drivers agree, C one driver, D memory. Control is
 `released` where the sources are good enough to write; where they are not it is `experimental`, and orders are
 refused until the device is marked as commissioned. None has been tried on hardware yet.
-Quality is computed from what the tests prove (`devices/profiles/evidence.json`): bronze has golden bytes and a
-twin; silver also survives silence, garbled answers and reconnection, and reaches its safe state; gold agrees with
-a program that nobody here wrote and that knows the map, or was recorded at the device; platinum also stood a soak.
+Quality is computed from what the tests prove (`devices/profiles/evidence.json`): bronze has golden bytes and
+a twin; silver also survives silence, garbled answers and reconnection, and reaches its safe state; gold
+agrees with a program that nobody here wrote and that knows the map, or was recorded at the device; platinum
+also stood a soak.
 How to write a profile: [add a device](../how-to/add-a-device.md). JSON Schema for editors:
 [file](device-profile.schema.json)."""
 DELIVERY_INTRO = """\
