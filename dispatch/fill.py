@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dispatch.features import Features
 from dispatch.template import BoolArray, Structure
 from dispatch.terms import (
     SlackPrices,
@@ -26,7 +28,7 @@ from dispatch.terms import (
 from energy.core.plan import CarProblem, Problem, StorageProblem, ZoneProblem
 from energy.core.series import FloatArray
 
-__all__ = ["TieBreaks", "structure_of", "values_of"]
+__all__ = ["TieBreaks", "features_of", "structure_of", "values_of"]
 
 Values = dict[str, Any]  # numbers and arrays, as dispatch.template.Template.vector takes them
 
@@ -55,6 +57,18 @@ def structure_of(problem: Problem) -> Structure:
         zones=len(problem.zones),
         pv=len(problem.pv),
         batteries=len(problem.batteries),
+        features=features_of(problem),
+    )
+
+
+def features_of(problem: Problem) -> Features:
+    """What the batteries of a problem have; what none has is left out of the model."""
+    cars, batteries = problem.cars, problem.batteries
+    return Features(
+        floors=any(car.floor_kwh > 0.0 for car in cars) or any(one.reserve_kwh > 0.0 for one in batteries),
+        trips=any(any(car.drive_kwh) for car in cars),
+        ready=any(car.ready_kwh > 0.0 and car.ready_yen_per_kwh_h > 0.0 for car in cars),
+        ends=bool(cars or batteries) and refill_yen_per_kwh(problem, 1.0) > 0.0,
     )
 
 
@@ -66,10 +80,10 @@ def values_of(problem: Problem, *, peak_quantile_share: float, ties: TieBreaks) 
     peak_quantile_share : float
         How much of the way from P50 to P90 the peak leaves room for. [-]
     """
-    prices = slack_prices(problem)
+    prices, features = slack_prices(problem), features_of(problem)
     values = _under("", _site(problem, peak_quantile_share, prices))
     if problem.cars:
-        values |= _under("car[*].", _cars(problem, prices, ties))
+        values |= _under("car[*].", _present(_cars(problem, prices, ties), features))
     if problem.zones:
         zones = [_zone(problem, zone, ties) for zone in problem.zones]
         values |= _under("zone[*].", _stacked(zones, problem.grid.count))
@@ -78,8 +92,12 @@ def values_of(problem: Problem, *, peak_quantile_share: float, ties: TieBreaks) 
         free = _column([float(not array.curtailable) for array in problem.pv])
         values |= _under("pv[*].", {"available_kw": suns, "least_kw": suns * free})
     if problem.batteries:
-        values |= _under("battery[*].", _batteries(problem, prices, ties))
+        values |= _under("battery[*].", _present(_batteries(problem, prices, ties), features))
     return values
+
+
+def _present(values: Values, features: Features) -> Values:
+    return {name: values[name] for name in features.given(values)}
 
 
 def _under(owner: str, values: Values) -> Values:
@@ -89,6 +107,13 @@ def _under(owner: str, values: Values) -> Values:
 def _column(numbers: list[float]) -> FloatArray:
     """One number per asset, as a column."""
     return np.array(numbers, dtype=float)[:, None]
+
+
+def _table(series: list[tuple[float, ...]], kind: type = float) -> NDArray[Any]:
+    """One row per asset; series that several assets share are converted once."""
+    rows = {id(row): row for row in series}
+    arrays: dict[int, NDArray[Any]] = {key: np.array(row, dtype=kind) for key, row in rows.items()}
+    return np.array([arrays[id(row)] for row in series])
 
 
 def _stacked(assets: list[Values], count: int) -> Values:
@@ -164,10 +189,10 @@ def _cars(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values:
     """
     cars = problem.cars
     values = _storages(problem, cars, [car.floor_kwh for car in cars], prices, ties)
-    plugged = np.array([car.plugged for car in cars], dtype=bool)
-    gives = plugged & np.array([car.may_discharge for car in cars], dtype=bool)
-    reward = hours(problem) * np.array([car.discharge_value_yen_per_kwh for car in cars])
-    drive = np.array([car.drive_kwh for car in cars], dtype=float)
+    plugged = _table([car.plugged for car in cars], bool)
+    gives = plugged & _table([car.may_discharge for car in cars], bool)
+    reward = hours(problem) * _table([car.discharge_value_yen_per_kwh for car in cars])
+    drive = _table([car.drive_kwh for car in cars])
     drop = np.array([drop_kwh(car) for car in cars])
     promise = np.array([promised_kwh(car) for car in cars])
     ceiling = np.maximum(

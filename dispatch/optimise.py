@@ -237,6 +237,8 @@ class _Cure:
     def _below_floor(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:
         """Giving back while still below the floor."""
         columns = self.template.columns
+        if not self.template.structure.features.floors:
+            return False
         discharge, below = columns.block(kind, "discharge_kw"), columns.block(kind, "below_kwh")
         low = np.asarray((x[discharge] > _BOTH_KW) & (x[below] > _BELOW_KWH), dtype=bool)
         owners = np.flatnonzero(low.any(axis=1))

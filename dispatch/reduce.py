@@ -17,9 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dispatch.layout import IntArray
-from dispatch.template import BoolArray, Template
+from dispatch.template import Affine, BoolArray, Template
 from energy.core.series import FloatArray
 
 __all__ = ["Program", "Shape"]
@@ -44,8 +45,8 @@ class Program:
     upper: FloatArray
     row_lower: FloatArray
     row_upper: FloatArray
-    starts: IntArray
-    index: IntArray
+    starts: NDArray[np.int32]
+    index: NDArray[np.int32]
     value: FloatArray
     full_cost: FloatArray
     constant: FloatArray
@@ -80,6 +81,36 @@ class _Entries:
             most <= limits[1] + _SLACK * (1.0 + np.abs(limits[1]))
         )
         return held
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """One side of rows that were left out, and how to see that they still hold whatever is decided.
+
+    Parameters
+    ----------
+    pick : ndarray
+        The bound at which each entry comes closest to its row's limit: of a column, or ``columns`` further.
+    sign : float
+        1 for lower limits, -1 for upper ones.
+    signs : ndarray
+        Of the values, on which ``pick`` relies.
+    """
+
+    row: IntArray
+    pick: IntArray
+    value: Affine
+    limit: Affine
+    sign: float
+    signs: FloatArray
+
+    def silent(self, data: FloatArray, ends: FloatArray) -> bool:
+        """Whether the rows hold for these data and bounds."""
+        value, limit = self.value.at(data), self.limit.at(data)
+        if self.value.target.size and not np.array_equal(np.sign(value), self.signs):
+            return False
+        closest = np.bincount(self.row, weights=value * ends[self.pick], minlength=len(limit))
+        return bool((self.sign * (closest - limit) >= -_SLACK * (1.0 + np.abs(limit))).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +155,8 @@ class _Ties:
         """What each child adds to its root, from the right-hand sides of the tying rows."""
         if not self.child.size:
             return np.empty(0)
+        if not limit.any():
+            return np.zeros(len(limit))
         total = np.cumsum(limit * self.sign)
         before = np.where(self.segment > 0, total[self.segment - 1], 0.0)
         offset: FloatArray = total - np.repeat(before, np.diff(np.r_[self.segment, len(total)]))
@@ -153,7 +186,7 @@ class Shape:
     def __init__(
         self, template: Template, data: FloatArray, *, used: BoolArray, held: BoolArray | None = None
     ) -> None:
-        self._template, self._held = template, held
+        self._template, self._held, self._data = template, held, data
         bounds = self._bounds(data)
         self._fixed = bounds[1] <= bounds[0]
         row_of = np.repeat(np.arange(len(template.lazy)), np.diff(template.starts))
@@ -161,7 +194,7 @@ class Shape:
         entries, value = _Entries(row_of[taken], template.index[taken]), template.value.at(data)[taken]
         limits = template.row_lower.at(data), template.row_upper.at(data)
         idle = used & entries.fulfil(value, bounds, limits)
-        self._remember_idle(np.flatnonzero(idle), entries, taken)
+        self._remember_idle(np.flatnonzero(idle), entries, taken, value, limits)
         live = ~idle[entries.row]
         entries, taken, value = entries.only(live), taken[live], value[live]
         rows, free = np.flatnonzero(used & ~idle), ~self._fixed[entries.column]
@@ -177,13 +210,37 @@ class Shape:
             upper[self._held] = 0.0
         return lower, upper
 
-    def _remember_idle(self, rows: IntArray, entries: _Entries, taken: IntArray) -> None:
+    def _remember_idle(
+        self,
+        rows: IntArray,
+        entries: _Entries,
+        taken: IntArray,
+        value: FloatArray,
+        limits: tuple[FloatArray, FloatArray],
+    ) -> None:
         """Keep what is needed to see that the rows that are left out still say nothing."""
         rank = _ranks(rows, len(self._template.lazy))
         mine = rank[entries.row] >= 0
-        self._idle = _Entries(rank[entries.row[mine]], entries.column[mine])
-        self._idle_value = self._template.value.take(taken[mine])
-        self._idle_limits = self._template.row_lower.take(rows), self._template.row_upper.take(rows)
+        place, column, value = rank[entries.row[mine]], entries.column[mine], value[mine]
+        size = len(self._template.binary)
+        self._watched: list[_Watched] = []
+        for limit, end, sign in zip(
+            (self._template.row_lower, self._template.row_upper), limits, (1.0, -1.0), strict=True
+        ):
+            bound = np.isfinite(end[rows])
+            said = bound[place] & (value != 0.0)
+            pick = column[said] + size * (sign * value[said] < 0.0)  # lower bounds, then upper ones
+            watched_rows = rows[bound]
+            self._watched.append(
+                _Watched(
+                    _ranks(np.flatnonzero(bound), len(rows))[place[said]],
+                    pick,
+                    self._template.value.take(taken[mine][said]),
+                    limit.take(watched_rows),
+                    sign,
+                    np.sign(value[said]),
+                )
+            )
 
     def _ties_among(
         self,
@@ -229,7 +286,8 @@ class Shape:
         constant = self._fixed[entries.column]
         moving = ~in_tie & ~constant
         self._row, self._index = row_rank[entries.row[moving]], rank[leader[entries.column[moving]]]
-        self._starts = np.zeros(len(self.rows) + 1, dtype=np.int64)
+        self._index32 = self._index.astype(np.int32)
+        self._starts = np.zeros(len(self.rows) + 1, dtype=np.int32)
         np.cumsum(np.bincount(self._row, minlength=len(self.rows)), out=self._starts[1:])
         self._value = template.value.take(taken[moving])
         still = ~in_tie & (constant | follows[entries.column])
@@ -251,10 +309,7 @@ class Shape:
     def program(self, data: FloatArray) -> Program | None:
         """The linear program of data, None if they have another shape."""
         bounds = lower, upper = self._bounds(data)
-        if not np.array_equal(upper <= lower, self._fixed):
-            return None
-        idle_limits = self._idle_limits[0].at(data), self._idle_limits[1].at(data)
-        if not self._idle.fulfil(self._idle_value.at(data), bounds, idle_limits).all():
+        if data is not self._data and not self._fits(data, lower, upper):
             return None
         cost, ties = self._template.cost.at(data), self._ties
         constant = np.where(self._fixed, lower, 0.0)
@@ -272,7 +327,7 @@ class Shape:
             row_lower=self._limits[0].at(data) - shift,
             row_upper=self._limits[1].at(data) - shift,
             starts=self._starts,
-            index=self._index,
+            index=self._index32,
             value=self._value.at(data),
             full_cost=cost,
             constant=constant,
@@ -280,6 +335,13 @@ class Shape:
         if ties.child.size:
             self._lead(program, bounds)
         return program
+
+    def _fits(self, data: FloatArray, lower: FloatArray, upper: FloatArray) -> bool:
+        """Whether the same columns are fixed, and the rows that were left out still say nothing."""
+        if not np.array_equal(upper <= lower, self._fixed):
+            return False
+        ends = np.concatenate([lower, upper])
+        return all(watched.silent(data, ends) for watched in self._watched)
 
     def _lead(self, program: Program, bounds: tuple[FloatArray, FloatArray]) -> None:
         """Let roots answer for their children: bounds of all of them, sum of the costs."""

@@ -227,17 +227,26 @@ def _hand_over(
     *,
     integer: BoolArray | None = None,
 ) -> None:
-    lp = highspy.HighsLp()
-    lp.num_col_, lp.num_row_ = len(program.cost), len(program.row_lower)
-    lp.col_cost_, lp.col_lower_, lp.col_upper_ = program.cost, program.lower, program.upper
-    lp.row_lower_, lp.row_upper_ = program.row_lower, program.row_upper
-    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-    lp.a_matrix_.start_, lp.a_matrix_.index_ = program.starts, program.index
-    lp.a_matrix_.value_ = program.value
-    if integer is not None:
-        whole, real = highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous
-        lp.integrality_ = [whole if flag else real for flag in integer[shape.columns].tolist()]
-    if highs.passModel(lp) == highspy.HighsStatus.kError:
+    columns = len(program.cost)
+    whole = np.zeros(columns, dtype=np.int32) if integer is None else integer[shape.columns].astype(np.int32)
+    status = highs.passModel(  # with arrays: as an object of highspy each entry would be converted
+        columns,
+        len(program.row_lower),
+        len(program.value),
+        int(highspy.MatrixFormat.kRowwise),
+        int(highspy.ObjSense.kMinimize),
+        0.0,
+        program.cost,
+        program.lower,
+        program.upper,
+        program.row_lower,
+        program.row_upper,
+        program.starts,
+        program.index,
+        program.value,
+        whole,
+    )
+    if status == highspy.HighsStatus.kError:
         raise PlanError("the solver refused the model", where=f"structure {template.structure}")
 
 
@@ -270,7 +279,7 @@ def _run(
         status=found,
         x=x,
         row_dual=row_dual,
-        objective_yen=float(program.full_cost @ x) if x.size else 0.0,
+        objective_yen=float(np.sum(program.full_cost * x)) if x.size else 0.0,  # @ would wake BLAS threads
         gap=float(info.mip_gap) if mixed else 0.0,
         solve_ms=(time.perf_counter() - begun) * 1000.0,
         run_ms=run_s * 1000.0,

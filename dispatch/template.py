@@ -8,11 +8,12 @@ shares with the site, its power in the balance, is repeated in the site's rows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.features import Features
 from dispatch.layout import IntArray, Layout
 from energy.core.errors import PlanError
 from energy.core.series import FloatArray
@@ -25,13 +26,14 @@ Values = Mapping[str, FloatArray | float]
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """How many intervals and assets a model has; what a template is made for."""
+    """How many intervals and assets a model has, and what its batteries may have."""
 
     intervals: int
     cars: int = 0
     zones: int = 0
     pv: int = 0
     batteries: int = 0
+    features: Features = field(default_factory=Features)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -41,8 +43,8 @@ class Structure:
     @property
     def core(self) -> Structure:
         """The structure with one asset of each kind that it has; what is compiled."""
-        present = {f.name: min(1, getattr(self, f.name)) for f in fields(self) if f.name != "intervals"}
-        return Structure(self.intervals, **present)
+        one = {name: min(1, getattr(self, name)) for name in ("cars", "zones", "pv", "batteries")}
+        return replace(self, **one)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 
+from dispatch.features import Features
 from dispatch.layout import Layout, Table
 from dispatch.template import Affine, Structure, Template, tile
 
@@ -26,7 +27,7 @@ __all__ = ["TemplateCache", "TemplateShelf", "core_from_bytes", "core_name", "co
 
 _MAGIC: Final = b"aizu-vpp template 1\n"
 _DIGEST: Final = 32  # bytes of SHA-256
-_SOURCES: Final = ("compile.py", "layout.py", "template.py", "blocks")
+_SOURCES: Final = ("compile.py", "features.py", "layout.py", "template.py", "blocks")
 
 
 class TemplateShelf(Protocol):
@@ -101,7 +102,9 @@ def core_from_bytes(content: bytes) -> Template | None:
     }
     parts |= {name: array for name, array in arrays.items() if "." not in name}
     parts |= {name: _layout(rows) for name, rows in head["layouts"].items()}
-    return Template(structure=Structure(**head["structure"]), **parts)
+    structure = head["structure"]
+    features = Features(**structure.pop("features"))
+    return Template(structure=Structure(**structure, features=features), **parts)
 
 
 def _layout_json(layout: Layout) -> dict[str, object]:

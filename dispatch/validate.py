@@ -19,15 +19,21 @@ _LONGEST = 1_488  # intervals: a month of half-hours
 _RESERVED = "site"  # names the connection point in shortfalls
 
 
-def require_sound(problem: Problem) -> Problem:
+def require_sound(problem: Problem, *, any_step: bool = False) -> Problem:
     """Give the problem back if a plan can be made for it.
+
+    Parameters
+    ----------
+    any_step : bool
+        Whether intervals may have any length. Setpoints hold for half-hours, so a plan needs whole ones; the
+        model does not.
 
     Raises
     ------
     DataError
         Naming the first thing that is wrong, with asset, interval and value, and how many more there are.
     """
-    findings = list(_findings(problem))
+    findings = list(_findings(problem, any_step=any_step))
     if findings:
         where, wrong = findings[0]
         more = f" ({len(findings) - 1} more)" if len(findings) > 1 else ""
@@ -43,14 +49,16 @@ def require_sound(problem: Problem) -> Problem:
 _Finding = tuple[str, str]
 
 
-def _findings(problem: Problem) -> Iterator[_Finding]:
+def _findings(problem: Problem, *, any_step: bool) -> Iterator[_Finding]:
     if problem.grid.count == 0:
         yield "grid", "the horizon is empty"
         return
     if problem.grid.count > _LONGEST:
         yield "grid", f"{problem.grid.count} intervals are more than {_LONGEST}, a month of half-hours"
         return
-    if problem.grid.step % SLOT_LENGTH or problem.grid.step < SLOT_LENGTH:
+    if any_step:
+        pass
+    elif problem.grid.step % SLOT_LENGTH or problem.grid.step < SLOT_LENGTH:
         yield "grid", f"steps of {problem.grid.step} are not whole half-hours"
     elif Slot.containing(problem.grid.start).start != problem.grid.start:
         yield "grid", f"{problem.grid.start.isoformat()} does not start a slot"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import pyomo.environ as pyo
 
 from dispatch.blocks.columns import Block, Term, decide, power_limits
-from dispatch.blocks.storage import build_storage, soc_before
+from dispatch.blocks.storage import build_storage, soc, soc_before
+from dispatch.features import Features
 
 __all__ = ["build_car"]
 
@@ -28,19 +29,15 @@ def _energy(b: Block, t: int) -> Term:
 
     In kWh; charging and discharging at the AC side.
     """
-    return (
-        b.kept_kwh[t] - b.below_kwh[t]
-        == soc_before(b, t)
-        + b.given.stored_kwh_per_kw[t] * b.charge_kw[t]
-        - b.given.drawn_kwh_per_kw[t] * b.discharge_kw[t]
-        - b.given.drive_kwh[t]
-        + b.road_kwh[t]
-    )
+    moved = b.given.stored_kwh_per_kw[t] * b.charge_kw[t] - b.given.drawn_kwh_per_kw[t] * b.discharge_kw[t]
+    if b.features.trips:
+        moved += b.road_kwh[t] - b.given.drive_kwh[t]
+    return soc(b, t) == soc_before(b, t) + moved
 
 
 def _promise(b: Block, t: int) -> Term:
     """soc_kwh[t] + lacking_kwh[t] >= promise_kwh[t]; without a promise: never below empty. [kWh]"""
-    return b.kept_kwh[t] - b.below_kwh[t] + b.lacking_kwh[t] >= b.given.promise_kwh[t]
+    return soc(b, t) + b.lacking_kwh[t] >= b.given.promise_kwh[t]
 
 
 def _floor_is_left_by_driving_only(b: Block, t: int) -> Term:
@@ -51,25 +48,27 @@ def _floor_is_left_by_driving_only(b: Block, t: int) -> Term:
     """
     if t == 0:
         return pyo.Constraint.Skip
-    return b.below_kwh[t] <= b.below_kwh[t - 1] + b.given.drop_kwh[t] + b.lacking_kwh[t - 1]
+    before = b.below_kwh[t - 1] + b.lacking_kwh[t - 1]
+    return b.below_kwh[t] <= (before + b.given.drop_kwh[t] if b.features.trips else before)
 
 
-def build_car(block: Block, count: int) -> None:
+def build_car(block: Block, count: int, features: Features) -> None:
     """Fill a block with the equations of a car.
 
     The cost of the storage grows by ``sum(lacking_yen*lacking_kwh + road_yen*road_kwh)``.
     """
-    build_storage(block, count, series=_SERIES)
-    decide(block, "lacking_kwh", "road_kwh")
+    build_storage(block, count, features, series=_SERIES)
+    decide(block, "lacking_kwh")
     power_limits(block, "lacking_kwh", "promise_kwh")
-    power_limits(block, "road_kwh", "drive_kwh")
+    cost = sum(block.given.lacking_yen_per_kwh[t] * block.lacking_kwh[t] for t in block.intervals)
+    if features.trips:
+        decide(block, "road_kwh")
+        power_limits(block, "road_kwh", "drive_kwh")
+        cost += sum(block.given.road_yen_per_kwh[t] * block.road_kwh[t] for t in block.intervals)
     block.energy = pyo.Constraint(block.intervals, rule=_energy)
     block.promise = pyo.Constraint(block.intervals, rule=_promise)
-    block.floor_is_left_by_driving_only = pyo.Constraint(block.intervals, rule=_floor_is_left_by_driving_only)
-    block.promise_cost = pyo.Expression(
-        expr=sum(
-            block.given.lacking_yen_per_kwh[t] * block.lacking_kwh[t]
-            + block.given.road_yen_per_kwh[t] * block.road_kwh[t]
-            for t in block.intervals
+    if features.floors:
+        block.floor_is_left_by_driving_only = pyo.Constraint(
+            block.intervals, rule=_floor_is_left_by_driving_only
         )
-    )
+    block.promise_cost = pyo.Expression(expr=cost)

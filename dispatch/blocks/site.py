@@ -9,6 +9,7 @@ from dispatch.blocks.car import build_car
 from dispatch.blocks.columns import LAZY, Block, Term, decide, give
 from dispatch.blocks.pv import build_pv
 from dispatch.blocks.zone import build_zone
+from dispatch.features import Features
 
 __all__ = ["build_site"]
 
@@ -25,7 +26,7 @@ _SERIES = (
     "peak_margin_kw",  # room for forecast errors, and what was imported in the slot before
 )
 _SCALARS = ("peak_memory_kw", "peak_yen_per_kw")
-_BUILDERS = {"car": build_car, "zone": build_zone, "pv": build_pv, "battery": build_battery}
+_KINDS = ("car", "zone", "pv", "battery")
 
 
 def _net_kw(b: Block, t: int) -> Term:
@@ -80,10 +81,31 @@ def _peak(b: Block, t: int) -> Term:
 
 
 def _assets(b: Block) -> list[Block]:
-    return [getattr(b, kind) for kind in _BUILDERS if hasattr(b, kind)]
+    return [getattr(b, kind) for kind in _KINDS if hasattr(b, kind)]
 
 
-def build_site(count: int, *, cars: int = 0, zones: int = 0, pv: int = 0, batteries: int = 0) -> Block:
+def _build(kind: str, block: Block, count: int, features: Features) -> None:
+    """Fill a block with the equations of a kind of asset; the one place that knows them all."""
+    match kind:
+        case "car":
+            build_car(block, count, features)
+        case "zone":
+            build_zone(block, count)
+        case "pv":
+            build_pv(block, count)
+        case "battery":
+            build_battery(block, count, features)
+
+
+def build_site(
+    count: int,
+    *,
+    cars: int = 0,
+    zones: int = 0,
+    pv: int = 0,
+    batteries: int = 0,
+    features: Features | None = None,
+) -> Block:
     """The model of a site with so many intervals and assets.
 
     ``cost = sum(within_yen*within_kw + over_yen*over_kw + export_yen*export_kw) + peak_yen*excess_kw
@@ -91,11 +113,12 @@ def build_site(count: int, *, cars: int = 0, zones: int = 0, pv: int = 0, batter
     """
     model = pyo.ConcreteModel()
     give(model, count, series=_SERIES, scalars=_SCALARS)
-    for (kind, build), number in zip(_BUILDERS.items(), (cars, zones, pv, batteries), strict=True):
+    model.features = features or Features()
+    for kind, number in zip(_KINDS, (cars, zones, pv, batteries), strict=True):
         if number:
             model.add_component(kind, pyo.Block(range(number)))
             for k in range(number):
-                build(getattr(model, kind)[k], count)
+                _build(kind, getattr(model, kind)[k], count, model.features)
     decide(model, "within_kw", "over_kw", "export_kw")
     model.excess_kw = pyo.Var(within=pyo.NonNegativeReals)
     model.importing = pyo.Var(model.intervals, within=pyo.Binary)

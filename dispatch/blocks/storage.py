@@ -2,7 +2,8 @@
 
 ``soc_kwh[t] = kept_kwh[t] - below_kwh[t]`` is the energy stored at the end of interval ``t``: ``kept_kwh``
 stays between floor and ceiling, ``below_kwh`` is what is missing to the floor. Written so, floor and ceiling
-are bounds of columns and cost no row.
+are bounds of columns and cost no row. What no battery of a problem has (:mod:`dispatch.features`) is not in
+its model.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import pyomo.environ as pyo
 
 from dispatch.blocks.columns import LAZY, Block, Term, decide, give, power_limits
+from dispatch.features import Features
 
-__all__ = ["SCALARS", "SERIES", "build_storage", "soc_before"]
+__all__ = ["build_storage", "soc", "soc_before"]
 
-SERIES = (
+
+_SERIES = (
     "max_charge_kw",  # 0 where it may not charge
     "max_discharge_kw",  # 0 where it may not discharge
     "stored_kwh_per_kw",  # h * eta_c
@@ -27,12 +30,17 @@ SERIES = (
     "ready_kwh",
     "unready_yen_per_kwh",
 )
-SCALARS = ("soc0_kwh", "keep_kwh", "keep_yen_per_kwh")
+_SCALARS = ("soc0_kwh", "keep_kwh", "keep_yen_per_kwh")
+
+
+def soc(b: Block, t: int) -> Term:
+    """Energy stored at the end of interval ``t``. [kWh]"""
+    return b.kept_kwh[t] - b.below_kwh[t] if b.features.floors else b.kept_kwh[t]
 
 
 def soc_before(b: Block, t: int) -> Term:
     """Energy stored at the start of interval ``t``. [kWh]"""
-    return b.kept_kwh[t - 1] - b.below_kwh[t - 1] if t > 0 else b.given.soc0_kwh
+    return soc(b, t - 1) if t > 0 else b.given.soc0_kwh
 
 
 def _above_floor(b: Block, t: int) -> Term:
@@ -57,34 +65,29 @@ def _discharge_one_way(b: Block, t: int) -> Term:
 
 def _ready(b: Block, t: int) -> Term:
     """soc_kwh[t] + unready_kwh[t] >= ready_kwh[t]: lacking it at an unforeseen peak has a price. [kWh]"""
-    return b.kept_kwh[t] - b.below_kwh[t] + b.unready_kwh[t] >= b.given.ready_kwh[t]
+    return soc(b, t) + b.unready_kwh[t] >= b.given.ready_kwh[t]
 
 
 def _keep(b: Block) -> Term:
     """soc_kwh[T-1] + lost_kwh >= keep_kwh: what the horizon takes from the battery is paid for. [kWh]"""
     last = b.intervals.last()
-    return b.kept_kwh[last] - b.below_kwh[last] + b.lost_kwh >= b.given.keep_kwh
+    return soc(b, last) + b.lost_kwh >= b.given.keep_kwh
 
 
-def build_storage(block: Block, count: int, *, series: tuple[str, ...] = ()) -> None:
+def build_storage(block: Block, count: int, features: Features, *, series: tuple[str, ...] = ()) -> None:
     """Declare a storage: columns, limits, directions, the port ``power_kw`` and the cost; not the energy row.
 
     ``cost = sum(charge_yen*charge_kw + discharge_yen*discharge_kw + below_yen*below_kwh
     + unready_yen*unready_kwh) + keep_yen*lost_kwh``
     """
-    give(block, count, series=SERIES + series, scalars=SCALARS)
-    decide(block, "charge_kw", "discharge_kw", "kept_kwh", "below_kwh", "unready_kwh")
-    block.lost_kwh = pyo.Var(within=pyo.NonNegativeReals)
-    block.lost_kwh_limit = pyo.Constraint(expr=block.lost_kwh <= block.given.keep_kwh)
+    block.features = features
+    give(block, count, series=features.given(_SERIES + series), scalars=features.given(_SCALARS))
+    decide(block, "charge_kw", "discharge_kw", "kept_kwh")
     block.charging = pyo.Var(block.intervals, within=pyo.Binary)
     power_limits(block, "charge_kw", "max_charge_kw")
     power_limits(block, "discharge_kw", "max_discharge_kw")
-    power_limits(block, "below_kwh", "most_below_kwh")
-    power_limits(block, "unready_kwh", "ready_kwh")
     block.above_floor = pyo.Constraint(block.intervals, rule=_above_floor)
     block.under_ceiling = pyo.Constraint(block.intervals, rule=_under_ceiling)
-    block.ready = pyo.Constraint(block.intervals, rule=_ready)
-    block.keep = pyo.Constraint(rule=_keep)
     lazy = pyo.Block()  # needed only where the linear program would charge and discharge at once
     block.add_component(LAZY, lazy)
     lazy.charge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _charge_one_way(block, t))
@@ -94,9 +97,27 @@ def build_storage(block: Block, count: int, *, series: tuple[str, ...] = ()) -> 
         expr=sum(
             block.given.charge_yen_per_kw[t] * block.charge_kw[t]
             + block.given.discharge_yen_per_kw[t] * block.discharge_kw[t]
-            + block.given.below_yen_per_kwh[t] * block.below_kwh[t]
-            + block.given.unready_yen_per_kwh[t] * block.unready_kwh[t]
             for t in block.intervals
         )
-        + block.given.keep_yen_per_kwh * block.lost_kwh
+        + _build_features(block, features)
     )
+
+
+def _build_features(block: Block, features: Features) -> Term:
+    """Declare what belongs to the features, and what it costs."""
+    cost: Term = 0.0
+    if features.floors:
+        decide(block, "below_kwh")
+        power_limits(block, "below_kwh", "most_below_kwh")
+        cost += sum(block.given.below_yen_per_kwh[t] * block.below_kwh[t] for t in block.intervals)
+    if features.ready:
+        decide(block, "unready_kwh")
+        power_limits(block, "unready_kwh", "ready_kwh")
+        block.ready = pyo.Constraint(block.intervals, rule=_ready)
+        cost += sum(block.given.unready_yen_per_kwh[t] * block.unready_kwh[t] for t in block.intervals)
+    if features.ends:
+        block.lost_kwh = pyo.Var(within=pyo.NonNegativeReals)
+        block.lost_kwh_limit = pyo.Constraint(expr=block.lost_kwh <= block.given.keep_kwh)
+        block.keep = pyo.Constraint(rule=_keep)
+        cost += block.given.keep_yen_per_kwh * block.lost_kwh
+    return cost

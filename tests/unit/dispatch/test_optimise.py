@@ -142,7 +142,7 @@ def test_a_car_below_its_floor_is_not_used_as_a_battery_on_the_way_up() -> None:
 
 
 def test_a_longer_promise_list_is_data_and_not_structure() -> None:
-    one = problem(100.0, 12, cars=(car(12),))
+    one = problem(100.0, 12, cars=(trip(car(12), 2, 4, 1.0, 25.0),))
     two = problem(100.0, 12, cars=(trip(trip(car(12), 2, 4, 1.0, 25.0), 8, 10, 1.0, 27.0),))
     assert structure_of(one) == structure_of(two)
 
