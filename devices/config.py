@@ -39,6 +39,8 @@ class DeviceConfig:
         Certificates of a TLS link.
     warmup_s : float or None
         Pause after connecting where the device differs from what the profile expects. [s]
+    rated_kw : float or None
+        Highest power that can flow here, to judge counters by; what the profile believes if None. [kW]
     commissioned : bool
         Whether somebody has tried orders at this device, by a step test. Without it a profile whose control
         is ``experimental`` is only read.
@@ -56,6 +58,7 @@ class DeviceConfig:
     framing: Framing = Framing.TCP
     tls: Tls | None = None
     warmup_s: float | None = None
+    rated_kw: float | None = None
     commissioned: bool = False
     mains: Mains | None = None
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
-import zlib
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Final
 
+from devices.backoff import BackOff, Connection
 from devices.config import DeviceConfig
 from devices.planner import Block, Item, plan_reads, split
 from devices.profile import Profile
 from devices.registers import Kind, decode, encode, extract_bits, insert_bits
-from devices.schema import Identity
 from devices.sunspec import scan_models
 from devices.transport import Access, Transport
-from devices.values import Reading, read_point, scale_exponent, scale_reading
+from devices.values import Reading, mismatch, read_point, scale_exponent, scale_reading
 from energy.core.clock import Clock
 from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
 from energy.core.measurement import Quality
@@ -27,19 +24,11 @@ __all__ = ["Connection", "Device", "Reading"]
 
 log = logging.getLogger(__name__)
 
-_FIRST_WAIT_S: Final = 0.5
-_LONGEST_WAIT_S: Final = 15.0  # longer is no control
-_JITTER: Final = 0.25  # so that devices that fell together do not come back together
+_ILLEGAL_FUNCTION: Final = 1
 _ILLEGAL_ADDRESS: Final = 2
+_CAREFUL_READ: Final = 60  # registers: twice as many, doubled by a bad gateway, overrun the client's buffer
+_LOOKS: Final = 5  # at what a device has only acknowledged so far
 _FLOATS: Final = frozenset({Kind.FLOAT32, Kind.FLOAT64})
-
-
-class Connection(StrEnum):
-    """How things stand with a device."""
-
-    NEVER = "never"  # not tried yet
-    ONLINE = "online"
-    OFFLINE = "offline"
 
 
 class Device:
@@ -74,8 +63,9 @@ class Device:
         self._clock = clock
         self._access = access
         self._generation = -1
-        self._failures = 0
-        self._retry_at: datetime | None = None
+        self._back_off = BackOff(config.id)
+        self._wire = profile.wire
+        self._still_working = False
         self._last_contact: datetime | None = None
         self._models: dict[int, int] = {}
         self._blocks: tuple[Block, ...] = ()
@@ -113,10 +103,10 @@ class Device:
         if self.online and self._transport.connected and self._generation == self._transport.generation:
             return
         now = self._clock.now()
-        if self._retry_at is not None and now < self._retry_at:
+        if self._back_off.waits(now):
             raise UnreachableError(
                 f"{self.config.id} does not answer",
-                where=f"{self.config.host}:{self.config.port}, next try at {self._retry_at.isoformat()}",
+                where=f"{self.config.host}:{self.config.port}, next try at {self._back_off.retry_at}",
                 hint="check power, cable and address of the device",
             )
         try:
@@ -126,23 +116,20 @@ class Device:
         except DeviceError as error:
             self._fell_silent(error)
             raise
-        if self._failures or self.connection is Connection.OFFLINE:
-            log.info("device.online id=%s tries=%d", self.config.id, self._failures + 1)
+        if self._back_off.failures or self.connection is Connection.OFFLINE:
+            log.info("device.online id=%s tries=%d", self.config.id, self._back_off.failures + 1)
         self.connection = Connection.ONLINE
-        self._failures = 0
-        self._retry_at = None
+        self._back_off.succeeded()
 
     def _fell_silent(self, error: DeviceError) -> None:
-        if self._retry_at is not None and self._clock.now() < self._retry_at:
+        now = self._clock.now()
+        if self._back_off.waits(now):
             return  # counted already
         if self.connection is not Connection.OFFLINE:
             log.warning("device.offline id=%s why=%s", self.config.id, error)
         self.connection = Connection.OFFLINE
         self._readings.clear()
-        wait_s = min(_LONGEST_WAIT_S, _FIRST_WAIT_S * 2.0 ** min(self._failures, 10))
-        share = zlib.crc32(self.config.id.encode()) / 2**32
-        self._retry_at = self._clock.now() + timedelta(seconds=wait_s * (1.0 - _JITTER * share))
-        self._failures += 1
+        self._back_off.failed(now, error)
 
     def _touch(self, now: datetime, *, writing: bool = False) -> None:
         failsafe = self.profile.failsafe
@@ -161,27 +148,20 @@ class Device:
             )
         once = [name for name, point in self.profile.points.items() if point.poll == "connect"]
         once += [check.point for check in self.profile.identity]
-        await self._read_blocks(plan_reads(self._items(once), self.profile.wire))
+        await self._read_blocks(plan_reads(self._items(once), self._wire))
         for check in self.profile.identity:
-            self._must_be(check)
+            seen = self.reading(check.point)
+            number = self.raw_value(check.point) if check.text is None else None
+            other = mismatch(check, None if seen is None else seen.text, number)
+            if other is not None:
+                raise RegisterError(
+                    f"{self.config.id} is not a {self.profile.title}",
+                    where=other,
+                    hint="check address, unit number and profile of the device",
+                )
         always = [name for name, point in self.profile.points.items() if point.poll == "always"]
-        self._blocks = plan_reads(self._items(always), self.profile.wire)
+        self._blocks = plan_reads(self._items(always), self._wire)
         await self._take_control()
-
-    def _must_be(self, check: Identity) -> None:
-        reading = self.reading(check.point)
-        if check.text is not None:
-            seen = reading.text if reading is not None else None
-            right, wanted = re.fullmatch(check.text, seen or "") is not None, check.text
-        else:
-            number = self.raw_value(check.point)
-            seen, right, wanted = f"{number:g}", number in check.raw, f"one of {list(check.raw)}"
-        if not right:
-            raise RegisterError(
-                f"{self.config.id} is not a {self.profile.title}",
-                where=f"{check.point} reads {seen!s}, expected {wanted}",
-                hint="check address, unit number and profile of the device",
-            )
 
     @property
     def may_control(self) -> bool:
@@ -312,7 +292,7 @@ class Device:
 
     async def read_points(self, names: Iterable[str], unit: int = 0) -> int:
         """Read some points of one unit now, to be known to :meth:`reading`; how many requests it took."""
-        return len(await self._read_blocks(plan_reads(self._items(names, (unit,)), self.profile.wire)))
+        return len(await self._read_blocks(plan_reads(self._items(names, (unit,)), self._wire)))
 
     async def _read_blocks(self, blocks: tuple[Block, ...]) -> tuple[Block, ...]:
         kept: list[Block] = []
@@ -329,11 +309,21 @@ class Device:
         unit_id = self.config.unit_id
         try:
             words = await self._transport.read(unit_id, block.space, block.start, block.count)
+        except UnreachableError:
+            if block.count > _CAREFUL_READ:
+                log.warning("device.smaller_reads id=%s most=%d", self.config.id, _CAREFUL_READ)
+                self._wire = self._wire.model_copy(update={"max_read": _CAREFUL_READ})
+            raise
         except RegisterError as error:
-            if error.details.get("exception") != _ILLEGAL_ADDRESS:
+            code = error.details.get("exception")
+            if code == _ILLEGAL_FUNCTION:  # for good: it is not asked again before the next connection
+                log.warning("device.no_function id=%s why=%s", self.config.id, error)
+                self._unknown(block, Quality.INVALID)
+                return ()
+            if code != _ILLEGAL_ADDRESS:
                 self._unknown(block, Quality.STALE)
                 return (block,)
-            parts = split(block, self.profile.wire)
+            parts = split(block, self._wire)
             if not parts:
                 log.warning(
                     "device.hole id=%s points=%s", self.config.id, ",".join(item.name for item in block.items)
@@ -454,9 +444,11 @@ class Device:
         """
         self._must_allow_control()
         first, block = self.registers_of(values, unit)
-        function = 6 if len(block) == 1 and 6 in self.profile.wire.functions else 16
+        functions: list[int] = [code for code in (6, 16) if code in self.profile.wire.functions]
+        if len(block) > 1:
+            functions = [16]
         try:
-            await self._transport.write(self.config.unit_id, first, block, function=function)
+            self._still_working = await self._send(first, block, functions)
         except UnreachableError as error:
             self._fell_silent(error)
             raise
@@ -464,11 +456,31 @@ class Device:
         self._touch(self._clock.now(), writing=True)
         log.debug("device.write id=%s unit=%d %s", self.config.id, unit, dict(values))
 
+    async def _send(self, first: int, block: list[int], functions: list[int]) -> bool:
+        """Write registers, with another function code where the device does not know the first."""
+        unit_id = self.config.unit_id
+        for function in functions[:-1]:
+            try:
+                return await self._transport.write(unit_id, first, block, function=function)
+            except RefusedError as error:
+                if error.details.get("exception") != _ILLEGAL_FUNCTION:
+                    raise
+        return await self._transport.write(unit_id, first, block, function=functions[-1])
+
     async def confirm(self, values: Mapping[str, float], unit: int = 0) -> str | None:
         """Read written points back; what they say if they say something else, else None.
 
-        A register that can only be written is not asked about: for it, being acknowledged has to do.
+        A register that can only be written is not asked about: for it, being acknowledged has to do. A device
+        that is still working on it is asked a few times.
         """
+        for _ in range(_LOOKS if self._still_working else 0):
+            if await self._differs(values, unit) is None:
+                break
+            await asyncio.sleep(self._wire.busy_wait_s)
+        self._still_working = False
+        return await self._differs(values, unit)
+
+    async def _differs(self, values: Mapping[str, float], unit: int) -> str | None:
         shown = {name: by for name in values if (by := self.profile.shown_by(name)) is not None}
         await self.read_points(shown.values(), unit)
         for name, by in shown.items():

@@ -9,6 +9,8 @@ through, so every answer is checked here.
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, assert_never
@@ -24,9 +26,15 @@ from energy.core.errors import ConfigError, DeviceError, RegisterError, Unreacha
 
 __all__ = ["ModbusTransport"]
 
+log = logging.getLogger(__name__)
+
 _ACKNOWLEDGE: Final = 5
 _BUSY: Final = 6
+_FAILURE: Final = 4
 _TRIES: Final = 2  # one repetition; absolute values only are written, so twice is as good as once
+_BUSY_TRIES: Final = 4
+_LONGEST_BUSY_S: Final = 2.0
+_STALL_S: Final = 0.2  # a deadline that is noticed so late was missed by us, not by the device
 
 _Client = AsyncModbusTcpClient | AsyncModbusTlsClient | AsyncModbusSerialClient
 _Request = Callable[[_Client], Awaitable[ModbusPDU]]
@@ -56,6 +64,26 @@ def _tls_context(tls: Tls | None, *, where: str) -> ssl.SSLContext:
             hint="PEM files: authority, certificate, and the key that belongs to it",
         ) from None
     return context
+
+
+class _Patience:
+    """How often, and after which pause, a request is repeated."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._tries: dict[str, int] = {}
+
+    def after(self, trouble: str) -> float | None:
+        """Pause before the next try; None if there is none. [s]"""
+        done = self._tries[trouble] = self._tries.get(trouble, 0) + 1
+        match trouble:
+            case "busy":
+                pause = self._wire.busy_wait_s * 2.0 ** (done - 1) * random.uniform(0.75, 1.25)  # noqa: S311
+                return min(_LONGEST_BUSY_S, pause) if done < _BUSY_TRIES else None
+            case "failure":
+                return self._wire.failure_wait_s if done < _TRIES else None
+            case _:
+                return 0.0 if done < _TRIES else None
 
 
 class ModbusTransport:
@@ -102,6 +130,7 @@ class ModbusTransport:
         self._scope: asyncio.Timeout | None = None
         self._last_end = float("-inf")
         self.generation = 0
+        self.stalls = 0
 
     @property
     def connected(self) -> bool:
@@ -221,8 +250,13 @@ class ModbusTransport:
         answer = await self._exchange(request, mismatch, function=function, where=where)
         return tuple(answer.registers)
 
-    async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> None:
+    async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> bool:
         """Write registers of one unit with function code 6 (one register) or 16 (several).
+
+        Returns
+        -------
+        bool
+            Whether the device has acknowledged but is still working on it.
 
         Raises
         ------
@@ -249,7 +283,8 @@ class ModbusTransport:
                 return f"wrote {wanted} to {address}, the answer speaks of {echo} at {answer.address}"
             return None
 
-        await self._exchange(request, mismatch, function=function, where=where, writing=True)
+        answer = await self._exchange(request, mismatch, function=function, where=where, writing=True)
+        return answer.isError()  # an acknowledgement
 
     async def _exchange(
         self,
@@ -260,41 +295,44 @@ class ModbusTransport:
         where: str,
         writing: bool = False,
     ) -> ModbusPDU:
-        """Send, wait, check; repeat once what may be worth it."""
+        """Send, wait, check; repeat what may be worth it."""
+        patience = _Patience(self._wire)
         async with self._lock:
-            trouble: DeviceError = UnreachableError("no answer", where=where)
-            for _ in range(_TRIES):
+            while True:
                 answer = await self._send(request)
                 if answer is None:
-                    trouble = UnreachableError(
-                        "no answer in time",
-                        where=where,
-                        hint="check power and line of the device",
-                        timeout_s=self._wire.timeout_s,
-                    )
-                    continue
-                if answer.isError():
-                    if answer.exception_code == _ACKNOWLEDGE and writing:
+                    kind, trouble = "silence", self._silence(where)
+                elif answer.isError():
+                    code = answer.exception_code
+                    if code == _ACKNOWLEDGE and writing:
                         return answer
-                    trouble = exception_error(answer.exception_code, where=where, writing=writing)
-                    if answer.exception_code != _BUSY:
+                    trouble = exception_error(code, where=where, writing=writing)
+                    if code not in (_BUSY, _FAILURE):
                         raise trouble
-                    await asyncio.sleep(self._wire.busy_wait_s)
-                    continue
-                wrong = mismatch(answer)
-                if answer.function_code != function:
-                    wrong = f"asked with function {function}, answered with {answer.function_code}"
-                if wrong is None:
-                    return answer
-                await self._drop()  # whatever else is in the pipe belongs to nobody
-                trouble = RegisterError(
-                    f"the answer does not fit the request: {wrong}",
-                    where=where,
-                    hint="the gateway may be broken, or two masters share one line",
-                )
+                    kind = "busy" if code == _BUSY else "failure"
+                else:
+                    wrong = mismatch(answer)
+                    if answer.function_code != function:
+                        wrong = f"asked with function {function}, answered with {answer.function_code}"
+                    if wrong is None:
+                        return answer
+                    await self._drop()  # whatever else is in the pipe belongs to nobody
+                    kind, trouble = "mismatch", _misfit(wrong, where)
+                pause = patience.after(kind)
+                if pause is None:
+                    break
+                await asyncio.sleep(pause)
             if isinstance(trouble, UnreachableError):
                 await self._drop()
             raise trouble
+
+    def _silence(self, where: str) -> DeviceError:
+        return UnreachableError(
+            "no answer in time",
+            where=where,
+            hint="check power and line of the device",
+            timeout_s=self._wire.timeout_s,
+        )
 
     async def _send(self, request: _Request) -> ModbusPDU | None:
         """One try; None if there was no usable answer before the deadline."""
@@ -303,14 +341,31 @@ class ModbusTransport:
         client = self._client
         if client is None:
             return None
-        pause = self._last_end + self._wire.min_gap_ms / 1000.0 - loop.time()
-        if pause > 0.0:
-            await asyncio.sleep(pause)
-        try:
-            async with asyncio.timeout(self._wire.timeout_s) as self._scope:
-                return await request(client)
-        except (TimeoutError, ModbusException, OSError):
-            return None
-        finally:
-            self._scope = None
-            self._last_end = loop.time()
+        for retried in (False, True):
+            pause = self._last_end + self._wire.min_gap_ms / 1000.0 - loop.time()
+            if pause > 0.0:
+                await asyncio.sleep(pause)
+            begun = loop.time()
+            try:
+                async with asyncio.timeout(self._wire.timeout_s) as self._scope:
+                    return await request(client)
+            except TimeoutError:
+                late_s = loop.time() - begun - self._wire.timeout_s
+                if late_s < _STALL_S or retried:
+                    return None
+                self.stalls += 1
+                log.warning("loop.stalled link=%s late_ms=%.0f", self._address, late_s * 1000.0)
+            except (ModbusException, OSError):
+                return None
+            finally:
+                self._scope = None
+                self._last_end = loop.time()
+        return None
+
+
+def _misfit(wrong: str, where: str) -> DeviceError:
+    return RegisterError(
+        f"the answer does not fit the request: {wrong}",
+        where=where,
+        hint="the gateway may be broken, or two masters share one line",
+    )

@@ -110,7 +110,9 @@ class Wire(Strict):
     timeout_s : float
         Deadline of one request. [s]
     busy_wait_s : float
-        Pause before the one repetition to a busy device. [s]
+        Pause before the first repetition to a busy device; it grows with each. [s]
+    failure_wait_s : float
+        Pause before the one repetition to a device that reports a failure. [s]
     port : int
         Usual TCP port.
     unit_id : int
@@ -130,6 +132,7 @@ class Wire(Strict):
     min_gap_ms: Annotated[int, Field(ge=0, le=5000)] = 0
     timeout_s: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
     busy_wait_s: Annotated[float, Field(ge=0.0, le=2.0)] = 0.2
+    failure_wait_s: Annotated[float, Field(ge=0.0, le=5.0)] = 1.0
     port: Annotated[int, Field(ge=1, le=65535)] = 502
     unit_id: Annotated[int, Field(ge=0, le=255)] = 1
     serial: SerialLine | None = None

@@ -102,8 +102,11 @@ class Transport(Protocol):
         """Registers of one unit."""
         ...
 
-    async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> None:
-        """Write registers of one unit with function code 6 (one) or 16 (several)."""
+    async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> bool:
+        """Write registers of one unit with function code 6 (one) or 16 (several).
+
+        True says that the device has acknowledged but is still working on it.
+        """
         ...
 
     async def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +11,10 @@ from typing import Final
 
 from devices.profile import Profile
 from devices.registers import Kind, decode, decode_text, extract_bits
+from devices.schema import Identity
 from energy.core.measurement import Quality
 
-__all__ = ["Reading", "read_point", "scale_exponent", "scale_reading"]
+__all__ = ["Reading", "mismatch", "read_point", "scale_exponent", "scale_reading"]
 
 # SunSpec Device Information Model Specification V1.1, 6.5.1.5: sunssf
 _SCALE_EXPONENTS: Final = range(-10, 11)
@@ -27,6 +29,15 @@ class Reading:
     raw: tuple[int, ...]
     read_at: datetime
     text: str | None = None
+
+
+def mismatch(check: Identity, text: str | None, number: float | None) -> str | None:
+    """What a point says if it is not what its device must say, else None."""
+    if check.text is not None:
+        right, wanted, seen = re.fullmatch(check.text, text or "") is not None, check.text, str(text)
+    else:
+        right, wanted, seen = number in check.raw, f"one of {list(check.raw)}", f"{number:g}"
+    return None if right else f"{check.point} reads {seen}, expected {wanted}"
 
 
 def scale_exponent(word: int) -> int | None:

@@ -9,10 +9,14 @@ from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from devices.device import Device
-from devices.natures import NATURES
+from devices.natures import NATURES, Nature
+from devices.plausible import CounterGuard, FrozenGuard
+from devices.registers import Kind, number_range
+from devices.values import Reading
 from energy.core.errors import RefusedError, RegisterError
 from energy.core.measurement import Measurement, Quality
 from energy.core.outcome import Applied, Clipped, Command, Order, Outcome, Unconfirmed
+from energy.core.series import Unit
 
 __all__ = ["RECHECK", "Driver", "MeterDriver", "Sent", "outcome_of", "wrong_order"]
 
@@ -44,6 +48,9 @@ class MeterDriver:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self._counters: dict[str, CounterGuard] = {}
+        self._counted: dict[str, tuple[datetime, float | None]] = {}
+        self._frozen = FrozenGuard()
 
     def measurements(self, unit: int) -> dict[str, Measurement]:
         """The nature's points of one unit; with value None and STALE while the device is silent."""
@@ -62,7 +69,44 @@ class MeterDriver:
         reading = self.device.reading(source, unit) if known else None
         if reading is None:
             return Measurement(name, None, kind, self.device.last_read_at, Quality.INVALID)
-        return Measurement(name, reading.value, kind, reading.read_at, reading.quality, reading.raw)
+        value, quality = reading.value, reading.quality
+        if value is not None and kind is Unit.KWH:
+            value = self._counter(name, reading)
+            quality = Quality.INVALID if value is None else quality
+        elif value is not None and name == "power_kw" and self._stands_still(value, reading.read_at):
+            value, quality = None, Quality.STALE
+        return Measurement(name, value, kind, reading.read_at, quality, reading.raw)
+
+    def _counter(self, name: str, reading: Reading) -> float | None:
+        """A counter without wraps, restarts and jumps; each reading is taken once."""
+        known = self._counted.get(name)
+        if known is not None and known[0] == reading.read_at:
+            return known[1]
+        points = self.device.profile.points
+        guard = self._counters.get(name)
+        if guard is None:
+            power = points.get("power_kw") or points.get("generation_kw")
+            rated_kw = self.device.config.rated_kw
+            if rated_kw is None:
+                rated_kw = max(abs(end) for end in power.valid) if power and power.valid else math.inf
+            guard = self._counters[name] = CounterGuard(f"{self.device.config.id}.{name}", rated_kw)
+        assert reading.value is not None  # the caller has looked
+        value = guard.take(reading.value, reading.read_at, wrap_kwh=self._wrap_kwh(name))
+        self._counted[name] = (reading.read_at, value)
+        return value
+
+    def _wrap_kwh(self, name: str) -> float | None:
+        point = self.device.profile.points[name]
+        if point.type not in (Kind.UINT16, Kind.UINT32, Kind.INT32):
+            return None  # wider ones do not live long enough to wrap
+        return (number_range(point.type)[1] + 1.0) * self.device.resolution(name)
+
+    def _stands_still(self, power_kw: float, at: datetime) -> bool:
+        """Whether a meter shows power that its own counters do not see."""
+        if self.device.profile.nature is not Nature.METER:
+            return False
+        counters = [self.device.reading(name) for name in ("import_kwh", "export_kwh")]
+        return self._frozen.frozen(power_kw, tuple(one and one.raw for one in counters), at)
 
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Refuse: nothing to command."""

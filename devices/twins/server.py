@@ -97,6 +97,8 @@ class Faults:
         Registers missing at the end of answers to reads.
     wrong_function : bool
         Answers to function 3 say 4 and the other way round.
+    acknowledge : int
+        Writes are only acknowledged, and carried out after so many reads.
     """
 
     exception: int | None = None
@@ -106,6 +108,7 @@ class Faults:
     silent: bool = False
     missing_words: int = 0
     wrong_function: bool = False
+    acknowledge: int = 0
 
     def hit(self, *, writing: bool) -> ExcCodes | None:
         """Exception for this request, if one is planted."""
@@ -141,6 +144,7 @@ class Twin(ABC):
         self.writes = 0
         self._server: ModbusTcpServer | None = None
         self._stale = {HOLDING, INPUT}
+        self._later: list[int] = []
 
     @abstractmethod
     def spans(self, table: str) -> list[Span]:
@@ -242,6 +246,9 @@ class Twin(ABC):
         if planted is not None:
             return planted
         self.heard()
+        if self.faults.acknowledge:
+            self._later = [self.faults.acknowledge, address, *(int(value) for value in values)]
+            return ExcCodes.ACKNOWLEDGE
         if self.faults.ignore_writes:
             self.changed()  # the answer repeats what was asked, the next read shows what is
             return None
@@ -265,11 +272,22 @@ class Twin(ABC):
         if not self.readable(table, address, count):
             return ExcCodes.ILLEGAL_ADDRESS
         self.heard()
+        self._work()
         if table in self._stale:
             self._stale.discard(table)
             for first, shown in self.show(table):
                 registers[first - start : first - start + len(shown)] = shown
         return None
+
+    def _work(self) -> None:
+        """Go on with a write that was only acknowledged."""
+        if self._later:
+            self._later[0] -= 1
+            if self._later[0] < 0:
+                self.take(self._later[1], self._later[2:])
+                self.writes += 1
+                self._later = []
+                self.changed()
 
     def _on_pdu(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
         if sending and pdu.isError() and pdu.dev_id != self.unit_id:

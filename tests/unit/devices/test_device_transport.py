@@ -19,7 +19,7 @@ from devices.twins.server import Twin
 from energy.core.errors import RefusedError, RegisterError, UnreachableError
 from tests.unit.devices.bench import PV, charger, vehicle
 
-WIRE = Wire(functions=(3, 4, 6, 16), max_read=125, timeout_s=0.15, busy_wait_s=0.0)
+WIRE = Wire(functions=(3, 4, 6, 16), max_read=125, timeout_s=0.15, busy_wait_s=0.0, failure_wait_s=0.0)
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ async def test_an_answer_that_does_not_fit_is_never_believed(fault: str) -> None
         assert len(await transport.read(1, Space.INPUT, 52, 2)) == 2
 
 
-@pytest.mark.parametrize(("code", "name"), [(1, "function"), (2, "address"), (3, "value"), (4, "failure")])
+@pytest.mark.parametrize(("code", "name"), [(1, "function"), (2, "address"), (3, "value")])
 async def test_an_exception_to_a_read_is_not_repeated(code: int, name: str) -> None:
     meter = MeterTwin("meter")
     async with link(meter) as transport:
@@ -91,12 +91,23 @@ async def test_an_exception_to_a_read_is_not_repeated(code: int, name: str) -> N
         assert transport.connected
 
 
-async def test_a_busy_device_is_asked_once_more() -> None:
+async def test_a_failing_device_is_asked_once_more() -> None:
     meter = MeterTwin("meter")
     async with link(meter) as transport:
-        meter.faults.exception, meter.faults.times = 6, 1
+        meter.faults.exception, meter.faults.times = 4, 1
         assert len(await transport.read(1, Space.INPUT, 52, 2)) == 2
         meter.faults.times = 2
+        with pytest.raises(RegisterError, match="failure"):
+            await transport.read(1, Space.INPUT, 52, 2)
+        assert meter.faults.times == 0
+
+
+async def test_a_busy_device_is_asked_three_times_more() -> None:
+    meter = MeterTwin("meter")
+    async with link(meter) as transport:
+        meter.faults.exception, meter.faults.times = 6, 3
+        assert len(await transport.read(1, Space.INPUT, 52, 2)) == 2
+        meter.faults.times = 4
         with pytest.raises(RegisterError, match="busy"):
             await transport.read(1, Space.INPUT, 52, 2)
 
