@@ -10,6 +10,9 @@ from contextlib import contextmanager
 import pytest
 import sunspec2.modbus.client as sunspec
 
+from devices.gateway import Access
+from devices.profile import Profile, load_profile, profile_names
+from devices.transport import Space
 from energy.core.outcome import Applied, ChargerPower, GenerationLimit
 from tests.unit.devices.bench import bench
 
@@ -26,10 +29,10 @@ needs_mbpoll = pytest.mark.skipif(
 )
 
 
-async def mbpoll(port: int, *arguments: str) -> str:
+async def mbpoll(port: int, *arguments: str, unit: int = 1) -> str:
     """Run the libmodbus client once against a port of this process."""
     process = await asyncio.create_subprocess_exec(
-        "mbpoll", "-m", "tcp", "-a", "1", "-p", str(port), "-0", "-1", "-q", *arguments,
+        "mbpoll", "-m", "tcp", "-a", str(unit), "-p", str(port), "-0", "-1", "-q", *arguments,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -142,3 +145,128 @@ async def test_pysunspec2_sees_our_curtailment_and_we_see_its_own() -> None:
             "generation_kwh": pytest.approx(12.5 / 60.0, abs=0.001),
             "limit_ratio": pytest.approx(0.25),
         }
+
+
+# Every twin
+
+
+def place(profile: Profile) -> tuple[str, int, int]:
+    """Table (as mbpoll numbers it), address and length of something that this model shows."""
+    if profile.sunspec_models:
+        return "4", 40000, 2
+    point = next(point for point in profile.points.values() if point.poll == "always")
+    return ("3" if point.at.space is Space.INPUT else "4"), point.at.base, point.width
+
+
+def hexadecimal(output: str) -> list[int]:
+    return [int(line.split(":")[1].split()[0], 16) for line in output.splitlines() if line.startswith("[")]
+
+
+@needs_mbpoll
+@pytest.mark.parametrize("name", profile_names())
+async def test_mbpoll_reads_from_every_twin_what_our_client_reads(name: str) -> None:
+    profile = load_profile(name)
+    async with bench(alone=name) as made:
+        made.step()
+        twin, (table, address, count) = made.twin("alone"), place(profile)
+        place_ = ("-t", f"{table}:hex", "-r", str(address), "-c", str(count))
+        theirs = hexadecimal(await mbpoll(twin.port, *place_, "127.0.0.1", unit=twin.unit_id))
+        space = Space.INPUT if table == "3" else Space.HOLDING
+        link = made.gateway._devices["alone"]._transport
+        assert theirs == list(await link.read(twin.unit_id, space, address, count))
+        assert len(theirs) == count
+
+
+# First register and words of a setting that this model takes; mbpoll writes several with function code 16.
+TAKES = {
+    "alfen-ng9xx": (1210, [0x4120, 0]),
+    "daikin-dta116a51": (2002, [245]),
+    "daikin-ekmbpp1": (5, [1]),
+    "evtec-bidipro": (600, [0, 2500]),
+    "keba-p30": (5004, [8000]),
+    "phoenix-charx": (1301, [10]),
+    "sunspec-der-inverter": (40292, [500]),
+    "sunspec-inverter": (40159, [4000]),
+    "wallbox-quasar1": (260, [1500]),
+}
+
+
+@needs_mbpoll
+@pytest.mark.parametrize("name", profile_names())
+async def test_mbpoll_writes_to_every_twin_that_takes_orders_and_the_others_refuse(name: str) -> None:
+    async with bench(alone=name, access=Access.READ_ONLY) as made:
+        twin = made.twin("alone")
+        address, words = TAKES.get(name, (place(load_profile(name))[1], [1]))
+        said = await mbpoll(
+            twin.port,
+            *("-t", "4", "-r", str(address), "127.0.0.1", *(str(word) for word in words)),
+            unit=twin.unit_id,
+        )
+        if name in TAKES:
+            assert f"Written {len(words)} reference" in said
+            assert twin.writes == 1
+        else:
+            assert "Illegal" in said
+            assert twin.writes == 0
+
+
+@pytest.mark.parametrize("name", [name for name in KNOWN_BY_OTHERS if name != "sunspec-inverter"])
+async def test_pysunspec2_finds_in_a_twin_what_our_client_finds(name: str) -> None:
+    async with bench(alone=name) as made:
+        made.step(minutes=5)
+        seen = await made.values("asset")
+        port = made.twin("alone").port
+
+        def look() -> dict[str, float]:
+            with sunspec_client(port) as device:
+                found = {f"models {number}": 1.0 for number in device.models if isinstance(number, int)}
+                if 701 in device.models:
+                    found["power"] = device.models[701][0].W.cvalue / 1000.0
+                    found["energy"] = device.models[701][0].TotWhInj.cvalue / 1000.0
+                else:
+                    found["power"] = device.models[103][0].W.cvalue / 1000.0
+                if 713 in device.models:
+                    found["soc"] = device.models[713][0].SoC.cvalue / 100.0
+                if 124 in device.models:
+                    found["soc"] = device.models[124][0].ChaState.cvalue / 100.0
+                return found
+
+        theirs = await asyncio.to_thread(look)
+        wanted = {f"models {number}" for number in (1, *load_profile(name).sunspec_models)}
+        assert {key for key in theirs if key.startswith("models")} >= wanted
+        if name == "sunspec-der-inverter":
+            assert seen["generation_kw"] == pytest.approx(theirs["power"])
+            assert seen["generation_kwh"] == pytest.approx(theirs["energy"])
+        else:
+            assert seen["power_kw"] == pytest.approx(-theirs["power"])  # they count what is given as positive
+            assert seen["soc"] == pytest.approx(theirs["soc"])
+
+
+async def test_pysunspec2_sees_the_limit_that_we_set_in_a_der_inverter_and_sets_its_own() -> None:
+    async with bench(alone="sunspec-der-inverter") as made:
+        assert isinstance(await made.apply("asset", GenerationLimit(20.0)), Applied)
+        port = made.twin("alone").port
+
+        def look() -> tuple[float, int, int, float]:
+            with sunspec_client(port) as device:
+                controls = device.models[704][0]
+                return (
+                    controls.WMaxLimPct.cvalue,
+                    controls.WMaxLimPctEna.cvalue,
+                    controls.WMaxLimPctRvrtTms.cvalue,
+                    device.models[702][0].WMax.cvalue,
+                )
+
+        assert await asyncio.to_thread(look) == (pytest.approx(40.0), 1, 300, pytest.approx(50_000.0))
+
+        def curtail() -> None:
+            with sunspec_client(port) as device:
+                controls = device.models[704][0]
+                controls.WMaxLimPct.cvalue = 25.0
+                controls.write()
+
+        await asyncio.to_thread(curtail)
+        made.step()
+        values = await made.values("asset")
+        assert values["limit_ratio"] == pytest.approx(0.25)
+        assert values["generation_kw"] == pytest.approx(12.5)
