@@ -78,6 +78,15 @@ def main() -> None:
         ("start", "end"),
         [(stamp(date(2026, 11, 20), 32), stamp(date(2026, 11, 20), 38))],
     )
+    for name, share in (("office", 0.3), ("works", 0.7)):
+        rows = (
+            (stamp(day, slot), round(kwh(day - timedelta(days=7), slot) * share / 0.95, 2))
+            for day, slot in today
+        )
+        write(f"forecast-{name}.csv", ("slot_start", "kwh"), rows)
+    bought = [(stamp(day, slot), "bg-x", "buy", 10) for day, slot in today]
+    spot_bought = [(stamp(day, slot), "spot", "buy", 50) for day, slot in today if 16 <= slot < 38]
+    write("trades.csv", ("slot_start", "party", "side", "kwh"), [*bought, *spot_bought])
     write("holidays.csv", ("date",), [("2026-11-24",)])
 
 

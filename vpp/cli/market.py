@@ -13,6 +13,7 @@ from energy.core.errors import ConfigError
 from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
+from vpp.cli.market_plan import app as plan_app
 from vpp.cli.rules import area_named
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Plans, imbalance.", no_args_is_help=True)
+app = typer.Typer(help="Plans of balancing groups, and what deviating from them costs.", no_args_is_help=True)
+app.add_typer(plan_app, name="plan")
 
 
 def _decimals(series: Series) -> dict[Slot, Decimal]:

@@ -18,12 +18,24 @@ import numpy as np
 
 from energy.core.errors import DataError
 from energy.core.series import Grid, Series, Unit
-from energy.core.slots import JST, SLOT_LENGTH, Slot
+from energy.core.slots import JST, SLOT_LENGTH, Slot, slots_of_day
+from energy.market.plans import Trade, read_trade
 from vpp.ingest.layout import csv_rows, decode, read_bytes
 from vpp.ingest.table import missing_column
-from vpp.ingest.times import RowFault, number, parse_date, parse_stamp
+from vpp.ingest.times import RowFault, number, parse_date, parse_stamp, whole_number
 
-__all__ = ["SlotRow", "read_days", "read_events", "read_meter", "read_prices", "read_slot_rows", "read_slots"]
+__all__ = [
+    "SlotRow",
+    "read_codes",
+    "read_days",
+    "read_events",
+    "read_forecast",
+    "read_meter",
+    "read_prices",
+    "read_slot_rows",
+    "read_slots",
+    "read_trades",
+]
 
 METER_COLUMNS: Final = ("timestamp", "kwh")
 
@@ -190,6 +202,57 @@ def read_prices(path: Path) -> tuple[dict[Slot, Decimal], frozenset[Slot]]:
     return {**by_status["preliminary"], **final}, frozenset(by_status["preliminary"]) - frozenset(final)
 
 
+def read_forecast(path: Path, day: date) -> list[Decimal]:
+    """Energy of the 48 slots of a day: ``slot_start,kwh``, or a file of ``vpp forecast export``. [kWh]
+
+    Raises
+    ------
+    DataError
+        If a slot of the day is missing, suppressed, or comes twice.
+    """
+    header = next(csv_rows(path, decode(path, read_bytes(path), "utf-8")), (0, ()))[1]
+    delivered = "p50_kwh" in [str(cell).strip() for cell in header]
+    columns = ("start", "p50_kwh") if delivered else ("slot_start", "kwh")
+    told = {row.slot: row for row in read_slot_rows(path, columns)}
+    missing = [slot for slot in slots_of_day(day) if slot not in told]
+    if missing:
+        raise DataError(
+            f"{path.name} lacks {len(missing)} of 48 half hours of {day}",
+            where=f"{path}: the first is slot {missing[0].koma}",
+            hint="a plan is made of whole days; nothing is filled in",
+        )
+    rows = [told[slot] for slot in slots_of_day(day)]
+    return [Decimal(repr(round(_value(path, row, columns[1], 0.0), 6))) for row in rows]
+
+
+def read_trades(path: Path, day: date) -> list[Trade]:
+    """Trades of a day: ``slot_start,party,side,kwh``; slots that are not named are 0. [kWh]
+
+    Raises
+    ------
+    DataError
+        If a row is of another day, no whole kWh, or a slot of a party and side comes twice.
+    """
+    found: dict[tuple[str, str], dict[int, int]] = {}
+    for row in read_slot_rows(path, ("slot_start", "party", "side", "kwh"), once=False):
+        party, side = row.cells["party"], row.cells["side"]
+        slots = found.setdefault((party, side), {})
+        try:
+            if row.slot.local_date != day:
+                raise RowFault("slot_start", row.cells["slot_start"], f"not on {day}")
+            if row.slot.koma in slots:
+                raise RowFault("slot_start", row.cells["slot_start"], f"{party} {side} comes twice")
+            slots[row.slot.koma] = whole_number("kwh", row.cells["kwh"])
+        except RowFault as fault:
+            raise _fault(path, row.line, fault) from None
+    return [
+        read_trade(
+            {"party": party, "side": side, "kwh": [slots.get(k, 0) for k in range(1, 49)]}, name=path.name
+        )
+        for (party, side), slots in found.items()
+    ]
+
+
 def read_events(path: Path) -> list[tuple[datetime, datetime]]:
     """Past events of a file ``start,end``, in order.
 
@@ -225,3 +288,14 @@ def read_days(path: Path) -> frozenset[date]:
         except RowFault as fault:
             raise _fault(path, line, fault) from None
     return frozenset(found)
+
+
+def read_codes(path: Path) -> frozenset[str]:
+    """Codes of a file ``code``.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form.
+    """
+    return frozenset(cells["code"] for _, cells in _rows(path, ("code",)))
