@@ -42,6 +42,7 @@ from forecasting.days import (
 )
 from forecasting.intraday import LEADS, Intraday
 from forecasting.panel import Panel
+from forecasting.residuals import residual_quantiles
 from forecasting.thin import thin_quantiles
 
 __all__ = ["LEVELS", "REACH_DAYS", "DemandModel", "FittedDemand", "Tier"]
@@ -334,7 +335,7 @@ class FittedDemand:
         key = (id(today), days)
         if key not in self._hours:
             self._hours.clear()
-            past = today.past_quantiles(days, (BAND[0], 0.5, BAND[1])) if days > 0 else np.empty((3, 0, 48))
+            past = _past_bands(today, days) if days > 0 else np.empty((3, 0, SLOTS_PER_DAY))
             rest = self._kinds(here).rest[here - days : here]
             self._hours[key] = (today, Intraday.learn(load[here - days : here], past, rest))
         hours = self._hours[key][1]
@@ -343,7 +344,7 @@ class FittedDemand:
         bands = (BAND[0], 0.5, BAND[1])
         base = np.concatenate(
             [
-                today.past_quantiles(1, bands)[:, 0],
+                _past_bands(today, 1)[:, 0],
                 self._day(load, outdoor, here, slot, 0, bands),
                 self._day(load, outdoor, here, slot, 1, bands),
             ],
@@ -360,6 +361,23 @@ class FittedDemand:
 
     def _kinds(self, count: int) -> DayKinds:
         return DayKinds.of(self.calendar, self.first_day, count)
+
+
+def _past_bands(model: DayAheadModel, days: int) -> FloatArray:
+    """P10, P50 and P90 of the newest days as the model would have issued them, shape (3, days, slots). [kW]
+
+    Forests and experts are mixed as today, so that the errors learned from are those of what is corrected.
+    """
+    levels = (BAND[0], 0.5, BAND[1])
+    out = model.past_quantiles(days, levels)
+    panel, base, share = model.panel, model.prepared.base, model.experts_share
+    last = panel.count - 2  # the newest day before the one to be forecast
+    for column in range(days if share > 0.0 else 0):
+        row = last - days + 1 + column
+        if not np.isnan(base[row]).all():
+            errors = residual_quantiles(base, panel.actual, panel.days.rest, row, 1, levels=levels)
+            out[:, column] = (1.0 - share) * out[:, column] + share * errors.T
+    return out
 
 
 def _tier(usable: int, history: Series, issued: datetime) -> Tier:
