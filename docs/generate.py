@@ -29,6 +29,7 @@ from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
 from vpp.cli.main import app
 from vpp.forecasts.handover import CSV_COLUMNS, FORMAT, Delivery, json_schema
+from vpp.problemfile import problem_schema
 from vpp.scenario import Scenario
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
@@ -369,6 +370,11 @@ def delivery_schema() -> str:
     return json.dumps(json_schema(), ensure_ascii=False, indent=1)
 
 
+def plan_problem_schema() -> str:
+    """JSON Schema of a problem file."""
+    return json.dumps(problem_schema(), ensure_ascii=False, indent=1)
+
+
 # ---- command line ----
 
 
@@ -418,6 +424,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "device-profile.schema.json": device_profile_schema,
     "forecast-delivery.md": delivery_page,
     "forecast-delivery.schema.json": delivery_schema,
+    "plan-problem.schema.json": plan_problem_schema,
     "cli.md": command_line_page,
 }
 

@@ -1,4 +1,4 @@
-"""``vpp plan``: what was planned, and why."""
+"""``vpp plan``: plans made, checked, explained and compared."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from energy.core.errors import ConfigError, DataError
 from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_database
+from vpp.cli.plan_file import bench, check, diff, explain_file, make
 
 if TYPE_CHECKING:
     from energy.store import Document
@@ -17,24 +18,53 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="What was planned, and why.", no_args_is_help=True)
+app = typer.Typer(help="Plans: made, checked, explained, compared.", no_args_is_help=True)
+app.command()(make)
+app.command()(check)
+app.command()(diff)
+app.command()(bench)
 
 
 @app.callback()
 def _plan() -> None:
-    """What was planned, and why."""
+    """Plans: made, checked, explained, compared."""
 
 
 @app.command()
 def explain(
     context: typer.Context,
-    slot: Annotated[str, typer.Argument(help="2026-08-05T16:30, or 16:30 for the last stored day.")],
-    asset: Annotated[str, typer.Argument(help="Id of a car or a room, or pv.")],
+    slot: Annotated[
+        str | None, typer.Argument(help="2026-08-05T16:30, or 16:30 for the last stored day.")
+    ] = None,
+    asset: Annotated[str | None, typer.Argument(help="Id of a car or a room, or pv.")] = None,
     state: Annotated[Path, typer.Option(help="Folder of a simulation.")] = DEFAULT_STATE,
     controller: Annotated[str, typer.Option(help="none, rules, optimal-p50 or optimal.")] = "optimal",
+    problem: Annotated[
+        Path | None, typer.Option(help="Problem file to plan and explain, instead of a stored plan.")
+    ] = None,
+    plan: Annotated[Path | None, typer.Option(help="Plan of that problem, if it is made already.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """Say in words what an asset was told to do in a slot, and why."""
+    """Say in words what an asset was told to do in a slot, and why.
+
+    With --problem the plan of a file is explained: all slots and assets unless some are named, and what one
+    more kW of load or 10 % more charge would cost.
+
+    Example: vpp plan explain --problem examples/problem.json 16:30
+    """
+    if problem is not None:
+        explain_file(context, problem, plan=plan, slot=slot, asset=asset, json=json)
+        return
+    if plan is not None:
+        raise ConfigError(
+            "--plan needs --problem", where="--plan", hint="name the problem that it was made for"
+        )
+    if slot is None or asset is None:
+        raise ConfigError(
+            "a slot and an asset are missing",
+            where="vpp plan explain SLOT ASSET",
+            hint="vpp plan explain 16:30 leaf, or --problem FILE",
+        )
     from energy.core.slots import Slot
     from vpp.explain import asset_names, explain_slot
     from vpp.operate import SLOT_RECORD
