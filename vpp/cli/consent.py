@@ -117,7 +117,7 @@ def _consent(told: dict[str, object]) -> Consent:
 
 
 @app.command()
-def revoke(
+def withdraw(
     context: typer.Context,
     consent_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the consent.")],
     *,

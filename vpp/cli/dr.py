@@ -16,9 +16,12 @@ from vpp.cli.forecast_site import Json, instant, print_json
 from vpp.cli.rules import day_named
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from energy.core.calendar import SiteCalendar
     from energy.core.slots import Slot
-    from energy.market.baseline import Baseline, BaselineRequest, BaselineUnavailable
+    from energy.market.baseline import Adjustment, Baseline, BaselineRequest, BaselineUnavailable
+    from energy.market.baseline import Method as BaselineMethod
     from energy.market.rule_table import RuleFact
 
 __all__ = ["app"]
@@ -241,28 +244,14 @@ def check(
     --events examples/events.csv
     """
     from energy.core.errors import ExitStatus
-    from energy.market.baseline import Adjustment, BaselineRequest, Method
+    from energy.market.baseline import Adjustment, Method
     from energy.market.baseline_checks import baseline_error
     from energy.market.rules import facts_on
     from vpp.settlement.files import read_meter
 
     console = cast("Console", context.obj)
-    opens, dash, closes = hours.partition("-")
-    if not dash:
-        raise ConfigError(f"{hours!r} are no hours", where="--hours", hint="write 16:00-19:00")
     begin, end = day_named(first, "--from"), day_named(last, "--to")
-    past, calendar = _past_days(events), _calendar(holidays)
-
-    def request(day: date) -> BaselineRequest:
-        return BaselineRequest(
-            start=_slot(f"{day}T{opens}", "--hours"),
-            end=_slot(f"{day}T{closes}", "--hours"),
-            event_days=past,
-            calendar=calendar,
-            method=Method(method),
-            adjustment=Adjustment(adjust),
-        )
-
+    request = _requests(hours, _past_days(events), _calendar(holidays), Method(method), Adjustment(adjust))
     days = [begin + timedelta(days=offset) for offset in range((end - begin).days + 1)]
     found = baseline_error(request, days, read_meter(meter))
     (limit,) = facts_on("dr_baseline_error", end)
@@ -293,3 +282,26 @@ def check(
             )
         )
     return int(ExitStatus.OK if enrol else ExitStatus.PARTIAL)
+
+
+def _requests(
+    hours: str, past: frozenset[date], calendar: SiteCalendar, method: BaselineMethod, adjust: Adjustment
+) -> Callable[[date], BaselineRequest]:
+    """What a day would have been asked for, had an event lain in these hours."""
+    from energy.market.baseline import BaselineRequest
+
+    opens, dash, closes = hours.partition("-")
+    if not dash:
+        raise ConfigError(f"{hours!r} are no hours", where="--hours", hint="write 16:00-19:00")
+
+    def request(day: date) -> BaselineRequest:
+        return BaselineRequest(
+            start=_slot(f"{day}T{opens}", "--hours"),
+            end=_slot(f"{day}T{closes}", "--hours"),
+            event_days=past,
+            calendar=calendar,
+            method=method,
+            adjustment=adjust,
+        )
+
+    return request

@@ -14,6 +14,9 @@ from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.rules import area_named, day_named
 
 if TYPE_CHECKING:
+    from datetime import date
+    from decimal import Decimal
+
     from energy.market.plans import BalancingPlan, Mismatch
     from energy.store import SqlStore
     from vpp.settlement.plan_book import PlanVersion
@@ -101,21 +104,12 @@ def draft(
     --trades examples/trades.csv --dry-run
     """
     from energy.market.plans import draft_plan, read_plan
-    from vpp.settlement.files import read_forecast, read_trades
+    from vpp.settlement.files import read_trades
     from vpp.settlement.plan_book import PlanBook, PlanState, PlanVersion
 
     console = cast("Console", context.obj)
     delivery = day_named(day, "--day")
-    parts = {}
-    for told in forecasts:
-        code, equals, file = told.partition("=")
-        if not equals or code in parts:
-            raise ConfigError(
-                f"{told!r} names no member" if not equals else f"member {code!r} comes twice",
-                where="--forecast",
-                hint="write CODE=FILE, each code once",
-            )
-        parts[code] = read_forecast(Path(file), delivery)
+    parts = _forecasts(forecasts, delivery)
     header = read_plan(
         {
             "kind": kind,
@@ -138,6 +132,23 @@ def draft(
             consent = "" if principal is None else _consent_of(store, principal, kind, now)
             version = PlanBook(store).draft(plan, at=now, author=actor, consent=consent)
     _tell(console, version, _flags(plan), json=json, dry=dry_run)
+
+
+def _forecasts(told: list[str], day: date) -> dict[str, list[Decimal]]:
+    """Energies of the members by slot."""
+    from vpp.settlement.files import read_forecast
+
+    parts: dict[str, list[Decimal]] = {}
+    for one in told:
+        code, equals, file = one.partition("=")
+        if not equals or code in parts:
+            raise ConfigError(
+                f"{one!r} names no member" if not equals else f"member {code!r} comes twice",
+                where="--forecast",
+                hint="write CODE=FILE, each code once",
+            )
+        parts[code] = read_forecast(Path(file), day)
+    return parts
 
 
 def _consent_of(store: SqlStore, principal: str, kind: str, at: datetime) -> str:

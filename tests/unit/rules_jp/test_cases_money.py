@@ -1,4 +1,4 @@
-"""RULES-JP section 9, T14 to T32: imbalance, demand, bill and baseline, each with its worked figures."""
+"""RULES-JP T14 to T32: imbalance, demand, bill and baseline, each with its worked figures."""
 
 from __future__ import annotations
 

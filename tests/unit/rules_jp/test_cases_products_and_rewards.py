@@ -1,4 +1,4 @@
-"""RULES-JP section 9, T33 to T44: products and alerts, devices, rewards, each with its worked figures."""
+"""RULES-JP T33 to T44: products and alerts, devices, rewards, each with its worked figures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RULES-JP section 9, T01 to T13: time and plans, each with its worked figures."""
+"""RULES-JP T01 to T13: time and plans, each with its worked figures."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_a_consent_is_granted_listed_and_withdrawn_and_each_counts_at_once(
     assert "Was on record: c-10." in vpp(*words, "--data", "demand-forecast")[1]
     export = ("forecast", "export", "--to", "retailer-a", "-o", str(tmp_path))
     assert vpp(*export)[0] == OK
-    status, out, _ = vpp("consent", "revoke", "c-10", at=NOW + timedelta(minutes=5))
+    status, out, _ = vpp("consent", "withdraw", "c-10", at=NOW + timedelta(minutes=5))
     assert (status, out) == (OK, "Withdrawn: c-10, from Tue 4 Aug 12:10 on.\n")
     status, out, _ = vpp(*export, at=NOW + timedelta(minutes=6))
     assert status == CONSENT
