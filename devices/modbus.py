@@ -37,6 +37,7 @@ _LONGEST_BUSY_S: Final = 2.0
 _STALL_S: Final = 0.2  # a deadline that is noticed so late was missed by us, not by the device
 
 _Client = AsyncModbusTcpClient | AsyncModbusTlsClient | AsyncModbusSerialClient
+Listener = Callable[[bool, bytes], None]
 _Request = Callable[[_Client], Awaitable[ModbusPDU]]
 
 
@@ -101,6 +102,8 @@ class ModbusTransport:
         What carries the registers.
     tls : Tls or None
         Certificates, with ``Framing.TLS``.
+    listen : callable or None
+        Told of all bytes: whether we sent them, and the bytes.
 
     Raises
     ------
@@ -117,8 +120,10 @@ class ModbusTransport:
         access: Access,
         framing: Framing = Framing.TCP,
         tls: Tls | None = None,
+        listen: Listener | None = None,
     ) -> None:
         quiet_vendor()
+        self._listen = listen
         self._framing = framing
         self._tls = _tls_context(tls, where=f"{host}:{port}") if framing is Framing.TLS else None
         self._host = host
@@ -183,6 +188,7 @@ class ModbusTransport:
                     retries=0,
                     reconnect_delay=0,
                     trace_connect=on_link,
+                    trace_packet=self._on_packet,
                 )
             case Framing.TLS:
                 assert self._tls is not None  # made in the constructor
@@ -194,6 +200,7 @@ class ModbusTransport:
                     retries=0,
                     reconnect_delay=0,
                     trace_connect=on_link,
+                    trace_packet=self._on_packet,
                 )
             case Framing.RTU:
                 line = self._wire.serial or SerialLine()
@@ -206,8 +213,14 @@ class ModbusTransport:
                     retries=0,
                     reconnect_delay=0,
                     trace_connect=on_link,
+                    trace_packet=self._on_packet,
                 )
         assert_never(self._framing)
+
+    def _on_packet(self, sending: bool, data: bytes) -> bytes:
+        if self._listen is not None and data:
+            self._listen(sending, data)
+        return data
 
     def _on_link(self, up: bool) -> None:
         """A lost link ends the waiting request at once instead of at its deadline."""

@@ -8,13 +8,13 @@ anew from the twins; the diff is to be read like code.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+from devices.sessions import Session
 from devices.twins.server import Twin
 from energy.core.outcome import ChargerPower, ClimateMode, GenerationLimit, Order, RoomClimate
 from tests.unit.devices.bench import Bench, bench
@@ -57,37 +57,6 @@ SCENES = (
 )
 
 
-@dataclass
-class Session:
-    """Bytes in both directions, in order, and what the house saw."""
-
-    said: list[tuple[str, bytes]] = field(default_factory=list)
-    seen: list[object] = field(default_factory=list)
-
-    def exchanges(self) -> Iterator[tuple[bytes, bytes]]:
-        """Requests with their answers."""
-        requests = [data for side, data in self.said if side == ">"]
-        answers = [data for side, data in self.said if side == "<"]
-        yield from zip(requests, answers, strict=True)
-
-    def text(self, title: str) -> str:
-        lines = [f"# {title}: connect, read, one order, a minute, read"]
-        lines += ["*" if side == "*" else f"{side} {data.hex(' ', -2)}" for side, data in self.said]
-        lines += [f"= {json.dumps(seen)}" for seen in self.seen]
-        return "\n".join(lines) + "\n"
-
-    @classmethod
-    def parse(cls, text: str) -> Session:
-        session = cls()
-        for line in text.splitlines():
-            side, _, rest = line.partition(" ")
-            if side in ("<", ">", "*"):
-                session.said.append((side, bytes.fromhex(rest)))
-            elif side == "=":
-                session.seen.append(json.loads(rest))
-        return session
-
-
 async def play(made: Bench, scene: Scene, session: Session | None = None) -> list[object]:
     """The scene from our side; what the house sees."""
     await made.gateway.connect()
@@ -109,7 +78,7 @@ def recorded(twin: Twin) -> Iterator[Session]:
 
     def listen(sending: bool, data: bytes) -> bytes:
         data = plain(sending, data)
-        session.said.append(("<" if sending else ">", data))
+        session.hear(not sending, data)
         return data
 
     with mock.patch.object(twin, "_on_packet", listen):
@@ -124,13 +93,14 @@ async def record(scene: Scene) -> Session:
             session.seen = await play(made, scene, session)
             said = list(session.said)
     session.said = said
+    session.remarks = [f"{scene.profile}: connect, read, one order, a minute, read"]
     return session
 
 
 async def _main() -> None:
     for scene in SCENES:
         session = await record(scene)
-        (FOLDER / f"{scene.profile}.txt").write_text(session.text(scene.profile), encoding="ascii")
+        (FOLDER / f"{scene.profile}.txt").write_text(session.text(), encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.console import Console
+from vpp.cli.device_link import print_json
+from vpp.cli.device_record import record, replay, scan
 from vpp.cli.device_wire import probe, read, watch
 from vpp.cli.device_write import write
 
@@ -31,7 +33,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
     console = cast("Console", context.obj)
     shipped = [load_profile(name) for name in profile_names()]
     if json:
-        _print_json(
+        print_json(
             {
                 "profiles": [
                     {
@@ -85,7 +87,7 @@ def check_profiles(
     if one_line:
         check_one_line(checked, where="--one-line")
     if json:
-        _print_json({"checked": [profile.id for profile in checked], "one_line": one_line})
+        print_json({"checked": [profile.id for profile in checked], "one_line": one_line})
         return
     for profile in checked:
         print(
@@ -109,7 +111,7 @@ def show_profile(
 
     console, known = cast("Console", context.obj), load_profile(profile)
     if json:
-        _print_json({**known.model_dump(mode="json"), "points": _points(known)})
+        print_json({**known.model_dump(mode="json"), "points": _points(known)})
         return
     print(f"{known.id}: {known.title}")
     for line in _facts(console, known):
@@ -194,7 +196,7 @@ def twin(
         taken = await stand.twin.start(host, port)
         facts = {"profile": profile, "host": host, "port": taken, "unit_id": stand.twin.unit_id}
         if json:
-            _print_json(facts)
+            print_json(facts)
         else:
             print(console.text("device.twin_up", **facts), flush=True)
         begun = last = loop.time()
@@ -212,14 +214,11 @@ def twin(
     asyncio.run(serve())
 
 
-def _print_json(document: object) -> None:
-    from json import dumps
-
-    print(dumps(document, ensure_ascii=False, indent=1), flush=True)
-
-
 app.add_typer(profile_app, name="profile")
 app.command()(probe)
 app.command()(read)
 app.command()(write)
 app.command()(watch)
+app.command()(scan)
+app.command()(record)
+app.command()(replay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from energy.core.errors import ConfigError, UnreachableError, VppError
 
 if TYPE_CHECKING:
     from devices.address import Address
+    from devices.config import DeviceConfig
     from devices.device import Device
     from devices.modbus import ModbusTransport
     from devices.profile import Profile
@@ -30,7 +31,9 @@ __all__ = [
     "Target",
     "Timeout",
     "UnitId",
+    "config_of",
     "opened",
+    "print_json",
     "target_of",
 ]
 
@@ -117,20 +120,13 @@ class Open:
     transport: ModbusTransport
 
 
-@asynccontextmanager
-async def opened(target: Target, access: Access, *, commissioned: bool = False) -> AsyncIterator[Open]:
-    """The device behind a target; its link is closed afterwards."""
+def config_of(target: Target, *, commissioned: bool = False) -> DeviceConfig:
+    """A target as the gateway would be told of it."""
     from devices.config import DeviceConfig
-    from devices.device import Device
-    from devices.modbus import ModbusTransport
-    from energy.core.clock import SystemClock
     from energy.core.units import AssetId
 
-    logging.getLogger("devices").addHandler(logging.NullHandler())  # trouble is told once, by the command
-    where, wire = target.address, target.profile.wire
-    if target.timeout_s is not None:
-        wire = wire.model_copy(update={"timeout_s": target.timeout_s})
-    config = DeviceConfig(
+    where = target.address
+    return DeviceConfig(
         id=str(where),
         profile=target.name,
         host=where.host,
@@ -141,8 +137,34 @@ async def opened(target: Target, access: Access, *, commissioned: bool = False) 
         tls=target.tls,
         commissioned=commissioned,
     )
+
+
+@asynccontextmanager
+async def opened(
+    target: Target,
+    access: Access,
+    *,
+    commissioned: bool = False,
+    listen: Callable[[bool, bytes], None] | None = None,
+) -> AsyncIterator[Open]:
+    """The device behind a target; its link is closed afterwards."""
+    from devices.device import Device
+    from devices.modbus import ModbusTransport
+    from energy.core.clock import SystemClock
+
+    logging.getLogger("devices").addHandler(logging.NullHandler())  # trouble is told once, by the command
+    where, wire = target.address, target.profile.wire
+    if target.timeout_s is not None:
+        wire = wire.model_copy(update={"timeout_s": target.timeout_s})
+    config = config_of(target, commissioned=commissioned)
     link = ModbusTransport(
-        where.host, where.port, wire=wire, access=access, framing=where.framing, tls=target.tls
+        where.host,
+        where.port,
+        wire=wire,
+        access=access,
+        framing=where.framing,
+        tls=target.tls,
+        listen=listen,
     )
     device = Device(config, target.profile, transport=link, clock=SystemClock(), access=access)
     try:
@@ -164,3 +186,10 @@ async def _with_another_unit(error: VppError, target: Target, link: ModbusTransp
         return error
     what, where, _ = error.lines()
     return UnreachableError(what, where=where, hint=f"unit {other} does answer: --unit {other}")
+
+
+def print_json(document: object) -> None:
+    """One JSON document on stdout."""
+    from json import dumps
+
+    print(dumps(document, ensure_ascii=False, indent=1), flush=True)

@@ -19,6 +19,7 @@ from vpp.cli.device_link import (
     Timeout,
     UnitId,
     opened,
+    print_json,
     target_of,
 )
 
@@ -105,7 +106,7 @@ def probe(
     rows = [row_of(target.profile, name, reading) for name, reading in look.readings.items()]
     bad = [row["point"] for row in rows if row["quality"] != "good"]
     if json:
-        _print_json(
+        print_json(
             {
                 "device": str(target.address),
                 "unit": target.unit_id,
@@ -146,7 +147,7 @@ def read(
     names = known_points(target.profile, points, among=readable_points(target.profile))
     rows = asyncio.run(_read_once(target, names))
     if json:
-        _print_json({"device": str(target.address), "unit": target.unit_id, "points": rows})
+        print_json({"device": str(target.address), "unit": target.unit_id, "points": rows})
     else:
         for row in rows:
             _print_row(console, row)
@@ -231,9 +232,3 @@ def _show_changes(
         if shown.get(row["point"]) != seen[row["point"]]:
             _print_row(console, row)
     return dict(seen)
-
-
-def _print_json(document: object) -> None:
-    from json import dumps
-
-    print(dumps(document, ensure_ascii=False, indent=1), flush=True)

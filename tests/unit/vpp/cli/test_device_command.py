@@ -15,9 +15,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from devices.profile import profile_names
+from devices.sessions import Session
+from devices.twins.replay import Replay
 from devices.twins.server import Twin
 from devices.twins.stands import stand_for
-from energy.core.errors import ConfigError, ExitStatus, RegisterError, UnreachableError, VppError
+from energy.core.errors import ConfigError, DataError, ExitStatus, RegisterError, UnreachableError, VppError
 from vpp.cli.console import Console
 from vpp.cli.device import app
 
@@ -41,6 +43,20 @@ class Running:
     def do(self, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
         waiting: Future[object] = asyncio.run_coroutine_threadsafe(what(), self.loop)
         waiting.result(10.0)
+
+
+@contextmanager
+def looping() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10.0)
+        loop.close()
 
 
 @contextmanager
@@ -288,3 +304,79 @@ def test_a_twin_of_nothing_and_a_taken_port_are_refused() -> None:
     with running("keba-p30") as made:
         error = trouble("twin", "keba-p30", "--port", made.twin.port, kind=ConfigError)
     assert "cannot listen" in error.what
+
+
+# Who is there
+
+
+def test_a_scan_names_sunspec_models_maker_and_the_profile_that_fits() -> None:
+    with running("sunspec-der-storage") as made:
+        found = json.loads(call("scan", made.host, "--units", "1-2", "--json").stdout)["units"]
+    assert [unit["unit"] for unit in found] == [1]
+    assert found[0]["sunspec_models"] == [1, 701, 702, 713]
+    assert found[0]["common"]["maker"] == "Twin"
+    assert [fit["profile"] for fit in found[0]["fits"]] == ["sunspec-der-storage"]
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_a_scan_finds_every_model_and_puts_it_first(name: str) -> None:
+    with running(name) as made:
+        found = json.loads(call("scan", made.host, "--units", made.twin.unit_id, "--json").stdout)["units"]
+    fits = [fit["profile"] for fit in found[0]["fits"]]
+    assert fits[0] == name, fits
+
+
+def test_a_scan_of_an_address_without_units_says_so() -> None:
+    with running("keba-p30") as made:
+        nobody = call("scan", made.host, "--units", "7,8")
+        assert made.twin.writes == 0
+    assert "No unit answers" in nobody.stdout
+    assert nobody.return_value == ExitStatus.PARTIAL
+    assert "not unit numbers" in trouble("scan", "h", "--units", "1-x", kind=ConfigError).what
+
+
+# Sessions
+
+
+def test_what_is_recorded_is_played_again_as_the_same_device(tmp_path: Path) -> None:
+    file = tmp_path / "meter.txt"
+    with running("schneider-iem3155") as made:
+        taken = call("record", "schneider-iem3155", made.host, "--out", file, "--count", 2, "--every", 0.05)
+        assert taken.return_value == ExitStatus.OK
+        real = json.loads(call("read", "schneider-iem3155", made.host, "--json").stdout)["points"]
+        again = trouble("record", "schneider-iem3155", made.host, "--out", file, kind=ConfigError)
+    assert "exists already" in again.what
+    played = Replay(Session.parse(file.read_text(encoding="utf-8")))
+    with looping() as loop:
+        asyncio.run_coroutine_threadsafe(played.start(), loop).result(10.0)
+        seen = json.loads(call("read", "schneider-iem3155", f"127.0.0.1:{played.port}", "--json").stdout)[
+            "points"
+        ]
+        other = call("read", "janitza-umg", f"127.0.0.1:{played.port}", "power_kw", "--json")
+        asyncio.run_coroutine_threadsafe(played.stop(), loop).result(10.0)
+    assert [point["value"] for point in seen] == [point["value"] for point in real]
+    assert json.loads(other.stdout)["points"][0]["quality"] == "invalid"
+    assert played.unknown >= 1
+
+
+def test_a_recording_of_a_silent_device_fails_and_leaves_no_file(tmp_path: Path) -> None:
+    with running("keba-p30") as made:
+        host = made.host
+    trouble("record", "keba-p30", host, "--out", tmp_path / "x.txt", kind=UnreachableError)
+    assert not (tmp_path / "x.txt").exists()
+    line = ("record", "keba-p30", "rtu:/dev/ttyUSB0", "--out", tmp_path / "x.txt")
+    assert "only Modbus TCP" in trouble(*line, kind=ConfigError).what
+
+
+def test_a_file_that_is_no_session_is_refused_with_its_line(tmp_path: Path) -> None:
+    file = tmp_path / "x.txt"
+    file.write_text("# good\nnonsense\n", encoding="utf-8")
+    assert f"{file}:2" in trouble("replay", file, kind=DataError).where
+    file.write_text("# empty\n", encoding="utf-8")
+    assert "holds no exchange" in trouble("replay", file, kind=DataError).what
+    assert "cannot be read" in trouble("replay", tmp_path / "none.txt", kind=ConfigError).what
+
+
+def test_a_replay_serves_and_ends_by_itself(tmp_path: Path) -> None:
+    facts = call("replay", "tests/sessions/keba-p30.txt", "--seconds", 0.2, "--json")
+    assert json.loads(facts.stdout)["questions"] == 9
