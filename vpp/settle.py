@@ -20,6 +20,7 @@ from energy.ledger import (
     grant_for,
     metered_kwh,
     points_of_day,
+    points_of_month,
     post_grant,
 )
 from energy.store import Snapshot
@@ -73,11 +74,12 @@ def settle_event(
         result = grant_for(rule, event, vehicle=vehicle, energies=energies, opted_in=opted_in)
         if isinstance(result, Grant):
             earned.append(result)
-    booked = {
-        grant.account: points_of_day(journal, grant.account, grant.day, except_event=event.id)
-        for grant in earned
-    }
-    paid = [grant for grant in apply_caps(rule, earned, booked_points=booked) if isinstance(grant, Grant)]
+    day, month = (
+        {grant.account: count(journal, grant.account, grant.day, except_event=event.id) for grant in earned}
+        for count in (points_of_day, points_of_month)
+    )
+    capped = apply_caps(rule, earned, booked_points=day, booked_month=month)
+    paid = [grant for grant in capped if isinstance(grant, Grant)]
     for grant in paid:
         post_grant(journal, grant, at)
     return paid

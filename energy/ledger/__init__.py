@@ -1,6 +1,24 @@
 """Floor 2: the journal of points, how metered kWh become points of the community coin, and consents."""
 
-from energy.ledger.caps import ISSUER, apply_caps, grant_key, points_of_day, post_grant
+from energy.ledger.batch import (
+    Batch,
+    BatchBook,
+    ClassBalance,
+    Difference,
+    ReceiptLine,
+    Reconciliation,
+    batch_csv,
+    class_balances,
+)
+from energy.ledger.caps import (
+    ISSUER,
+    apply_caps,
+    grant_key,
+    points_of_day,
+    points_of_money,
+    points_of_month,
+    post_grant,
+)
 from energy.ledger.coin import (
     KWH_RESOLUTION,
     CoinRule,
@@ -41,12 +59,16 @@ __all__ = [
     "ISSUER",
     "KWH_RESOLUTION",
     "AlreadyPosted",
+    "Batch",
+    "BatchBook",
     "Channel",
+    "ClassBalance",
     "CoinRule",
     "Consent",
     "ConsentRegister",
     "DataUse",
     "Denied",
+    "Difference",
     "Entry",
     "Fact",
     "Grant",
@@ -55,6 +77,8 @@ __all__ = [
     "Permitted",
     "Posted",
     "Posting",
+    "ReceiptLine",
+    "Reconciliation",
     "SlotEnergy",
     "Statement",
     "StatementLine",
@@ -64,10 +88,14 @@ __all__ = [
     "WhyDenied",
     "WhyNot",
     "apply_caps",
+    "batch_csv",
+    "class_balances",
     "expiry_day",
     "grant_for",
     "grant_key",
     "metered_kwh",
     "points_of_day",
+    "points_of_money",
+    "points_of_month",
     "post_grant",
 ]

@@ -9,29 +9,47 @@ from decimal import Decimal
 from typing import Final
 
 from energy.core.errors import DataError, DuplicateEntryError, LedgerError
+from energy.core.units import floor_int
 from energy.ledger.coin import CoinRule, Grant, NoGrant, WhyNot
 from energy.ledger.journal import AlreadyPosted, Entry, Fact, Journal, Posted, Posting
 
-__all__ = ["ISSUER", "apply_caps", "grant_key", "points_of_day", "post_grant"]
+__all__ = [
+    "ISSUER",
+    "apply_caps",
+    "grant_key",
+    "points_of_day",
+    "points_of_money",
+    "points_of_month",
+    "post_grant",
+]
 
 ISSUER: Final = "operator/issue"  # its balance is minus all points ever granted
 
 
 def apply_caps(
-    rule: CoinRule, grants: Sequence[Grant], *, booked_points: Mapping[str, int] | None = None
+    rule: CoinRule,
+    grants: Sequence[Grant],
+    *,
+    booked_points: Mapping[str, int] | None = None,
+    booked_month: Mapping[str, int] | None = None,
+    money_points: Mapping[str, int] | None = None,
 ) -> list[Grant | NoGrant]:
     """Grants of one rule cut to its caps, in the order given; pro rata, never first come, first served.
 
-    First the cap per person and day, then the budget of each event, so that what a person may not have is
-    left for the others. Whole points are shared by largest remainder, ties by the vehicle's id. A grant that
-    is cut to nothing becomes a :class:`NoGrant`. A company's account is no person and has no cap per day.
+    First the caps per person and day and per person and month, then the budget of each event, then the money
+    of each event, so that what a person may not have is left for the others. Whole points are shared by
+    largest remainder, ties by the vehicle's id. A grant that is cut to nothing becomes a :class:`NoGrant`. A
+    company's account is no person and has no caps of its own.
 
     Parameters
     ----------
     grants : sequence of Grant
         All grants of the events at hand: a budget can only be shared when everyone is at the table.
-    booked_points : mapping, optional
-        Points each account already got on the day in question, see :func:`points_of_day`.
+    booked_points, booked_month : mapping, optional
+        Points each account already got on the day and in the month in question, see :func:`points_of_day` and
+        :func:`points_of_month`.
+    money_points : mapping, optional
+        Points that the settled money of each event covers (:func:`points_of_money`), by event.
 
     Raises
     ------
@@ -45,33 +63,47 @@ def apply_caps(
                 where=f"{grant.vehicle}: {grant.rule}@{grant.rule_version}, caps of {rule.id}@{rule.version}",
                 hint="apply the caps of the rule that made the grant",
             )
-    booked = booked_points or {}
+    persons = [k for k, grant in enumerate(grants) if grant.account.startswith("driver/")]
+    everyone = list(range(len(grants)))
+    day, month = booked_points or {}, booked_month or {}
     points = [grant.points for grant in grants]
-    after_day = points
-    if rule.max_points_per_person_day is not None:
-        most = rule.max_points_per_person_day
-
-        def left_of_day(grant: Grant) -> int:
-            return max(0, most - booked.get(grant.account, 0))
-
-        persons = [k for k, grant in enumerate(grants) if grant.account.startswith("driver/")]
-        after_day = _cut(grants, points, persons, key=lambda g: (g.account, g.day), limit=left_of_day)
-    after_budget = after_day
-    if rule.event_budget_points is not None:
-        budget = rule.event_budget_points
-        everyone = list(range(len(grants)))
-        after_budget = _cut(grants, after_day, everyone, key=lambda g: g.event, limit=lambda _: budget)
+    why = [WhyNot.LESS_THAN_ONE_POINT] * len(grants)
+    steps: list[tuple[WhyNot, Sequence[int], Callable[[Grant], Hashable], Callable[[Grant], int | None]]] = [
+        (
+            WhyNot.DAY_CAP,
+            persons,
+            lambda g: (g.account, g.day),
+            lambda g: _left(rule.max_points_per_person_day, day.get(g.account, 0)),
+        ),
+        (
+            WhyNot.MONTH_CAP,
+            persons,
+            lambda g: (g.account, g.day.year, g.day.month),
+            lambda g: _left(rule.max_points_per_person_month, month.get(g.account, 0)),
+        ),
+        (WhyNot.EVENT_BUDGET, everyone, lambda g: g.event, lambda _: rule.event_budget_points),
+        (WhyNot.EVENT_MONEY, everyone, lambda g: g.event, lambda g: (money_points or {}).get(g.event)),
+    ]
+    for reason, chosen, key, limit in steps:
+        left = _cut(grants, points, chosen, key=key, limit=limit)
+        why = [reason if was and not now else said for was, now, said in zip(points, left, why, strict=True)]
+        points = left
     return [
         replace(grant, points=final)
         if final
         else NoGrant(
             event=grant.event,
             vehicle=grant.vehicle,
-            why=WhyNot.EVENT_BUDGET if day else WhyNot.DAY_CAP,
+            why=reason,
             detail=f"{grant.points} points before the cap",
         )
-        for grant, day, final in zip(grants, after_day, after_budget, strict=True)
+        for grant, final, reason in zip(grants, points, why, strict=True)
     ]
+
+
+def _left(most: int | None, booked: int) -> int | None:
+    """What is left of a cap; None without one."""
+    return None if most is None else max(0, most - booked)
 
 
 def _cut(
@@ -80,16 +112,19 @@ def _cut(
     chosen: Sequence[int],
     *,
     key: Callable[[Grant], Hashable],
-    limit: Callable[[Grant], int],
+    limit: Callable[[Grant], int | None],
 ) -> list[int]:
-    """Points after a limit on each group of the chosen grants."""
+    """Points after a limit on each group of the chosen grants; without one a group keeps its points."""
     groups: dict[Hashable, list[int]] = {}
     for k in chosen:
         groups.setdefault(key(grants[k]), []).append(k)
     result = list(points)
     for members in groups.values():
         members.sort(key=lambda k: (grants[k].vehicle, grants[k].event))
-        shares = _share([points[k] for k in members], limit(grants[members[0]]))
+        most = limit(grants[members[0]])
+        if most is None:
+            continue
+        shares = _share([points[k] for k in members], most)
         for k, share in zip(members, shares, strict=True):
             result[k] = share
     return result
@@ -116,6 +151,39 @@ def points_of_day(journal: Journal, account: str, day: date, *, except_event: st
         for line in journal.statement(account).lines
         if line.facts.get("day") == day.isoformat() and line.facts.get("event") != except_event
     )
+
+
+def points_of_month(journal: Journal, account: str, day: date, *, except_event: str) -> int:
+    """Points an account got in the Japanese month of a day, as :func:`points_of_day` counts. [points]"""
+    return sum(
+        line.points
+        for line in journal.statement(account).lines
+        if str(line.facts.get("day", ""))[:7] == f"{day:%Y-%m}" and line.facts.get("event") != except_event
+    )
+
+
+def points_of_money(settled_yen: Decimal, *, yen_per_point: Decimal, budget_yen: Decimal = Decimal(0)) -> int:
+    """Points that the money of an event covers: never more than was settled, unless a budget adds to it.
+
+    ``floor(max(0, settled + budget) / yen per point)``
+
+    Raises
+    ------
+    DataError
+        If a point is worth nothing or the budget is negative.
+
+    Examples
+    --------
+    >>> points_of_money(Decimal("123.9"), yen_per_point=Decimal(1))
+    123
+    """
+    if yen_per_point <= 0 or budget_yen < 0:
+        raise DataError(
+            "a point is worth something and a budget is >= 0",
+            yen_per_point=yen_per_point,
+            budget_yen=budget_yen,
+        )
+    return floor_int(max(Decimal(0), settled_yen + budget_yen) / yen_per_point)
 
 
 def grant_key(grant: Grant, *, correction: int = 0) -> str:

@@ -63,7 +63,9 @@ class WhyNot(StrEnum):
     NO_NET_DISCHARGE = "no_net_discharge"
     LESS_THAN_ONE_POINT = "less_than_one_point"
     DAY_CAP = "day_cap"
+    MONTH_CAP = "month_cap"
     EVENT_BUDGET = "event_budget"
+    EVENT_MONEY = "event_money"
 
 
 @checked_dataclass(frozen=True, slots=True, config=strict, kw_only=True)
@@ -82,7 +84,7 @@ class CoinRule:
         Days from the event to the last day of use, at most 183; never more than six months. [d]
     min_level : TightLevel
         Only events of this level and tighter earn points.
-    max_points_per_person_day, event_budget_points : int or None
+    max_points_per_person_day, max_points_per_person_month, event_budget_points : int or None
         Caps; see :func:`energy.ledger.caps.apply_caps`. [points]
     company_cars : str
         ``none``: a company car earns nothing; ``company_account``: it earns for ``company_account``
@@ -98,6 +100,7 @@ class CoinRule:
     expires_days: Annotated[int, Field(ge=1, le=_MOST_DAYS)] = _MOST_DAYS
     min_level: TightLevel = TightLevel.ADVISORY
     max_points_per_person_day: Annotated[int, Field(ge=0)] | None = None
+    max_points_per_person_month: Annotated[int, Field(ge=0)] | None = None
     event_budget_points: Annotated[int, Field(ge=0)] | None = None
     company_cars: Literal["none", "company_account"] = "none"
     company_account: Annotated[str, Field(pattern=r"^company/[a-z0-9-]+$")] = "company/fleet"

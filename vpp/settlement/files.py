@@ -19,6 +19,7 @@ import numpy as np
 from energy.core.errors import DataError
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import JST, SLOT_LENGTH, Slot, slots_of_day
+from energy.ledger import ReceiptLine
 from energy.market.plans import Trade, read_trade
 from vpp.ingest.layout import csv_rows, decode, read_bytes
 from vpp.ingest.table import missing_column
@@ -32,6 +33,7 @@ __all__ = [
     "read_forecast",
     "read_meter",
     "read_prices",
+    "read_receipt",
     "read_slot_rows",
     "read_slots",
     "read_trades",
@@ -299,3 +301,27 @@ def read_codes(path: Path) -> frozenset[str]:
         If the file is not of that form.
     """
     return frozenset(cells["code"] for _, cells in _rows(path, ("code",)))
+
+
+def read_receipt(path: Path) -> list[ReceiptLine]:
+    """Rows of the coin operator's receipt ``batch_id,line,points,status``.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form, or a status is unknown.
+    """
+    found = []
+    for line, cells in _rows(path, ("batch_id", "line", "points", "status")):
+        try:
+            number_of_line = whole_number("line", cells["line"])
+            points = cells["points"]
+            whole = whole_number("points", points.removeprefix("-")) * (-1 if points.startswith("-") else 1)
+            if cells["status"] not in ("accepted", "refused"):
+                raise RowFault("status", cells["status"], "neither accepted nor refused")
+        except RowFault as fault:
+            raise _fault(path, line, fault) from None
+        found.append(
+            ReceiptLine(batch_id=cells["batch_id"], line=number_of_line, points=whole, status=cells["status"])
+        )
+    return found
