@@ -127,16 +127,16 @@ def highs_of(template: Template, data: FloatArray, settings: SolverSettings) -> 
 class WarmSolver:
     """Solves one problem after the other on one HiGHS object, each from the basis of the one before.
 
-    A drop-in for :func:`solve`. What needs rows or columns that the solve before had not (a car that
-    is plugged at other times, a direction that must be whole) starts cold, and :attr:`rebuilt` says why.
+    A drop-in for :func:`solve`. What needs other rows or columns than the solve before is handed over anew,
+    with the basis of those that stayed, and :attr:`rebuilt` says why; what must be whole is solved cold.
 
     Attributes
     ----------
     warm : int
-        Solves that started from a basis.
+        Solves in the shape of the one before.
     rebuilt : Counter
-        Cold starts by reason: ``first``, ``structure`` (another template), ``shape`` (the data leave other
-        columns or rows), ``integer`` (whole directions or barred discharging).
+        Others by reason: ``first``; ``structure``, another template; ``shape``, the data leave other
+        columns or rows (a car is plugged at other times); ``integer``, whole directions or barred giving.
     """
 
     def __init__(self) -> None:
@@ -162,31 +162,50 @@ class WarmSolver:
             self.rebuilt["integer"] += 1
             return solve(template, data, settings, forbidden=forbidden, integer=integer, lazy=lazy)
         begun = time.perf_counter()
-        known, reason = self._known(template, data, settings)
-        if known is None:
-            self.rebuilt[reason] += 1
+        if settings != self._settings:
+            self._highs, self._settings, self._shape = _solver(settings), settings, None
+        basis: Any = None
+        program: Program | None = None
+        shape = self._shape
+        if shape is None:
+            self.rebuilt["first"] += 1
+        elif template is not self._template:
+            self.rebuilt["structure"] += 1
+        else:
+            basis, program = self._highs.getBasis(), shape.program(data)
+            basis = basis if basis.valid else None  # there is none after a solve that ran out of time
+        if shape is None or program is None:
+            before = shape
             shape, program = _reduced(template, data)
-            self._shape, self._template, self._settings = shape, template, settings
-            self._highs = _solver(settings)
-            _hand_over(self._highs, template, shape, program)
+            if before is not None and template is self._template:
+                self.rebuilt["shape"] += 1
+            if before is not None and basis is not None:
+                basis = _carried(basis, before, shape, template)
         else:
             self.warm += 1
-            shape, program = known
-            basis = self._highs.getBasis()
-            _hand_over(self._highs, template, shape, program)
+        self._shape, self._template = shape, template
+        _hand_over(self._highs, template, shape, program)
+        if basis is not None:
             self._highs.setBasis(basis)
+        # HiGHS counts the time of all runs of an object, not of each
+        self._highs.setOptionValue("time_limit", self._highs.getRunTime() + settings.time_limit_s)
         return _run(self._highs, template, shape, program, begun=begun, mixed=False)
 
-    def _known(
-        self, template: Template, data: FloatArray, settings: SolverSettings
-    ) -> tuple[tuple[Shape, Program] | None, str]:
-        """The shape at hand with the program of the data in it, or the reason why it does not fit."""
-        if self._shape is None:
-            return None, "first"
-        if template is not self._template or settings != self._settings:
-            return None, "structure"
-        program = self._shape.program(data)
-        return (None, "shape") if program is None else ((self._shape, program), "")
+
+def _carried(basis: Any, before: Shape, after: Shape, template: Template) -> Any:  # Any: no types there
+    """The basis of one shape as far as another has its columns and rows; HiGHS mends the rest.
+
+    What is new starts at its lower bound, or basic if it is a row.
+    """
+    status = highspy.HighsBasisStatus
+    columns = np.full(len(template.binary), status.kLower, dtype=object)
+    columns[before.columns] = basis.col_status
+    rows = np.full(len(template.lazy), status.kBasic, dtype=object)
+    rows[before.rows] = basis.row_status
+    carried = highspy.HighsBasis()
+    carried.col_status, carried.row_status = columns[after.columns].tolist(), rows[after.rows].tolist()
+    carried.valid = carried.alien = True  # alien: it may lack or have too many basic variables
+    return carried
 
 
 def _reduced(
