@@ -444,9 +444,10 @@ class Device:
         """
         self._must_allow_control()
         first, block = self.registers_of(values, unit)
-        functions: list[int] = [code for code in (6, 16) if code in self.profile.wire.functions]
+        one, several = self.profile.points[next(iter(values))].at.space.write_functions
+        functions: list[int] = [code for code in (one, several) if code in set(self.profile.wire.functions)]
         if len(block) > 1:
-            functions = [16]
+            functions = [several]
         try:
             self._still_working = await self._send(first, block, functions)
         except UnreachableError as error:

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 _ACKNOWLEDGE: Final = 5
 _BUSY: Final = 6
 _FAILURE: Final = 4
+_READS_BITS: Final = frozenset({1, 2})
+_WRITES_ONE: Final = frozenset({5, 6})
+_WRITES_BITS: Final = frozenset({5, 15})
 _TRIES: Final = 2  # one repetition; absolute values only are written, so twice is as good as once
 _BUSY_TRIES: Final = 4
 _LONGEST_BUSY_S: Final = 2.0
@@ -251,20 +254,30 @@ class ModbusTransport:
         function = space.read_function
 
         def request(client: _Client) -> Awaitable[ModbusPDU]:
-            ask = client.read_input_registers if function == 4 else client.read_holding_registers
+            ask = {
+                1: client.read_coils,
+                2: client.read_discrete_inputs,
+                3: client.read_holding_registers,
+                4: client.read_input_registers,
+            }[function]
             return ask(address, count=count, device_id=unit_id)
 
         def mismatch(answer: ModbusPDU) -> str | None:
-            if len(answer.registers) != count:
+            if function in _READS_BITS:
+                if len(answer.bits) != -(-count // 8) * 8:  # whole bytes
+                    return f"asked for {count} bits, got {len(answer.bits)}"
+            elif len(answer.registers) != count:
                 return f"asked for {count} registers, got {len(answer.registers)}"
             return None
 
         where = f"{self._address} unit {unit_id}, {space} {address}+{count}"
         answer = await self._exchange(request, mismatch, function=function, where=where)
+        if function in _READS_BITS:
+            return tuple(int(bit) for bit in answer.bits[:count])
         return tuple(answer.registers)
 
     async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> bool:
-        """Write registers of one unit with function code 6 (one register) or 16 (several).
+        """Write registers of one unit with function code 6 (one) or 16 (several), bits with 5 or 15.
 
         Returns
         -------
@@ -280,18 +293,24 @@ class ModbusTransport:
         RegisterError
             If the answer did not fit twice.
         """
-        where = f"{self._address} unit {unit_id}, {Space.HOLDING} {address}"
+        space = Space.COIL if function in _WRITES_BITS else Space.HOLDING
+        where = f"{self._address} unit {unit_id}, {space} {address}"
         require_control(self._access, where=where, words=words)
         values = list(words)
 
         def request(client: _Client) -> Awaitable[ModbusPDU]:
+            if function == 5:
+                return client.write_coil(address, bool(values[0]), device_id=unit_id)
+            if function == 15:
+                return client.write_coils(address, [bool(bit) for bit in values], device_id=unit_id)
             if function == 6:
                 return client.write_register(address, values[0], device_id=unit_id)
             return client.write_registers(address, values, device_id=unit_id)
 
         def mismatch(answer: ModbusPDU) -> str | None:
-            echo = answer.registers[0] if function == 6 and answer.registers else answer.count
-            wanted = values[0] if function == 6 else len(values)
+            said = answer.bits if function in _WRITES_BITS else answer.registers
+            echo = int(said[0]) if function in _WRITES_ONE and said else answer.count
+            wanted = values[0] if function in _WRITES_ONE else len(values)
             if (answer.address, echo) != (address, wanted):
                 return f"wrote {wanted} to {address}, the answer speaks of {echo} at {answer.address}"
             return None

@@ -32,6 +32,7 @@ class Nature(StrEnum):
     CHARGER = "charger"
     CLIMATE = "climate"
     STORAGE = "storage"
+    CONTACTS = "contacts"
 
 
 class ChargerState(IntEnum):
@@ -83,6 +84,7 @@ NATURES: Final[dict[Nature, dict[str, Unit]]] = {
         "on": Unit.RATIO,
     },
     Nature.STORAGE: {"power_kw": Unit.KW, "soc": Unit.RATIO},
+    Nature.CONTACTS: {"demand_ratio": Unit.RATIO},
 }
 
 # Points that a profile must define so that a nature can be read; the drivers make the points above of them.
@@ -93,6 +95,7 @@ READ_POINTS: Final[dict[Nature, frozenset[str]]] = {
     Nature.CHARGER: frozenset({"power_kw", "plugged", "state"}),
     Nature.CLIMATE: frozenset({"room_c", "on", "operation"}),
     Nature.STORAGE: frozenset({"power_kw", "soc"}),
+    Nature.CONTACTS: frozenset(),  # its points are those that its demand steps name
 }
 
 # Points that it must allow to be written so that a nature can be commanded: one of these sets.
@@ -102,4 +105,5 @@ WRITE_POINTS: Final[dict[Nature, tuple[frozenset[str], ...]]] = {
     Nature.CHARGER: (frozenset({"set_power_kw"}), frozenset({"set_current_a"})),
     Nature.CLIMATE: (frozenset({"set_on", "set_operation", "set_setpoint_c"}),),
     Nature.STORAGE: (),
+    Nature.CONTACTS: (frozenset(),),
 }

@@ -82,6 +82,8 @@ class Profile(Strict):
     sequences : dict
         Writes in order: ``take_control`` after connecting, ``start`` and ``stop`` of a charger. The points of
         one step are written in one request.
+    demand_steps : dict
+        Contacts of demand control: the point of each, and the share of full power that it leaves. [-]
     failsafe : Failsafe or None
         What it does by itself when nobody speaks to it.
     identity : tuple of Identity
@@ -104,6 +106,7 @@ class Profile(Strict):
     mains: Mains | None = None
     points: dict[str, Point]
     sequences: dict[str, tuple[dict[str, float], ...]] = Field(default_factory=dict)
+    demand_steps: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = Field(default_factory=dict)
     failsafe: Failsafe | None = None
     identity: tuple[Identity, ...] = ()
     notes: tuple[str, ...] = ()
@@ -120,6 +123,12 @@ class Profile(Strict):
             raise ValueError(msg)
         if "set_current_a" in writable and self.mains is None:
             msg = "set_current_a needs mains, to know what one ampere means in power"
+            raise ValueError(msg)
+        if (self.nature is Nature.CONTACTS) is not bool(self.demand_steps):
+            msg = "demand_steps belong to the nature contacts, and to no other"
+            raise ValueError(msg)
+        if strangers := self.demand_steps.keys() - writable:
+            msg = f"demand_steps name {', '.join(sorted(strangers))}, which is not writable"
             raise ValueError(msg)
         for name, steps in self.sequences.items():
             named = {point for step in steps for point in step}
@@ -181,12 +190,13 @@ class Profile(Strict):
 
     @model_validator(mode="after")
     def _fits_on_the_wire(self) -> Self:
-        writable = any(point.write is not None for point in self.points.values())
-        if writable and not {6, 16} & set(self.wire.functions):
-            msg = "has points to write but no function code to do it (6 or 16)"
-            raise ValueError(msg)
         for name, point in self.points.items():
-            function = 3 if point.at.space is Space.HOLDING else 4
+            codes = point.at.space.write_functions
+            if point.write is not None and not set(codes) & set(self.wire.functions):
+                ways = " or ".join(str(code) for code in codes)
+                msg = f"point {name} is written, but the device has no function code to do it ({ways})"
+                raise ValueError(msg)
+            function = point.at.space.read_function
             if function not in self.wire.functions:
                 msg = f"point {name} needs function code {function}, which the device does not know"
                 raise ValueError(msg)

@@ -39,6 +39,7 @@ class Kind(StrEnum):
     UINT64 = "uint64"
     FLOAT32 = "float32"
     FLOAT64 = "float64"
+    BIT = "bit"  # one coil or discrete input, 0 or 1
     TEXT = "text"  # ASCII, two characters in a register; has no number
 
 
@@ -52,6 +53,7 @@ class Order(StrEnum):
 
 
 _FORMAT: Final = {
+    Kind.BIT: "H",
     Kind.INT16: "h",
     Kind.UINT16: "H",
     Kind.INT32: "i",
@@ -83,6 +85,8 @@ def number_range(kind: Kind) -> tuple[float, float]:
     """
     if kind in _FLOATS:
         return -math.inf, math.inf
+    if kind is Kind.BIT:
+        return 0.0, 1.0
     bits = 16 * width(kind)
     if kind in (Kind.INT16, Kind.INT32, Kind.INT64):
         return -(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1.0

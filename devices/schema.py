@@ -25,15 +25,15 @@ __all__ = [
 ]
 
 # The same for the editors of people, where a group has no name.
-_PLACE_SCHEMA: Final = r"^((input|holding):\d+(\+\d+n)?|sunspec:\d+/\d+)$"
+_PLACE_SCHEMA: Final = r"^((input|holding|discrete|coil):\d+(\+\d+n)?|sunspec:\d+/\d+)$"
 _PLACE: Final = re.compile(
-    r"^(?:(?P<space>input|holding):(?P<base>\d+)(?:\+(?P<stride>\d+)n)?"
+    r"^(?:(?P<space>input|holding|discrete|coil):(?P<base>\d+)(?:\+(?P<stride>\d+)n)?"
     r"|sunspec:(?P<model>\d+)/(?P<offset>\d+))$"
 )
 
 Confidence = Literal["A", "B", "C", "D"]
 Range = tuple[float, float]
-FunctionCode = Literal[3, 4, 6, 16]
+FunctionCode = Literal[1, 2, 3, 4, 5, 6, 15, 16]
 
 
 class Location(NamedTuple):
@@ -192,8 +192,8 @@ class Point(Strict):
     Parameters
     ----------
     at : Location
-        ``input:52``, ``holding:2000+3n`` (n = index of the unit) or ``sunspec:103/14`` (model / offset from
-        its first register).
+        ``input:52``, ``coil:0``, ``discrete:0``, ``holding:2000+3n`` (n = index of the unit) or
+        ``sunspec:103/14`` (model / offset from its first register).
     type : Kind
         How it is coded.
     length : int or None
@@ -250,7 +250,7 @@ class Point(Strict):
             return value
         match = _PLACE.match(value)
         if match is None:
-            msg = f"{value!r} is not an address like input:52, holding:2000+3n or sunspec:103/14"
+            msg = f"{value!r} is not an address like input:52, holding:2000+3n, coil:0 or sunspec:103/14"
             raise ValueError(msg)
         if match["model"]:
             return Location(Space.HOLDING, int(match["offset"]), 0, int(match["model"]))
@@ -263,8 +263,11 @@ class Point(Strict):
         ):
             msg = f"bits {self.bits} need the type uint16 and 0 <= low <= high <= 15"
             raise ValueError(msg)
-        if self.write is not None and self.at.space is not Space.HOLDING:
-            msg = "only holding registers can be written"
+        if self.write is not None and not self.at.space.write_functions:
+            msg = "only holding registers and coils can be written"
+            raise ValueError(msg)
+        if (self.type is Kind.BIT) is not (self.at.space in (Space.COIL, Space.DISCRETE)):
+            msg = "coils and discrete inputs have the type bit, registers another"
             raise ValueError(msg)
         if (self.type is Kind.TEXT) is (self.length is None):
             msg = "length belongs to the type text, and to no other"

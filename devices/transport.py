@@ -36,15 +36,22 @@ __all__ = [
 
 
 class Space(StrEnum):
-    """Tables of 16-bit registers."""
+    """Tables: of 16-bit registers, and of single bits."""
 
     INPUT = "input"
     HOLDING = "holding"
+    DISCRETE = "discrete"
+    COIL = "coil"
 
     @property
     def read_function(self) -> int:
-        """Function code that reads it (Modbus Application Protocol V1.1b3, 6.3 and 6.4)."""
-        return 4 if self is Space.INPUT else 3
+        """Function code that reads it (Modbus Application Protocol V1.1b3, 6.1 to 6.4)."""
+        return {Space.COIL: 1, Space.DISCRETE: 2, Space.HOLDING: 3, Space.INPUT: 4}[self]
+
+    @property
+    def write_functions(self) -> tuple[int, ...]:
+        """Function codes that write one and several of it; none where it is only read."""
+        return {Space.COIL: (5, 15), Space.HOLDING: (6, 16)}.get(self, ())
 
 
 class Access(StrEnum):
@@ -99,11 +106,11 @@ class Transport(Protocol):
         ...
 
     async def read(self, unit_id: int, space: Space, address: int, count: int) -> tuple[int, ...]:
-        """Registers of one unit."""
+        """Registers of one unit; bits are 0 or 1."""
         ...
 
     async def write(self, unit_id: int, address: int, words: Sequence[int], *, function: int) -> bool:
-        """Write registers of one unit with function code 6 (one) or 16 (several).
+        """Write registers of one unit with function code 6 (one) or 16 (several), bits with 5 or 15.
 
         True says that the device has acknowledged but is still working on it.
         """

@@ -96,7 +96,7 @@ PLAIN = {
     date: "date",
     datetime: "instant with offset",
     time: "time of day",
-    Location: "text like `input:52`, `holding:2000+3n` or `sunspec:103/14`",
+    Location: "text like `input:52`, `coil:0`, `holding:2000+3n` or `sunspec:103/14`",
     Decimal: "decimal number",
 }
 

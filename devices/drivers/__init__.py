@@ -13,6 +13,7 @@ from devices.device import Device
 from devices.drivers.base import Driver, MeterDriver
 from devices.drivers.charger import ChargerDriver
 from devices.drivers.climate import ClimateDriver
+from devices.drivers.contacts import ContactsDriver
 from devices.drivers.inverter import InverterDriver
 from devices.natures import Nature
 
@@ -26,6 +27,8 @@ def driver_for(device: Device) -> Driver:
             return MeterDriver(device)
         case Nature.INVERTER:
             return InverterDriver(device)
+        case Nature.CONTACTS:
+            return ContactsDriver(device)
         case Nature.CHARGER:
             return ChargerDriver(device)
         case Nature.CLIMATE:

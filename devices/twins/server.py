@@ -18,6 +18,8 @@ from devices.transport import quiet_vendor
 from energy.core.errors import ConfigError, DataError
 
 __all__ = [
+    "COIL",
+    "DISCRETE",
     "HOLDING",
     "INPUT",
     "Faults",
@@ -32,7 +34,10 @@ __all__ = [
 
 HOLDING: Final = "holding"
 INPUT: Final = "input"
+COIL: Final = "coil"
+DISCRETE: Final = "discrete"
 _WRITES: Final = frozenset({6, 16})
+_BITS: Final = {1: COIL, 2: DISCRETE, 5: COIL, 15: COIL}  # function codes and what they speak of
 _TYPE: Final = ModbusClientMixin.DATATYPE
 
 Span = tuple[int, int]  # first address, number of registers
@@ -158,6 +163,14 @@ class Twin(ABC):
     def take(self, address: int, values: list[int]) -> ExcCodes | None:
         """Take a write; an exception code refuses it."""
 
+    def bits(self, table: str) -> list[bool]:  # noqa: ARG002  (most devices have none)
+        """Bits of a table, from address 0."""
+        return []
+
+    def take_bits(self, address: int, values: list[bool]) -> ExcCodes | None:  # noqa: ARG002  (as above)
+        """Take a write of bits; an exception code refuses it."""
+        return ExcCodes.ILLEGAL_ADDRESS
+
     @abstractmethod
     def state(self) -> State:
         """Everything that must survive a restart, as values that go through JSON."""
@@ -224,9 +237,12 @@ class Twin(ABC):
                 [SimData(start, count=count, values=0, datatype=DataType.REGISTERS) for start, count in spans]
             )
             self._stale.add(table)
-        bits = [[SimData(0, values=[False] * 16, datatype=DataType.BITS)] for _ in range(2)]
+        bits = [[SimData(0, values=[0], datatype=DataType.BITS)] for _ in range(2)]  # 16 of each
         return SimDevice(
-            id=self.unit_id, simdata=(bits[0], bits[1], tables[0], tables[1]), action=self._on_request
+            id=self.unit_id,
+            simdata=(bits[0], bits[1], tables[0], tables[1]),
+            action=self._on_request,
+            use_bit_addressing=True,
         )
 
     async def _on_request(
@@ -240,6 +256,8 @@ class Twin(ABC):
     ) -> ExcCodes | None:
         if function not in self.functions:
             return ExcCodes.ILLEGAL_FUNCTION
+        if values is None and function in _BITS:
+            return self._on_bits(function, address, registers)
         if values is None:
             return self._on_read(function, start, address, count, registers)
         planted = self.faults.hit(writing=True)
@@ -252,11 +270,28 @@ class Twin(ABC):
         if self.faults.ignore_writes:
             self.changed()  # the answer repeats what was asked, the next read shows what is
             return None
-        refusal = self.take(address, [int(value) for value in values])
+        if function in _BITS:
+            refusal = self.take_bits(address, [bool(value) for value in values])
+        else:
+            refusal = self.take(address, [int(value) for value in values])
         if refusal is None:
             self.writes += 1
             self.changed()
         return refusal
+
+    def _on_bits(self, function: int, address: int, registers: list[int]) -> ExcCodes | None:
+        """Show the bits of a table in its one word, the first bit lowest."""
+        if function in (5, 15):  # the answer repeats what was written
+            return None
+        planted = self.faults.hit(writing=False)
+        if planted is not None:
+            return planted
+        bits = self.bits(_BITS[function])
+        if address >= len(bits):
+            return ExcCodes.ILLEGAL_ADDRESS
+        self.heard()
+        registers[0] = sum(1 << index for index, bit in enumerate(bits) if bit)
+        return None
 
     def _on_read(
         self, function: int, start: int, address: int, count: int, registers: list[int]
@@ -292,11 +327,12 @@ class Twin(ABC):
     def _on_pdu(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
         if sending and pdu.isError() and pdu.dev_id != self.unit_id:
             pdu.exception_code = int(ExcCodes.GATEWAY_NO_RESPONSE)  # as gateways say; pymodbus says failure
-        if sending and not pdu.isError() and pdu.function_code in (3, 4):
+        if sending and not pdu.isError() and pdu.function_code in (1, 2, 3, 4):
             if self.faults.missing_words:
                 pdu.registers = pdu.registers[: -self.faults.missing_words]
+                pdu.bits = pdu.bits[: -8 * self.faults.missing_words]
             if self.faults.wrong_function:
-                pdu.function_code = 7 - pdu.function_code
+                pdu.function_code = 3 - pdu.function_code if pdu.function_code < 3 else 7 - pdu.function_code
         return pdu
 
     def _on_packet(self, sending: bool, data: bytes) -> bytes:

@@ -13,6 +13,7 @@ from devices.twins.car import CarTwin
 from devices.twins.charger import ChargerTwin
 from devices.twins.chargers import AlfenTwin, CharxTwin, EvtecTwin, KebaTwin
 from devices.twins.climate import AdaptorTwin
+from devices.twins.contacts import ContactsTwin
 from devices.twins.inverter import InverterTwin
 from devices.twins.inverters import (
     DerInverterTwin,
@@ -140,6 +141,16 @@ def _p1p2(name: str) -> Stand:
     return Stand(adapter, move)
 
 
+def _contacts(name: str) -> Stand:
+    block = ContactsTwin(name)
+
+    def move(dt_s: float, swing: float) -> None:
+        del swing
+        block.step(dt_s)
+
+    return Stand(block, move)
+
+
 def _storage(kind: type[StorageTwin]) -> Callable[[str], Stand]:
     def make(name: str) -> Stand:
         storage = kind(name, capacity_kwh=20.0, rated_kw=5.0)
@@ -164,6 +175,7 @@ STANDS: Final[Mapping[str, Callable[[str], Stand]]] = MappingProxyType(
         "janitza-umg": _meter(UmgTwin),
         "keba-p30": _charger(KebaTwin, 22.0, 0.0),
         "phoenix-charx": _charger(CharxTwin, 22.0, 0.0),
+        "relay-demand": _contacts,
         "schneider-iem3155": _meter(Iem3155Twin),
         "sunspec-der-inverter": _inverter(DerInverterTwin),
         "sunspec-der-storage": _storage(DerStorageTwin),

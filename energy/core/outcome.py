@@ -20,6 +20,7 @@ __all__ = [
     "Clipped",
     "Command",
     "CommandSource",
+    "DemandStep",
     "GenerationLimit",
     "Order",
     "Outcome",
@@ -69,7 +70,14 @@ class GenerationLimit:
     limit_kw: float | None
 
 
-Order = ChargerPower | RoomClimate | GenerationLimit
+@dataclass(frozen=True, slots=True)
+class DemandStep:
+    """Highest share of its full power that an installation may take, by demand control; 1 releases it. [-]"""
+
+    ratio: float
+
+
+Order = ChargerPower | RoomClimate | GenerationLimit | DemandStep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

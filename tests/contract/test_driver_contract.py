@@ -17,6 +17,7 @@ from energy.core.outcome import (
     ChargerPower,
     ClimateMode,
     Clipped,
+    DemandStep,
     GenerationLimit,
     Order,
     Refused,
@@ -73,6 +74,7 @@ CASES = [
     alone("keba-p30", ChargerPower(6.9), ChargerPower(50.0), lacks="soc", requests=3),
     alone("alfen-ng9xx", ChargerPower(6.9), ChargerPower(50.0), lacks="soc"),
     alone("phoenix-charx", ChargerPower(6.9), ChargerPower(90.0), requests=3),
+    alone("relay-demand", DemandStep(0.7), DemandStep(0.1)),
     alone("daikin-ekmbpp1", lacks="setpoint_c", requests=4),
     Case("eastron-sdm630", "main-meter", "meter"),
     Case("sunspec-inverter", "inverter", "roof", GenerationLimit(20.0), GenerationLimit(-1.0)),
@@ -290,6 +292,8 @@ async def test_the_safe_state_can_be_reached_twice_and_from_anywhere(case: Case)
             assert made.twin(case.device).writes == 0
         elif "limit_ratio" in points:
             assert points["limit_ratio"] == 1.0
+        elif "demand_ratio" in points:
+            assert points["demand_ratio"] == 1.0
         elif "plugged" in points:
             assert points["power_kw"] == 0.0
         else:

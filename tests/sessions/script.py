@@ -16,7 +16,7 @@ from unittest import mock
 
 from devices.sessions import Session
 from devices.twins.server import Twin
-from energy.core.outcome import ChargerPower, ClimateMode, GenerationLimit, Order, RoomClimate
+from energy.core.outcome import ChargerPower, ClimateMode, DemandStep, GenerationLimit, Order, RoomClimate
 from tests.unit.devices.bench import Bench, bench
 
 FOLDER = Path(__file__).parent
@@ -54,6 +54,7 @@ SCENES = (
     Scene("alfen-ng9xx", "alone", "asset", ChargerPower(6.9)),
     Scene("phoenix-charx", "alone", "asset", ChargerPower(6.9)),
     Scene("daikin-ekmbpp1", "alone", "asset"),
+    Scene("relay-demand", "alone", "asset", DemandStep(0.4)),
 )
 
 

@@ -155,7 +155,8 @@ def place(profile: Profile) -> tuple[str, int, int]:
     if profile.sunspec_models:
         return "4", 40000, 2
     point = next(point for point in profile.points.values() if point.poll == "always")
-    return ("3" if point.at.space is Space.INPUT else "4"), point.at.base, point.width
+    tables = {Space.COIL: "0", Space.DISCRETE: "1", Space.INPUT: "3", Space.HOLDING: "4"}
+    return tables[point.at.space], point.at.base, point.width
 
 
 def hexadecimal(output: str) -> list[int]:
@@ -169,9 +170,10 @@ async def test_mbpoll_reads_from_every_twin_what_our_client_reads(name: str) -> 
     async with bench(alone=name) as made:
         made.step()
         twin, (table, address, count) = made.twin("alone"), place(profile)
-        place_ = ("-t", f"{table}:hex", "-r", str(address), "-c", str(count))
+        kind = table if table in ("0", "1") else f"{table}:hex"
+        place_ = ("-t", kind, "-r", str(address), "-c", str(count))
         theirs = hexadecimal(await mbpoll(twin.port, *place_, "127.0.0.1", unit=twin.unit_id))
-        space = Space.INPUT if table == "3" else Space.HOLDING
+        space = {"0": Space.COIL, "3": Space.INPUT, "4": Space.HOLDING}[table]
         link = made.gateway._devices["alone"]._transport
         assert theirs == list(await link.read(twin.unit_id, space, address, count))
         assert len(theirs) == count
@@ -185,6 +187,7 @@ TAKES = {
     "evtec-bidipro": (600, [0, 2500]),
     "keba-p30": (5004, [8000]),
     "phoenix-charx": (1301, [10]),
+    "relay-demand": (0, [1, 0]),
     "sunspec-der-inverter": (40292, [500]),
     "sunspec-inverter": (40159, [4000]),
     "wallbox-quasar1": (260, [1500]),
@@ -199,7 +202,14 @@ async def test_mbpoll_writes_to_every_twin_that_takes_orders_and_the_others_refu
         address, words = TAKES.get(name, (place(load_profile(name))[1], [1]))
         said = await mbpoll(
             twin.port,
-            *("-t", "4", "-r", str(address), "127.0.0.1", *(str(word) for word in words)),
+            *(
+                "-t",
+                "0" if name == "relay-demand" else "4",
+                "-r",
+                str(address),
+                "127.0.0.1",
+                *(str(word) for word in words),
+            ),
             unit=twin.unit_id,
         )
         if name in TAKES:

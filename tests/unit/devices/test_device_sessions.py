@@ -22,8 +22,8 @@ def test_every_profile_has_a_session_that_reads_and_where_it_can_writes() -> Non
     assert {scene.profile for scene in SCENES} == set(profile_names())
     for scene in SCENES:
         functions = {data[7] for side, data in session_of(scene).said if side == ">"}
-        assert functions & {3, 4}
-        assert bool(functions & {6, 16}) is (load_profile(scene.profile).control != "none")
+        assert functions & {1, 2, 3, 4}
+        assert bool(functions & {5, 6, 15, 16}) is (load_profile(scene.profile).control != "none")
 
 
 @every_scene

@@ -318,7 +318,13 @@ def test_a_scan_names_sunspec_models_maker_and_the_profile_that_fits() -> None:
     assert [fit["profile"] for fit in found[0]["fits"]] == ["sunspec-der-storage"]
 
 
-@pytest.mark.parametrize("name", profile_names())
+def test_a_relay_block_has_nothing_that_tells_it_from_others() -> None:
+    with running("relay-demand") as made:
+        found = json.loads(call("scan", made.host, "--units", 1, "--json").stdout)["units"]
+    assert found[0]["fits"] == []
+
+
+@pytest.mark.parametrize("name", [name for name in profile_names() if name != "relay-demand"])
 def test_a_scan_finds_every_model_and_puts_it_first(name: str) -> None:
     with running(name) as made:
         found = json.loads(call("scan", made.host, "--units", made.twin.unit_id, "--json").stdout)["units"]
