@@ -17,6 +17,7 @@ import numpy as np
 
 from dispatch.fill import TieBreaks, values_of
 from dispatch.schedule import Schedule, settle
+from dispatch.shortfalls import objective_yen
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
 from dispatch.template import BoolArray, Template
 from energy.core.plan import Problem
@@ -42,8 +43,10 @@ class Found:
         Values of all columns of the template.
     honest : bool
         Whether it cheats nowhere.
+    objective_yen, bound_yen : float
+        Of this solution, and what no solution undercuts. [yen]
     gap : float
-        Relative distance to a proven bound. [-]
+        Relative distance of the two. [-]
     peak_dual : ndarray
         Price of one kW of demand by interval, from the linear program. [yen/kW]
     solve_ms, run_ms : float
@@ -54,6 +57,7 @@ class Found:
     status: SolveStatus
     honest: bool
     objective_yen: float
+    bound_yen: float
     gap: float
     peak_dual: FloatArray
     solve_ms: float
@@ -100,10 +104,14 @@ def optimise(
     )
     if found is None:
         return None
+    schedule, gap = settle(problem, schedule_of(problem, template, found.x)), found.gap
+    if not found.honest:  # what was promised cannot be had: the gap is that of what the schedule costs
+        yen = objective_yen(problem, schedule, peak_quantile_share=peak_quantile_share)
+        gap = max(gap, (yen - found.bound_yen) / max(1.0, abs(yen)))
     return Answer(
-        schedule=settle(problem, schedule_of(problem, template, found.x)),
+        schedule=schedule,
         optimal=found.honest and found.status is SolveStatus.OPTIMAL,
-        gap=found.gap,
+        gap=gap,
         peak_dual=found.peak_dual,
         solve_ms=found.solve_ms,
         rounds=found.rounds,
@@ -151,6 +159,7 @@ def find(
         status=best.status,
         honest=honest,
         objective_yen=best.objective_yen,
+        bound_yen=bound,
         gap=max(0.0, worse),
         peak_dual=np.abs(first.row_dual[template.rows["peak"]]),
         solve_ms=spent_ms,
@@ -230,7 +239,7 @@ class _Cure:
         if not both.any():
             return False
         if everywhere:
-            both = self._stays(kind) & np.any(both, axis=1, keepdims=True)
+            both = self._stays(kind)  # of all batteries: another one may cheat once this one cannot
         self._whole("charging", ("charge_one_way", "discharge_one_way"), both, kind)
         return True
 
