@@ -305,6 +305,6 @@ def parse_profile(text: str, *, source: str) -> Profile:
         key = ".".join(str(part) for part in first["loc"])
         raise ConfigError(
             "a device profile cannot be used",
-            where=f"{source}: {key or 'profile'}: {first['msg']}",
+            where=f"{source}: {key or 'profile'}: {first['msg'].removeprefix('Value error, ')}",
             hint="see docs/reference/device-profiles.md for the keys",
         ) from None
