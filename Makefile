@@ -63,6 +63,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/pytest tests -m bench -s --quiet || [ $$? -eq 5 ]
 	@echo "== a re-solve beside HiGHS alone, Pyomo's own path, warm starts and interior point"
 	@$(BIN)/python tests/bench/bench_dispatch.py
+	@echo "== a year of bills, a season of events, a million entries proved"
+	@$(BIN)/python tests/bench/market_speed.py
 	@echo "== the next six hours, made now and at the noon before"
 	@if [ -n "$$VPP_DATA_DIR" ]; then \
 	  $(BIN)/python tests/bench/intraday_scores.py --data "$$VPP_DATA_DIR"; \

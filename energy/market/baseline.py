@@ -20,7 +20,7 @@ import numpy as np
 from energy.core.calendar import DayType, SiteCalendar
 from energy.core.errors import ConfigError, DataError, GapError
 from energy.core.series import Series, Unit
-from energy.core.slots import SLOT_LENGTH, Slot
+from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot
 from energy.market.prices import MICRO, micro
 from energy.market.rules import BaselineAdjustment, BaselineDays, BaselineShortage, rule_row
 
@@ -212,39 +212,73 @@ class BaselineUnavailable:
     days_excluded: tuple[ExcludedDay, ...]
 
 
-class _Meter:
-    """Energies by slot in whole millionths of a kWh, seen only up to the end of an event."""
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Slots in a row, by their place in the meter's series."""
 
-    def __init__(self, series: Series, end: Slot) -> None:
+    first: int
+    count: int
+
+
+class _Readings:
+    """Energies in whole millionths of a kWh around an event, seen only up to its end."""
+
+    def __init__(self, request: BaselineRequest, series: Series) -> None:
         if series.unit is not Unit.KWH:
             raise DataError(
                 "a baseline is made of energy", unit=series.unit, hint="pass imported kWh per slot"
             )
+        self.request = request
         self._start = series.grid.start
-        self._count = min(series.grid.count, (end.start - self._start) // SLOT_LENGTH)
-        known = ~np.isnan(series.values)
-        if (series.values[known] < 0).any():
+        self.event = self._span(request.slots())
+        with_window = request.adjustment is not Adjustment.NONE or request.method is Method.SAME_DAY
+        self.window = self._span(request.window()) if with_window else _Span(self.event.first, 0)
+        # what is looked at lies between the first day that may be used and the end of the event
+        rule = rule_row(BaselineDays, request.day).values
+        self._from = max(0, min(self.event.first, self.window.first) - rule.lookback_days * SLOTS_PER_DAY)
+        part = series.values[self._from : max(self._from, self.event.first + self.event.count)]
+        known = ~np.isnan(part)
+        if (part[known] < 0).any():
             raise DataError("imported energy is negative", hint="pass the import register only")
-        self._values = micro(np.where(known, series.values, _MISSING / MICRO))
+        self._values = micro(np.where(known, part, _MISSING / MICRO))
+        self._uses: dict[date, int] = {}
 
-    def sum(self, slots: Iterable[Slot]) -> int | None:
-        """Energy of some slots; None if one is missing."""
-        each = [self.one(slot) for slot in slots]
-        known = [value for value in each if value is not None]
-        return sum(known) if len(known) == len(each) else None
+    def _span(self, slots: Sequence[Slot]) -> _Span:
+        return _Span((slots[0].start - self._start) // SLOT_LENGTH, len(slots))
 
-    def one(self, slot: Slot) -> int | None:
-        """Energy of a slot; None if it is missing."""
-        k = (slot.start - self._start) // SLOT_LENGTH
-        if not 0 <= k < self._count or self._values[k] == _MISSING:
-            return None
-        return int(self._values[k])
+    def block(self, span: _Span, day: date) -> list[int] | None:
+        """Energies of the times of a span on a day; None if one is missing."""
+        if not span.count:
+            return []
+        first = span.first + (day - self.request.day).days * SLOTS_PER_DAY - self._from
+        values: list[int] = self._values[max(0, first) : max(0, first + span.count)].tolist()
+        return None if len(values) < span.count or first < 0 or _MISSING in values else values
 
+    def use(self, day: date) -> int:
+        """Energy of a day over the times of the event; 0 if one is missing."""
+        if day not in self._uses:
+            self._uses[day] = sum(self.block(self.event, day) or ())
+        return self._uses[day]
 
-def _on_day(slots: Sequence[Slot], event_day: date, day: date) -> list[Slot]:
-    """The same times of another day."""
-    shift = day - event_day
-    return [Slot(slot.start + shift) for slot in slots]
+    def complete(self, day: date) -> bool:
+        """Whether a day has every reading that a baseline needs of it."""
+        return all(self.block(span, day) is not None for span in (self.event, self.window))
+
+    def required(self, span: _Span, slots: Sequence[Slot], what: str) -> list[int]:
+        """Energies of the day itself, which must all be there."""
+        found = self.block(span, self.request.day)
+        if found is not None:
+            return found
+        missing = [
+            slot
+            for k, slot in enumerate(slots)
+            if self.block(_Span(span.first + k, 1), self.request.day) is None
+        ]
+        raise GapError(
+            f"the meter lacks {len(missing)} of {len(slots)} half hours of {what}",
+            where=f"the first is slot {missing[0].koma} of {missing[0].local_date}",
+            hint="import the missing readings; an event with a gap is not paid automatically",
+        )
 
 
 def _kwh(parts: int, count: int = 1) -> Decimal:
@@ -264,18 +298,18 @@ def baseline(request: BaselineRequest, meter: Series) -> Baseline | BaselineUnav
     GapError
         If a half hour of the event or of the adjustment window is missing on the day itself.
     """
-    energy = _Meter(meter, request.end)
-    actual = _required(energy, request.slots(), "the event")
+    energy = _Readings(request, meter)
+    actual = energy.required(energy.event, request.slots(), "the event")
     if request.method is Method.SAME_DAY:
-        return _same_day(request, energy, actual)
+        return _same_day(energy, actual)
     rule = rule_row(BaselineDays, request.day).values
     weekday = request.calendar.day_type(request.day) is DayType.WEEKDAY
     wanted = rule.weekday_days if weekday else rule.rest_days
-    days, excluded, spare = _walk_back(request, energy, rule, wanted)
+    days, excluded, spare = _walk_back(energy, rule, wanted)
     completed: list[date] = []
     shortage = rule_row(BaselineShortage, request.day).values
     if wanted - 1 - shortage.event_days <= len(days) < wanted - 1:
-        spare.sort(key=lambda day: (-(_use(request, energy, day) or 0), request.day - day))
+        spare.sort(key=lambda day: (-energy.use(day), request.day - day))
         completed = spare[: wanted - 1 - len(days)]
     kept = [*days, *completed]
     if len(kept) < wanted - 1:
@@ -283,12 +317,11 @@ def baseline(request: BaselineRequest, meter: Series) -> Baseline | BaselineUnav
             found=tuple(days), needed=wanted - 1, days_excluded=_newest_first(excluded)
         )
     if len(kept) == wanted:
-        lowest = min(kept, key=lambda day: (_use(request, energy, day) or 0, day))
+        lowest = min(kept, key=lambda day: (energy.use(day), day))
         kept.remove(lowest)
         excluded.append(ExcludedDay(lowest, WhyExcluded.LOWEST))
     excluded = [one for one in excluded if one.day not in completed]
     return _from_days(
-        request,
         energy,
         kept,
         name=f"high{wanted - 1}of{wanted}",
@@ -302,72 +335,50 @@ def _newest_first(excluded: Iterable[ExcludedDay]) -> tuple[ExcludedDay, ...]:
     return tuple(sorted(excluded, key=lambda one: one.day, reverse=True))
 
 
-def _required(energy: _Meter, slots: Sequence[Slot], what: str) -> list[int]:
-    """Energies of slots that must all be there."""
-    found = [energy.one(slot) for slot in slots]
-    missing = [slot for slot, value in zip(slots, found, strict=True) if value is None]
-    if missing:
-        raise GapError(
-            f"the meter lacks {len(missing)} of {len(slots)} half hours of {what}",
-            where=f"the first is slot {missing[0].koma} of {missing[0].local_date}",
-            hint="import the missing readings; an event with a gap is not paid automatically",
-        )
-    return [value for value in found if value is not None]
-
-
-def _use(request: BaselineRequest, energy: _Meter, day: date) -> int | None:
-    """Energy of a day over the times of the event."""
-    return energy.sum(_on_day(request.slots(), request.day, day))
-
-
 def _walk_back(
-    request: BaselineRequest, energy: _Meter, rule: BaselineDays, wanted: int
+    energy: _Readings, rule: BaselineDays, wanted: int
 ) -> tuple[list[date], list[ExcludedDay], list[date]]:
     """Days that may be used, newest first; days left out; event days that could complete them."""
+    request = energy.request
     kind = request.calendar.day_type(request.day)
-    touched = {slot.local_date - request.day for slot in request.slots()}
+    touched = {timedelta(0), request.end.shifted(-1).local_date - request.day}
     chosen: list[date] = []
     excluded: list[ExcludedDay] = []
     spare: list[date] = []
-    window = request.window() if request.adjustment is not Adjustment.NONE else []
     for back in range(1, rule.lookback_days + 1):
         day = request.day - timedelta(days=back)
-        complete = energy.sum(_on_day([*request.slots(), *window], request.day, day)) is not None
         if request.calendar.day_type(day) is not kind:
             excluded.append(ExcludedDay(day, WhyExcluded.OTHER_DAY_TYPE))
         elif any(day + offset in request.event_days and day + offset < request.day for offset in touched):
             excluded.append(ExcludedDay(day, WhyExcluded.EVENT))
-            if complete:
+            if energy.complete(day):
                 spare.append(day)
-        elif not complete:
+        elif not energy.complete(day):
             excluded.append(ExcludedDay(day, WhyExcluded.INCOMPLETE))
         else:
             chosen.append(day)
             if len(chosen) == wanted:
-                low = _far_below(request, energy, chosen, rule.min_ratio)
-                chosen = [day for day in chosen if day not in low]
-                excluded += [ExcludedDay(day, WhyExcluded.LOW_USE) for day in low]
+                chosen = _without_low(energy, chosen, rule.min_ratio, excluded)
         if len(chosen) == wanted:
             break
     else:
-        while low := _far_below(request, energy, chosen, rule.min_ratio):
-            chosen = [day for day in chosen if day not in low]
-            excluded += [ExcludedDay(day, WhyExcluded.LOW_USE) for day in low]
+        before: list[date] = []
+        while before != chosen:
+            before, chosen = chosen, _without_low(energy, chosen, rule.min_ratio, excluded)
     return chosen, excluded, spare
 
 
-def _far_below(
-    request: BaselineRequest, energy: _Meter, days: Sequence[date], min_ratio: Decimal
+def _without_low(
+    energy: _Readings, days: list[date], min_ratio: Decimal, excluded: list[ExcludedDay]
 ) -> list[date]:
-    """Days whose use is below a share of the days' mean."""
-    uses = {day: _use(request, energy, day) or 0 for day in days}
-    mean = Decimal(sum(uses.values())) / max(1, len(uses))
-    return [day for day, use in uses.items() if use < min_ratio * mean]
+    """Days whose use is not below a share of the days' mean; the others are noted as left out."""
+    least = min_ratio * sum(energy.use(day) for day in days) / max(1, len(days))
+    excluded += [ExcludedDay(day, WhyExcluded.LOW_USE) for day in days if energy.use(day) < least]
+    return [day for day in days if energy.use(day) >= least]
 
 
 def _from_days(
-    request: BaselineRequest,
-    energy: _Meter,
+    energy: _Readings,
     kept: Sequence[date],
     *,
     name: str,
@@ -376,23 +387,18 @@ def _from_days(
     completed: tuple[date, ...],
 ) -> Baseline:
     """Mean of the kept days slot by slot, shifted by what the window before the event shows."""
-    count = len(kept)
-
-    def mean(slots: Sequence[Slot]) -> list[Decimal]:
-        sums = [[energy.one(slot) or 0 for slot in _on_day(slots, request.day, day)] for day in kept]
-        return [_kwh(sum(column), count) for column in zip(*sums, strict=True)]
-
-    plain = mean(request.slots())
+    request, newest = energy.request, sorted(kept, reverse=True)
+    columns = zip(*(energy.block(energy.event, day) or () for day in kept), strict=True)
+    plain = [_kwh(sum(column), len(kept)) for column in columns]
     window_kwh = usual_kwh = Decimal(0)
-    newest = sorted(kept, reverse=True)
     by_day: tuple[Decimal, ...] = ()
     if request.adjustment is not Adjustment.NONE:
-        window = request.window()
-        window_kwh = _kwh(sum(_required(energy, window, "the adjustment window")), len(window))
-        usual_kwh = sum(mean(window), Decimal(0)) / len(window)
-        by_day = tuple(
-            _kwh(energy.sum(_on_day(window, request.day, day)) or 0, len(window)) for day in newest
-        )
+        count = energy.window.count
+        today = energy.required(energy.window, request.window(), "the adjustment window")
+        sums = [sum(energy.block(energy.window, day) or ()) for day in newest]
+        window_kwh = _kwh(sum(today), count)
+        usual_kwh = _kwh(sum(sums), count * len(kept))
+        by_day = tuple(_kwh(one, count) for one in sums)
     slots = []
     for slot, base, used in zip(request.slots(), plain, actual, strict=True):
         change = _change(request, base, window_kwh, usual_kwh)
@@ -430,10 +436,11 @@ def _change(request: BaselineRequest, base: Decimal, window: Decimal, usual: Dec
     return base * ratio
 
 
-def _same_day(request: BaselineRequest, energy: _Meter, actual: Sequence[int]) -> Baseline:
+def _same_day(energy: _Readings, actual: Sequence[int]) -> Baseline:
     """The mean of the window before the event stands for every slot of it."""
-    window = request.window()
-    flat = _kwh(sum(_required(energy, window, "the window before the event")), len(window))
+    request = energy.request
+    window = energy.required(energy.window, request.window(), "the window before the event")
+    flat = _kwh(sum(window), len(window))
     slots = [
         BaselineSlot(
             slot=slot,

@@ -202,7 +202,8 @@ def _whole_days(import_kwh: Series) -> list[date]:
             "a bill is made of energy", unit=import_kwh.unit, hint="pass imported kWh per slot"
         )
     first = grid.start.astimezone(JST).date()
-    if len(list(grid.slots())) % SLOTS_PER_DAY or grid.start != jst_midnight(first) or not grid.count:
+    grid.slots()  # refuses another step
+    if grid.count % SLOTS_PER_DAY or grid.start != jst_midnight(first) or not grid.count:
         raise AlignmentError(
             "a bill covers whole Japanese days",
             where=f"{grid.start.isoformat()} and {grid.count} slots",

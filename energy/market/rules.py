@@ -369,9 +369,14 @@ def facts_on(rule_id: str, day: date, area: Area = Area.ALL) -> list[RuleFact]:
     ConfigError
         If there is no such rule, or none that holds on that day.
     """
+    return list(_facts(rule_id, day, area))
+
+
+@lru_cache(maxsize=8192)
+def _facts(rule_id: str, day: date, area: Area) -> tuple[RuleFact, ...]:
     table_id, _, key = rule_id.partition(".")
     table = rule_table(table_id)
-    found = [fact for fact in table.facts(table.on(day, area)) if not key or fact.rule == rule_id]
+    found = tuple(fact for fact in table.facts(table.on(day, area)) if not key or fact.rule == rule_id)
     if not found:
         raise ConfigError(
             f"no number {key!r} in rule {table_id}",
