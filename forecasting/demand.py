@@ -4,7 +4,8 @@ How much history there is decides the method, and the forecast says which one re
 
 ==============================  ==========================================================================
 at least 21 whole days          ``demand-pool``: experts and quantile forests (:mod:`forecasting.dayahead`);
-                                ``demand-pool-weather`` with forecast temperature
+                                ``demand-pool-weather`` with forecast temperature, where the past says
+                                that it helps (:mod:`forecasting.load_weather`)
 7 to 20 days                    ``demand-day-type``: the last working days or days of rest as they were
 2 to 6 days                     ``demand-same-time``: the days so far as they were
 less                            :class:`~energy.core.errors.ForecastError` that says what is missing
@@ -28,8 +29,7 @@ from energy.core.errors import AlignmentError, ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
-from forecasting.calibration import BAND
-from forecasting.dayahead import LEAST_DAYS, DayAheadModel, learn, least_days
+from forecasting.dayahead import LEAST_DAYS, MAX_DAYS, DayAheadModel, learn, least_days
 from forecasting.days import (
     DayKinds,
     IntArray,
@@ -41,8 +41,9 @@ from forecasting.days import (
     to_days,
 )
 from forecasting.intraday import LEADS, Intraday
+from forecasting.load_weather import LEAST_GAIN, temperature_gain
 from forecasting.panel import Panel
-from forecasting.residuals import residual_quantiles
+from forecasting.past import filled_from_past
 from forecasting.thin import thin_quantiles
 
 __all__ = ["LEVELS", "REACH_DAYS", "DemandModel", "FittedDemand", "Tier"]
@@ -53,7 +54,6 @@ LEVELS = (0.1, 0.5, 0.9)
 DAY_TYPE_DAYS = 7  # a week shows at least one day of rest
 SAME_TIME_DAYS = 2  # one day more than none: the first error can be measured
 USABLE_SLOTS = 40  # a day with fewer readings is no example
-MAX_DAYS = 400  # a year and a month; older days are not learned from
 STALE_DAYS = 7  # without load for a week there is nothing to continue
 REACH_DAYS = 8  # today and a week more
 ISSUE_SLOTS = (18, 24)  # 09:00 and 12:00: from then on tomorrow is forecast with the morning known
@@ -82,7 +82,9 @@ class DemandModel:
         issued_at : datetime
             The instant from which the model looks back.
         outdoor_c : Series, optional
-            Outdoor temperature over the same days: past forecasts if there are any, else measured. [degC]
+            Outdoor temperature over the same days: past forecasts if there are any, else measured. It is used
+            if it would have forecast past days better by a tenth; then only days with a temperature are
+            learned from. [degC]
 
         Raises
         ------
@@ -95,16 +97,20 @@ class DemandModel:
         first = max(local_first_day(history), today - timedelta(days=MAX_DAYS))
         count = (today - first).days + 1
         load = _measured(history, first, count)
-        temperature = None
+        temperature, gain = None, None
         if outdoor_c is not None:
             require_past(outdoor_c, issued, "the outdoor temperature")
             temperature = to_days(outdoor_c, first, count)
+            rest = DayKinds.of(self._calendar, first, count).rest
+            gain = temperature_gain(load.mean(axis=1), temperature.mean(axis=1), rest)
+            temperature = temperature if gain is not None and gain >= LEAST_GAIN else None
         usable = int(((~np.isnan(load)).sum(axis=1) >= USABLE_SLOTS)[: count - 1].sum())
         return FittedDemand(
             calendar=self._calendar,
             first_day=first,
             load_kw=load,
             outdoor_c=temperature,
+            temperature_gain=gain,
             fitted_at=issued,
             tier=_tier(usable, history, issued),
             usable_days=usable,
@@ -127,12 +133,17 @@ class FittedDemand:
         ``pool``, ``day-type`` or ``same-time``.
     usable_days : int
         Whole days learned from.
+    outdoor_c : ndarray, shape (n_days, 48), or None
+        Temperature of the same days, if it helps. [degC]
+    temperature_gain : float or None
+        What it would have gained on past days, if that could be said. [-]
     """
 
     calendar: SiteCalendar
     first_day: date
     load_kw: FloatArray
     outdoor_c: FloatArray | None
+    temperature_gain: float | None
     fitted_at: datetime
     tier: Tier
     usable_days: int
@@ -158,8 +169,8 @@ class FittedDemand:
         issued_at : datetime
             Nothing known later is used.
         outdoor_c : Series, optional
-            Forecast temperature; used if the model was fitted with temperature and it covers ``grid``. May
-            begin earlier, with past values. [degC]
+            Forecast temperature from today's midnight (Japan) or earlier, with past values; used, if the
+            model was fitted with temperature, for each day that it covers to its end. [degC]
 
         Raises
         ------
@@ -222,7 +233,7 @@ class FittedDemand:
                 where=f"no value in the {STALE_DAYS} days before {issued.isoformat()}",
                 hint="check the meter and the import (vpp data gaps); the last accepted forecast may be used",
             )
-        outdoor = self._temperature(outdoor_c, grid, here)
+        outdoor = self._temperature(outdoor_c, here)
         measured = load[here - 1 : here + 1].reshape(-1)[slot : slot + SLOTS_PER_DAY]
         wanted = range(int(ahead[0]) // SLOTS_PER_DAY, int(ahead[-1]) // SLOTS_PER_DAY + 1)
         values = np.full((len(levels), wanted.stop * SLOTS_PER_DAY), np.nan)
@@ -231,15 +242,15 @@ class FittedDemand:
             values[:, at] = self._day(load, outdoor, here, slot, offset, levels)
         if self.tier == "pool" and int(ahead[0]) < slot + LEADS:
             values = self._next_hours(values, load, outdoor, here, slot, levels)
-        name = "demand-pool-weather" if outdoor is not None else f"demand-{self.tier}"
-        if self.tier == "pool" and not self._learned(wanted[-1]):
-            name += "+demand-day-type"  # too few days for so far ahead
+        name = "+".join(dict.fromkeys(self._method(outdoor, here, offset) for offset in wanted))
         facts: dict[str, object] = {
             "usable_days": self.usable_days,
             "history_from": self.first_day.isoformat(),
             "fitted_at": self.fitted_at.isoformat(),
             "missing_last_day": int(np.isnan(measured).sum()),
         }
+        if self.temperature_gain is not None:
+            facts["temperature_gain"] = round(self.temperature_gain, 3)
         return values[:, ahead], name, facts
 
     def _learned(self, offset: int) -> bool:
@@ -256,20 +267,30 @@ class FittedDemand:
         covered = to_days(Series(recent.grid, np.ones(recent.grid.count), recent.unit), self.first_day, count)
         return np.where(np.isnan(covered), load, newer)
 
-    def _temperature(self, outdoor_c: Series | None, grid: Grid, here: int) -> FloatArray | None:
-        """Temperatures of all days, if they are known for all of the grid and were learned with."""
-        if self.outdoor_c is None or outdoor_c is None or self.tier != "pool":
+    def _method(self, outdoor: FloatArray | None, here: int, offset: int) -> str:
+        """Name of what forecasts the day ``offset`` days after the issue day."""
+        if self.tier != "pool":
+            return f"demand-{self.tier}"
+        if not self._learned(offset):  # too few days for so far ahead
+            return "demand-day-type"
+        return "demand-pool" if self._weather(outdoor, here, offset) is None else "demand-pool-weather"
+
+    def _temperature(self, outdoor_c: Series | None, here: int) -> FloatArray | None:
+        """Temperatures of all days as far as they are known, if they were learned with."""
+        if self.outdoor_c is None or outdoor_c is None:
             return None
         count = here + REACH_DAYS
         outdoor = np.full((count, SLOTS_PER_DAY), np.nan)
         kept = min(count, len(self.outdoor_c))
         outdoor[:kept] = self.outdoor_c[:kept]
         given = to_days(outdoor_c, self.first_day, count)
-        outdoor = np.where(np.isnan(given), outdoor, given)
-        first = (grid.start - jst_midnight(self.first_day)) // SLOT_LENGTH
-        if np.isnan(outdoor.reshape(-1)[first : first + grid.count]).any():
+        return np.where(np.isnan(given), outdoor, given)
+
+    def _weather(self, outdoor: FloatArray | None, here: int, offset: int) -> FloatArray | None:
+        """Temperatures up to a day, gaps of the past filled, if they are known from today to its end."""
+        if outdoor is None or np.isnan(outdoor[here : here + offset + 1]).any():
             return None
-        return outdoor
+        return filled_from_past(outdoor[: here + offset + 1], self._kinds(here + offset + 1))[0]
 
     def _day(
         self,
@@ -300,7 +321,11 @@ class FittedDemand:
         actual = load[: row + 1].copy()
         actual[here:] = np.nan
         actual[here, :issue_slot] = load[here, :issue_slot]
-        weather = {} if outdoor is None else {"temp_c": outdoor[: row + 1]}
+        told = self._weather(outdoor, here, offset)
+        weather = {} if told is None else {"temp_c": told}
+        first = 0
+        if outdoor is not None and told is not None:  # days before the first temperature are not learned from
+            first = int((~np.isnan(outdoor)).any(axis=1).argmax())
         known = (actual[: here + 1].tobytes(), *(values.tobytes() for values in weather.values()))
         key = (here, offset, issue_slot, hash(known))
         if key not in self._models:
@@ -317,7 +342,7 @@ class FittedDemand:
                 forecast_weather=weather,
             )
             self._days.clear()
-            self._models[key] = learn(panel, row)
+            self._models[key] = learn(panel.part(first, row + 1), row - first)
         return self._models[key]
 
     def _next_hours(
@@ -331,22 +356,21 @@ class FittedDemand:
     ) -> FloatArray:
         """The next eight hours, with the errors of the day so far carried on as far as they usually go."""
         today = self._model(load, outdoor, here, 0, 0)
-        days = min(PAST_DAYS, self.usable_days - LEAST_DAYS)
+        days = min(PAST_DAYS, min(self.usable_days, today.panel.count - 1) - LEAST_DAYS)
         key = (id(today), days)
         if key not in self._hours:
             self._hours.clear()
-            past = _past_bands(today, days) if days > 0 else np.empty((3, 0, SLOTS_PER_DAY))
+            past = today.past_quantiles(days, LEVELS) if days > 0 else np.empty((3, 0, SLOTS_PER_DAY))
             rest = self._kinds(here).rest[here - days : here]
             self._hours[key] = (today, Intraday.learn(load[here - days : here], past, rest))
         hours = self._hours[key][1]
         if hours is None:
             return values
-        bands = (BAND[0], 0.5, BAND[1])
         base = np.concatenate(
             [
-                _past_bands(today, 1)[:, 0],
-                self._day(load, outdoor, here, slot, 0, bands),
-                self._day(load, outdoor, here, slot, 1, bands),
+                today.past_quantiles(1, LEVELS)[:, 0],
+                self._day(load, outdoor, here, slot, 0, LEVELS),
+                self._day(load, outdoor, here, slot, 1, LEVELS),
             ],
             axis=1,
         )
@@ -361,23 +385,6 @@ class FittedDemand:
 
     def _kinds(self, count: int) -> DayKinds:
         return DayKinds.of(self.calendar, self.first_day, count)
-
-
-def _past_bands(model: DayAheadModel, days: int) -> FloatArray:
-    """P10, P50 and P90 of the newest days as the model would have issued them, shape (3, days, slots). [kW]
-
-    Forests and experts are mixed as today, so that the errors learned from are those of what is corrected.
-    """
-    levels = (BAND[0], 0.5, BAND[1])
-    out = model.past_quantiles(days, levels)
-    panel, base, share = model.panel, model.prepared.base, model.experts_share
-    last = panel.count - 2  # the newest day before the one to be forecast
-    for column in range(days if share > 0.0 else 0):
-        row = last - days + 1 + column
-        if not np.isnan(base[row]).all():
-            errors = residual_quantiles(base, panel.actual, panel.days.rest, row, 1, levels=levels)
-            out[:, column] = (1.0 - share) * out[:, column] + share * errors.T
-    return out
 
 
 def _tier(usable: int, history: Series, issued: datetime) -> Tier:

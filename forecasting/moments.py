@@ -18,7 +18,8 @@ from forecasting.days import BoolArray, IntArray
 __all__ = ["Moments", "filled", "running_mean"]
 
 # Tuned on the windows before the tests (docs/explanation/forecasts.md).
-NEAREST = 20  # moments whose sequel is the sample
+NEAREST = (6, 20)  # moments whose sequel is the sample: one for every four days, at least and at most
+DAYS_OF_ONE = 4
 SPAN = 3  # slots by which the time of day of a like moment may differ
 SLOT_WIDTH = 2.0  # slots: so much earlier or later counts as one unit of distance
 REST_WEIGHT = 3.0  # distance between a day of rest and a working day
@@ -74,6 +75,8 @@ class Moments:
         Standard deviation of the load. [-]
     slots : int
         Slots of a day.
+    nearest : int
+        Moments whose sequel is told.
     """
 
     at: IntArray
@@ -83,6 +86,7 @@ class Moments:
     rest: BoolArray
     spread: float
     slots: int
+    nearest: int
 
     @classmethod
     def remember(
@@ -113,6 +117,7 @@ class Moments:
             rest=rest[at],
             spread=spread,
             slots=slots,
+            nearest=int(np.clip(load.size // slots // DAYS_OF_ONE, *NEAREST)),
         )
 
     def describe(self, load: FloatArray, bands: FloatArray, at: IntArray) -> FloatArray:
@@ -120,7 +125,7 @@ class Moments:
         return _vectors(filled(load, bands), bands, at, self.slots) / self.spread
 
     def sequels(self, at: IntArray, vectors: FloatArray, rest: BoolArray, middle: FloatArray) -> FloatArray:
-        """Errors of the forecast that may follow, shape (n, 2 * NEAREST, leads); NaN without enough past. [-]
+        """Errors of the forecast that may follow, shape (n, 2 * nearest, leads); NaN without enough past. [-]
 
         Parameters
         ----------
@@ -129,8 +134,8 @@ class Moments:
         middle : ndarray, shape (n, leads)
             P50 as forecast for what follows: levels are told as their distance from it.
         """
-        leads = self.errors.shape[1]
-        out = np.full((at.size, 2 * NEAREST, leads), np.nan)
+        leads, count = self.errors.shape[1], self.nearest
+        out = np.full((at.size, 2 * count, leads), np.nan)
         slot, asked = self.at % self.slots, at % self.slots
         square = (self.vectors**2).sum(axis=1)
         for one in np.unique(asked):
@@ -138,7 +143,7 @@ class Moments:
             apart = np.abs(slot - one)
             apart = np.minimum(apart, self.slots - apart)
             near = np.flatnonzero(apart <= SPAN)
-            if near.size < NEAREST:
+            if near.size < count:
                 continue
             v = vectors[rows]
             distance = square[near] + (v**2).sum(axis=1)[:, None] - 2.0 * v @ self.vectors[near].T
@@ -147,11 +152,11 @@ class Moments:
             age = at[rows, None] - self.at[near]
             distance += age / (self.slots * AGE_DAYS)
             distance = np.where(age >= leads, distance, np.inf)
-            chosen = np.argpartition(distance, NEAREST - 1, axis=1)[:, :NEAREST]
+            chosen = np.argpartition(distance, count - 1, axis=1)[:, :count]
             enough = np.isfinite(np.take_along_axis(distance, chosen, axis=1)).all(axis=1)
             rows, chosen = rows[enough], near[chosen[enough]]
-            out[rows, :NEAREST] = self.errors[chosen]
-            out[rows, NEAREST:] = self.levels[chosen] - middle[rows, None]
+            out[rows, :count] = self.errors[chosen]
+            out[rows, count:] = self.levels[chosen] - middle[rows, None]
         return out
 
 

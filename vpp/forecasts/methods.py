@@ -181,12 +181,52 @@ def _recent(view: View, fitted_at: datetime) -> timedelta:
 # -- the uncontrolled load -----------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _LoadSeries:
+    """Reads what belongs to the load."""
+
+    load: SeriesId
+    outdoor_forecast: SeriesId
+    outdoor_measured: SeriesId
+
+    @classmethod
+    def of(cls, site: Site) -> _LoadSeries:
+        names = SiteSeries(site.id)
+        return cls(
+            names[LOAD, "demand_kw"], names["weather", "outdoor_forecast_c"], names["weather", "outdoor_c"]
+        )
+
+    def weather(self, view: View, grid: Grid) -> dict[SeriesId, Series]:
+        """Weather forecasts in force on a grid, and the thermometer of the slots that are over. [degC]"""
+        over = min(grid.count, max(0, (Slot.containing(view.at).start - grid.start) // grid.step))
+        found = {self.outdoor_forecast: view.forecast(self.outdoor_forecast, Unit.CELSIUS, grid)}
+        if over:
+            past = Grid(grid.start, over, grid.step)
+            found[self.outdoor_measured] = view.metered.series(self.outdoor_measured, past, Unit.CELSIUS)
+        return {name: one for name, one in found.items() if not np.isnan(one.values).all()}
+
+    def outdoor(self, view: View, grid: Grid) -> Series | None:
+        """What was forecast and, where nothing was, measured; None without either. [degC]
+
+        So a site that begins to import weather forecasts learns from the temperatures that it measured.
+        """
+        weather = self.weather(view, grid)
+        if not weather:
+            return None
+        values = np.full(grid.count, np.nan)
+        for series in reversed(weather.values()):
+            part = slice(0, series.grid.count)
+            values[part] = np.where(np.isnan(series.values), values[part], series.values)
+        said = weather.get(self.outdoor_forecast)
+        return Series(grid, values, Unit.CELSIUS, None if said is None else said.known_at)
+
+
 class LoadMethod:
-    """The load that nobody controls, from its own history and the site's calendar."""
+    """The load that nobody controls, from its own history, the site's calendar and, if it helps, weather."""
 
     def __init__(self, site: Site) -> None:
         self._calendar = site.calendar.calendar()
-        self._series = SiteSeries(site.id)[LOAD, "demand_kw"]
+        self._read = _LoadSeries.of(site)
 
     @property
     def target(self) -> str:
@@ -201,16 +241,23 @@ class LoadMethod:
 
     def actual(self, known: Snapshot, grid: Grid) -> Series:
         """Metered load. [kW]"""
-        return known.series(self._series, grid, Unit.KW)
+        return known.series(self._read.load, grid, Unit.KW)
 
     def inputs(self, view: View) -> tuple[InputUsed, ...]:
-        """The whole history of the load."""
-        return (InputUsed.of(self._series, view.past(self._series, Unit.KW), "end of slot"),)
+        """The whole history of the load, and the outdoor temperature if there is any."""
+        history = view.past(self._read.load, Unit.KW)
+        used = [InputUsed.of(self._read.load, history, "end of slot")]
+        outdoor = self._read.outdoor(view, history.grid)
+        if outdoor is not None:
+            used.append(InputUsed.of(self._read.outdoor_forecast, outdoor, "issue of the weather forecast"))
+        return tuple(used)
 
     def fit(self, view: View) -> Fitted:
-        """Learn from the load before an instant."""
-        history = view.past(self._series, Unit.KW)
-        return _FittedLoad(self._series, DemandModel(self._calendar).fit(history, issued_at=view.at))
+        """Learn from the load before an instant, and from the temperature if it helps."""
+        history = view.past(self._read.load, Unit.KW)
+        outdoor = self._read.outdoor(view, history.grid)
+        model = DemandModel(self._calendar).fit(history, issued_at=view.at, outdoor_c=outdoor)
+        return _FittedLoad(self._read, model)
 
     def reach(self, view: View, grid: Grid) -> int:
         """To the end of the seventh day after today."""
@@ -219,13 +266,13 @@ class LoadMethod:
 
     def rule(self, view: View, grid: Grid) -> QuantileForecast:
         """Mean of the four same weekdays."""
-        history = view.past(self._series, Unit.KW, RULE_HISTORY)
+        history = view.past(self._read.load, Unit.KW, RULE_HISTORY)
         return same_weekday_forecast(history, grid, issued_at=view.at)
 
 
 @dataclass(frozen=True, slots=True)
 class _FittedLoad:
-    series: SeriesId
+    read: _LoadSeries
     model: FittedDemand
 
     @property
@@ -233,8 +280,13 @@ class _FittedLoad:
         return self.model.fitted_at
 
     def predict(self, view: View, grid: Grid) -> QuantileForecast:
-        recent = view.past(self.series, Unit.KW, _recent(view, self.fitted_at))
-        return self.model.predict(recent, grid, issued_at=view.at)
+        recent = view.past(self.read.load, Unit.KW, _recent(view, self.fitted_at))
+        outdoor = None
+        if self.model.outdoor_c is not None:  # to the end of the last day: a day is forecast as a whole
+            last = (grid.end - grid.step).astimezone(JST).date()
+            days = Grid.between(recent.grid.start, jst_midnight(last + timedelta(days=1)))
+            outdoor = self.read.outdoor(view, days)
+        return self.model.predict(recent, grid, issued_at=view.at, outdoor_c=outdoor)
 
 
 # -- the sun -------------------------------------------------------------------------------------------

@@ -281,10 +281,10 @@ def heated(load: Series, outdoor: Series) -> Series:
 
 
 def test_temperature_helps_where_the_load_follows_it() -> None:
-    outdoor = temperatures(80)
-    load = heated(factory(80, order_kw=4.0), outdoor)
+    outdoor = temperatures(120)
+    load = heated(factory(120, order_kw=4.0), outdoor)
     model, plain, warm, truth = DemandModel(CALENDAR), [], [], []
-    for day in range(68, 79, 3):
+    for day in range(108, 119, 3):
         now, start = day_start(day - 1) + timedelta(hours=12), day_start(day)
         known = until(load, now)
         fitted = model.fit(known, issued_at=now, outdoor_c=until(outdoor, now))
@@ -302,18 +302,67 @@ def test_temperature_helps_where_the_load_follows_it() -> None:
     assert error["w"] < 0.9 * error["p"]
 
 
-def test_weather_forecast_with_a_hole_falls_back_by_name() -> None:
-    outdoor = temperatures(60)
-    load = heated(factory(60), outdoor)
-    now = day_start(33)
-    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now, outdoor_c=until(outdoor, now))
-    grid = Grid(now, 48)
-    ahead = outdoor.between(now, now + timedelta(days=1))
+WARM = temperatures(105)
+HEATED = heated(factory(105, order_kw=4.0), WARM)
+
+
+def test_days_that_the_weather_forecast_does_not_reach_are_forecast_without_it_by_name() -> None:
+    now = day_start(100)
+    fitted = DemandModel(CALENDAR).fit(until(HEATED, now), issued_at=now, outdoor_c=until(WARM, now))
+    known, ahead = until(HEATED, now), WARM.between(now, day_start(101))
+
+    def name(days: int, weather: Series) -> str:
+        return fitted.predict(known, Grid(now, 48 * days), issued_at=now, outdoor_c=weather).model
+
+    assert name(1, ahead) == "demand-pool-weather"
+    assert name(2, ahead) == "demand-pool-weather+demand-pool"
     holed = with_values(ahead, np.where(np.arange(48) == 30, np.nan, ahead.values))
-    assert fitted.predict(until(load, now), grid, issued_at=now, outdoor_c=holed).model == "demand-pool"
-    assert (
-        fitted.predict(until(load, now), grid, issued_at=now, outdoor_c=ahead).model == "demand-pool-weather"
-    )
+    assert name(1, holed) == "demand-pool"
+
+
+def test_temperature_is_left_out_where_the_past_says_that_it_does_not_help() -> None:
+    now, load = day_start(100), factory(105)
+    fitted = DemandModel(CALENDAR).fit(until(load, now), issued_at=now, outdoor_c=until(WARM, now))
+    assert fitted.temperature_gain is not None
+    assert fitted.temperature_gain < 0.1
+    forecast = fitted.predict(until(load, now), Grid(now, 48), issued_at=now, outdoor_c=WARM)
+    assert forecast.model == "demand-pool"
+    assert forecast.facts["temperature_gain"] == round(fitted.temperature_gain, 3)
+
+
+def test_a_few_weeks_of_temperature_are_not_yet_trusted() -> None:
+    now = day_start(40)
+    fitted = DemandModel(CALENDAR).fit(until(HEATED, now), issued_at=now, outdoor_c=until(WARM, now))
+    assert fitted.temperature_gain is None
+    assert fitted.outdoor_c is None
+
+
+def test_days_before_the_first_temperature_are_not_learned_from_together_with_it() -> None:
+    now = day_start(104)
+    late = with_values(WARM, np.where(np.arange(WARM.grid.count) < 10 * 48, np.nan, WARM.values))
+    model, grid = DemandModel(CALENDAR), Grid(now, 48)
+    since = HEATED.between(day_start(10), now)
+    told = [
+        model.fit(known, issued_at=now, outdoor_c=until(late, now)).predict(
+            known, grid, issued_at=now, outdoor_c=late
+        )
+        for known in (until(HEATED, now), since)
+    ]
+    assert {one.model for one in told} == {"demand-pool-weather"}
+    np.testing.assert_allclose(told[0].p50[16:], told[1].p50[16:])  # later than what the day so far tells
+
+
+@pytest.mark.parametrize("poison", [0.0, 1e6, float("nan")])
+def test_load_after_the_issue_changes_no_forecast_with_temperature(poison: float) -> None:
+    now = day_start(100) + timedelta(hours=10)
+    spoiled = np.where(np.arange(HEATED.grid.count) >= 100 * 48 + 20, poison, HEATED.values)
+    told = []
+    for load in (HEATED, with_values(HEATED, spoiled)):
+        known = until(load, now)
+        fitted = DemandModel(CALENDAR).fit(known, issued_at=now, outdoor_c=until(WARM, now))
+        told.append(fitted.predict(known, Grid(now, 60), issued_at=now, outdoor_c=WARM))
+    assert told[0].model == "demand-pool-weather"
+    np.testing.assert_array_equal(told[0].p50, told[1].p50)
 
 
 def test_quantiles_of_more_levels_agree_with_the_three_of_a_forecast() -> None:

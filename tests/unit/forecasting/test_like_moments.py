@@ -8,7 +8,7 @@ import pytest
 from energy.core.series import FloatArray
 from forecasting.days import BoolArray
 from forecasting.intraday import LEADS, Intraday
-from forecasting.moments import NEAREST, Moments, running_mean
+from forecasting.moments import Moments, running_mean
 
 DAYS, SLOTS = 50, 48
 NOW = 24
@@ -39,8 +39,9 @@ def asked(moments: Moments, load: FloatArray, bands: FloatArray, at: int) -> Flo
 def test_a_machine_that_runs_is_followed_by_one_that_runs() -> None:
     load, bands, rest = on_or_off()
     at = (DAYS - 1) * SLOTS + NOW
-    found = asked(remember(load, bands, rest), load, bands, at)
-    assert found.shape == (2 * NEAREST, LEADS)
+    moments = remember(load, bands, rest)
+    found = asked(moments, load, bands, at)
+    assert found.shape == (2 * moments.nearest, LEADS)
     np.testing.assert_allclose(np.median(found, axis=0), 40.0, atol=3.0)
 
 
@@ -48,8 +49,9 @@ def test_levels_stay_right_where_the_forecast_has_moved() -> None:
     load, bands, rest = on_or_off()
     moved = bands.copy()
     moved[:, (DAYS - 1) * SLOTS :] += 20.0  # today's forecast is another one than those of the past
-    found = asked(remember(load, bands, rest), load, moved, (DAYS - 1) * SLOTS + NOW)
-    np.testing.assert_allclose(np.median(found[NEAREST:], axis=0), 20.0, atol=3.0)
+    moments = remember(load, bands, rest)
+    found = asked(moments, load, moved, (DAYS - 1) * SLOTS + NOW)
+    np.testing.assert_allclose(np.median(found[moments.nearest :], axis=0), 20.0, atol=3.0)
 
 
 def test_only_sequels_that_were_over_are_told() -> None:
@@ -66,7 +68,7 @@ def test_only_sequels_that_were_over_are_told() -> None:
 
 def test_without_enough_like_moments_nothing_is_told() -> None:
     load, bands, rest = on_or_off(4)
-    assert np.isnan(asked(remember(load, bands, rest), load, bands, 2 * SLOTS + 2)).all()
+    assert np.isnan(asked(remember(load, bands, rest), load, bands, SLOTS + 4)).all()
 
 
 def test_a_moment_with_an_unknown_sequel_is_no_example() -> None:
