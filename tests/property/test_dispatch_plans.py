@@ -103,8 +103,12 @@ def batteries(draw: st.DrawFn) -> StorageProblem:
 def problems(draw: st.DrawFn) -> Problem:
     load = draw(series(0.0, 300.0))
     sun = draw(series(0.0, 200.0))
+    exports = draw(st.sampled_from([0.0, 0.0, 30.0, 250.0]))
     array = pv(
-        list(sun), p10_kw=tuple(0.5 * value for value in sun), p90_kw=tuple(1.2 * value for value in sun)
+        list(sun),
+        p10_kw=tuple(0.5 * value for value in sun),
+        p90_kw=tuple(1.2 * value for value in sun),
+        curtailable=exports < 200.0 or draw(st.booleans()),
     )
     return problem(
         list(load),
@@ -116,8 +120,11 @@ def problems(draw: st.DrawFn) -> Problem:
             contract_kw=draw(st.floats(20.0, 350.0)),
             peak_memory_kw=draw(st.floats(0.0, 300.0)),
             peak_yen_per_kw=draw(st.sampled_from([0.0, 1_700.0, 20_400.0])),
-            import_margin_kw=draw(st.sampled_from([0.0, 5.0, 50.0])),
+            import_margin_kw=0.0 if exports else draw(st.sampled_from([0.0, 5.0, 50.0])),
+            max_export_kw=exports,
         ),
+        sell_yen_per_kwh=draw(st.one_of(st.just(()), series(-10.0, 80.0))),
+        end_value_yen_per_kwh=draw(st.sampled_from([None, 0.0, 12.0])),
         cars=tuple(draw(cars(f"car-{k}")) for k in range(draw(st.integers(0, 2)))),
         zones=tuple(draw(zones(f"zone-{k}")) for k in range(draw(st.integers(0, 2)))),
         pv=(array,) if draw(st.booleans()) else (),
