@@ -98,6 +98,7 @@ def show(meter: Registers, import_kwh: int) -> None:
         ("schneider-iem3155", "import_kwh", [0x8000, 0, 0, 0]),
         ("huawei-sun2000", "generation_kw", [0x7FFF, 0xFFFF]),
         ("alfen-ng9xx", "power_kw", [0xFFFF, 0xFFFF]),
+        ("alfen-ng9xx", "applied_current_a", [0xFFFF, 0xFFFF]),  # no range of its own would catch it
     ],
 )
 def test_what_stands_for_nothing_is_nothing(profile: str, point: str, raw: list[int]) -> None:

@@ -20,6 +20,7 @@ from energy.core.outcome import Applied, ChargerPower, ClimateMode, Command, Com
 from energy.core.plan import Reason, ReasonCode
 from energy.core.units import AssetId
 from tests.unit.devices.bench import START
+from tests.unit.devices.faults import fault
 
 METER = """
 id: test-meter
@@ -182,6 +183,7 @@ async def test_after_a_silence_longer_than_the_fail_safe_an_order_is_written_aga
     assert registers.writes[written:] == [(260, (3000,), 6), (257, (1,), 6)]
 
 
+@fault(17)
 async def test_a_new_link_means_taking_control_again() -> None:
     registers = quasar()
     box, _ = device(load_profile("wallbox-quasar1"), registers)
