@@ -23,14 +23,12 @@ from forecasting.past import first_whole_day
 from forecasting.peak_day import peak_quantiles
 from forecasting.prepared import Prepared
 from forecasting.pv_day import prepare_pv
-from forecasting.residuals import residual_quantiles
 
-__all__ = ["DayAheadModel", "Walk", "issue", "learn", "least_days", "walk"]
+__all__ = ["MAX_DAYS", "DayAheadModel", "Walk", "issue", "learn", "least_days", "walk"]
 
-MAX_DAYS = 400  # a year and a month; older days are not learned from
+MAX_DAYS = 430  # a year and two months, so that this season a year ago is whole
 CALIBRATION_DAYS = 35  # days whose coverage sets the width of the band
-EXPERTS_SHARE = (1 / 3, 2 / 3)  # least and highest weight of the experts' own band (load)
-EXPERTS_CLEARLY = 0.03  # of the error: so much better and the experts have the highest weight
+EXPERTS_SHARE = 1 / 3  # weight of the experts' forecast with the band of its own errors, beside two forests
 LEAST_EXAMPLES = 3  # days on which forests can be grown at all
 LEAST_DAYS = 21  # with fewer there are fewer days than features
 
@@ -44,27 +42,19 @@ class DayAheadModel:
     panel : Panel
         The past it was learned from; its last row is the target day.
     factor : float
-        By how much the band is wider than the forests say. [-]
-    experts_share : float
-        Weight of the experts' forecast with the band of its own errors, beside the forests. [-]
+        By how much the band is wider than the parts say. [-]
     """
 
     panel: Panel
     prepared: Prepared
     forests: tuple[QuantileForest, ...]
     factor: float = 1.0
-    experts_share: float = 0.0
 
     def quantiles(self, levels: tuple[float, ...]) -> FloatArray:
         """Quantiles of the target day, shape (n_levels, slots). [unit of the panel]"""
         panel, last = self.panel, self.panel.count - 1
         found = _raw(panel, self.prepared, self.forests, np.array([last]), (*levels, 0.5))[0]
-        out = widened(found[:, :-1], found[:, -1], self.factor)
-        if self.experts_share > 0.0:
-            base, rest = self.prepared.base, panel.days.rest
-            errors = residual_quantiles(base, panel.actual, rest, last, _back(panel), levels=levels)
-            out = (1.0 - self.experts_share) * out + self.experts_share * errors
-        out = np.maximum(out, 0.0)
+        out = np.maximum(widened(found[:, :-1], found[:, -1], self.factor, levels), 0.0)
         if self.panel.capacity is not None:
             out = np.minimum(out, self.panel.capacity)
         dark = self.prepared.dark
@@ -85,7 +75,7 @@ class DayAheadModel:
         newest = self.panel.count - 1 - _back(self.panel)
         rows = np.arange(newest - days + 1, newest + 1)
         found = _raw(self.panel, self.prepared, self.forests, rows, (*levels, 0.5))
-        return np.moveaxis(widened(found[..., :-1], found[..., -1], self.factor), -1, 0)
+        return np.moveaxis(widened(found[..., :-1], found[..., -1], self.factor, levels), -1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,42 +196,42 @@ def _raw(
     forests: tuple[QuantileForest, ...],
     rows: np.ndarray[tuple[int], np.dtype[np.int64]],
     levels: tuple[float, ...],
+    *,
+    every: int = 1,
 ) -> FloatArray:
-    """The forests' mean quantiles, shape (n_rows, slots, n_levels), from examples older than each issue."""
-    slots = panel.slots_per_day
-    before = np.repeat(rows - _back(panel) + 1, slots)
+    """Mean quantiles of forests and experts, shape (n_rows, slots / every, n_levels).
+
+    From examples older than each issue; before the band is widened.
+    """
+    asked = panel.actual[rows, ::every]
+    slots, back = asked.shape[1], _back(panel)
+    before = np.repeat(rows - back + 1, slots)
     total = np.zeros((rows.size, slots, len(levels)))
     for forest, features, offset in zip(forests, prepared.features, prepared.offsets, strict=True):
-        x = features[rows].reshape(rows.size * slots, -1)
+        x = features[rows, ::every].reshape(rows.size * slots, -1)
         found = forest.quantiles(x, np.repeat(rows, slots), before, levels).reshape(
             rows.size, slots, len(levels)
         )
-        total += found + offset[rows][..., None]
-    return total * (prepared.scale / len(forests))
+        total += found + offset[rows, ::every][..., None]
+    grown = total * (prepared.scale / len(forests))
+    if prepared.residuals is None:
+        return grown
+    errors = prepared.residuals.quantiles(rows, back, levels, every=every)
+    return np.asarray((1.0 - EXPERTS_SHARE) * grown + EXPERTS_SHARE * errors)
 
 
 def _calibrated(model: DayAheadModel) -> DayAheadModel:
-    """The model with the width of its band and the weight of the experts from the last weeks."""
+    """The model with the width of its band from how it covered the last weeks."""
     panel, prepared = model.panel, model.prepared
     newest = panel.count - 1 - _back(panel)
     first = max(prepared.first_row + LEAST_DAYS, newest - CALIBRATION_DAYS + 1)
     rows = np.arange(first, newest + 1)
     if not rows.size:
         return model
-    found = _raw(panel, prepared, model.forests, rows, (BAND[0], 0.5, BAND[1]))
+    every = prepared.options.every  # slots of one hour say nearly the same
+    found = _raw(panel, prepared, model.forests, rows, (BAND[0], 0.5, BAND[1]), every=every)
     low, middle, high = np.moveaxis(found, -1, 0)
-    actual = panel.actual[rows]
+    actual = panel.actual[rows, ::every]
     if prepared.dark is not None:
-        actual = np.where(prepared.dark[rows], np.nan, actual)
-    share = _experts_share(actual, middle, prepared.base[rows]) if panel.kind == "load" else 0.0
-    return replace(model, factor=band_factor(actual, low, middle, high), experts_share=share)
-
-
-def _experts_share(actual: FloatArray, forests: FloatArray, experts: FloatArray) -> float:
-    """Weight of the experts beside the forests: a third, and up to two where they have erred less lately."""
-    known = ~(np.isnan(actual) | np.isnan(forests) | np.isnan(experts))
-    if not known.any():
-        return EXPERTS_SHARE[0]
-    ours, theirs = (float(np.abs(actual - one)[known].mean()) for one in (forests, experts))
-    better = (ours / max(theirs, 1e-12) - 1.0) / EXPERTS_CLEARLY
-    return float(np.interp(better, (-1.0, 1.0), EXPERTS_SHARE))
+        actual = np.where(prepared.dark[rows, ::every], np.nan, actual)
+    return replace(model, factor=band_factor(actual, low, middle, high))

@@ -23,6 +23,8 @@ from forecasting.days import BoolArray, IntArray
 __all__ = ["ForestOptions", "QuantileForest"]
 
 MOST_DRAWN = 0.8  # of the days, for one tree
+YEAR, SEASON_DAYS = 364, 30.0  # a day of this season a year ago is drawn more often ...
+SEASON = 0.5  # ... by so much, with the newest day at 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +47,16 @@ class ForestOptions:
     newest : int
         Values taken from a leaf: the newest ones, so that the forest follows the season.
     half_life_days : float
-        A day this old is drawn half as often as the newest.
+        A day this old is drawn half as often as the newest; the season a year ago is drawn more often.
     every : int
         Of a drawn day every so many slots: neighbours say nearly the same.
     """
 
-    trees: int = 24
+    trees: int = 20
     part: float = 0.2
-    least_days: int = 40
+    least_days: int = 30
     leaf: int = 4
-    share: float = 0.4
+    share: float = 0.25
     newest: int = 24
     half_life_days: float = 150.0
     every: int = 1
@@ -105,7 +107,9 @@ class QuantileForest:
         random = np.random.default_rng(seed)
         days, first = np.unique(day, return_index=True)
         stop = np.r_[first[1:], day.size]
-        chance = 0.5 ** ((days[-1] - days) / options.half_life_days)
+        age = days[-1] - days
+        chance = 0.5 ** (age / options.half_life_days)
+        chance += SEASON * np.exp(-0.5 * ((age - YEAR) / SEASON_DAYS) ** 2)
         chance /= chance.sum()
         span = int(days[-1]) + 1
         # each tree leaves days out, or none could be asked honestly about the past of a short history

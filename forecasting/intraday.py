@@ -136,7 +136,7 @@ class Intraday:
         grown = self.forest.quantiles(x, day, day, asked)
         like = np.quantile(sequels[0], asked, axis=0).T
         found = self.trust[:, None] * grown + (1.0 - self.trust[:, None]) * like
-        return np.asarray(widened(found[:, :-1], found[:, -1], self.factor).T * self.scale)
+        return np.asarray(widened(found[:, :-1], found[:, -1], self.factor, levels).T * self.scale)
 
 
 def _drawn(count: int) -> BoolArray:

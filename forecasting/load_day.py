@@ -21,10 +21,12 @@ from forecasting.forest import ForestOptions
 from forecasting.panel import Panel
 from forecasting.past import Past, filled_from_past
 from forecasting.prepared import Prepared
+from forecasting.residuals import Residuals
 
 __all__ = ["LOAD_FOREST", "prepare_load", "view_of"]
 
 LOAD_FOREST = ForestOptions()
+DAYS_PER_VALUE = 9  # a long past has more to say of a season: a year and more, and more values of a leaf
 ROWS_OF_A_DAY = 24  # a tree is grown on one slot of an hour: its neighbours say nearly the same
 ROOT_PENALTIES = (30.0, 100.0)  # of the ridges on the square root of the load
 
@@ -57,7 +59,8 @@ def prepare_load(panel: Panel) -> Prepared:
     level = np.concatenate([features, said, middle], axis=-1)
     relative = features.copy()
     relative[..., :loads] -= middle
-    surplus = np.concatenate([relative, said - middle, middle, said.std(axis=-1, keepdims=True)], axis=-1)
+    spread = said.std(axis=-1)
+    surplus = np.concatenate([relative, said - middle, middle, spread[..., None]], axis=-1)
     actual = panel.actual / scale
     return Prepared(
         scale=scale,
@@ -66,13 +69,15 @@ def prepare_load(panel: Panel) -> Prepared:
         offsets=(np.zeros_like(base), middle[..., 0]),
         base=base,
         first_row=RIDGE_FIRST + view.past.newest_whole,
-        options=_forest_options(panel.slots_per_day),
+        options=_forest_options(panel.slots_per_day, panel.count),
+        residuals=Residuals(base=base, spread=spread, actual=panel.actual, rest=panel.days.rest),
     )
 
 
-def _forest_options(slots: int) -> ForestOptions:
+def _forest_options(slots: int, days: int) -> ForestOptions:
     every = max(1, slots // ROWS_OF_A_DAY)
-    return replace(LOAD_FOREST, every=every, leaf=max(2, LOAD_FOREST.leaf // every))
+    newest = max(LOAD_FOREST.newest, days // DAYS_PER_VALUE)
+    return replace(LOAD_FOREST, every=every, leaf=max(2, LOAD_FOREST.leaf // every), newest=newest)
 
 
 def _experts(panel: Panel, view: View, features: FloatArray, loads: int, scale: float) -> FloatArray:

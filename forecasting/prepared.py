@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from energy.core.series import FloatArray
 from forecasting.days import BoolArray
 from forecasting.forest import ForestOptions
+from forecasting.residuals import Residuals
 
 __all__ = ["Prepared"]
 
@@ -31,6 +32,8 @@ class Prepared:
         How the forests are grown.
     dark : ndarray of bool, shape (n, slots), optional
         Slots without sun.
+    residuals : Residuals, optional
+        The experts' own errors, where a band of them has a part in the forecast.
     """
 
     scale: float
@@ -41,3 +44,4 @@ class Prepared:
     first_row: int
     options: ForestOptions
     dark: BoolArray | None = None
+    residuals: Residuals | None = None
