@@ -121,8 +121,10 @@ def _with_postings(
         .order_by(_L.number, _L.line)
     )
     postings: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
-    for number, account, points in connection.execute(_raw(lines) if raw else lines):
-        postings[number].append((_text(account), points))
+    for number, account, points in connection.execute(_raw(lines) if raw else lines).all():
+        postings[number].append((_text(account) if raw else account, points))
+    if not raw:
+        return [JournalRow(*row, tuple(postings[row[0]])) for row in rows]
     return [
         JournalRow(number, _text(key), _text(body), _text(digest), tuple(postings[number]))
         for number, key, body, digest in rows

@@ -12,6 +12,8 @@ import typer
 from energy.core.errors import ConfigError, DataError
 from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
+from vpp.cli.dr_event import app as event_app
+from vpp.cli.dr_event import nominate, settle
 from vpp.cli.forecast_site import Json, instant, print_json
 from vpp.cli.rules import day_named
 
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
     from energy.market.baseline import Method as BaselineMethod
     from energy.market.rule_table import RuleFact
 
-__all__ = ["app"]
+__all__ = ["app", "event_slots"]
 
-app = typer.Typer(help="Demand response: baselines.", no_args_is_help=True)
+app = typer.Typer(help="Demand response: baselines, events, settlement.", no_args_is_help=True)
+app.add_typer(event_app, name="event")
+app.command()(nominate)
+app.command()(settle)
 
 Meter = Annotated[Path, typer.Option(help="Meter file: timestamp,kwh; rows stamped by their end.")]
 Events = Annotated[Path | None, typer.Option(help="Past events: start,end.")]
@@ -52,7 +57,14 @@ def _slot(text: str, option: str) -> Slot:
         ) from None
 
 
-def _event(text: str) -> tuple[Slot, Slot]:
+def event_slots(text: str) -> tuple[Slot, Slot]:
+    """First slot of ``START/END`` and the first after it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such text, or not on half hours.
+    """
     start, slash, end = text.partition("/")
     if not slash:
         raise ConfigError(
@@ -116,7 +128,7 @@ def baseline(
     from vpp.settlement.files import read_meter
 
     console = cast("Console", context.obj)
-    start, end = _event(event)
+    start, end = event_slots(event)
     request = BaselineRequest(
         start=start,
         end=end,

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from energy.core.errors import DataError
 from energy.core.series import Grid, Series, Unit
@@ -24,6 +25,7 @@ from energy.market.plans import Trade, read_trade
 from vpp.ingest.layout import csv_rows, decode, read_bytes
 from vpp.ingest.table import missing_column
 from vpp.ingest.times import RowFault, number, parse_date, parse_stamp, whole_number
+from vpp.settlement.dr_events import Resource
 
 __all__ = [
     "SlotRow",
@@ -34,6 +36,7 @@ __all__ = [
     "read_meter",
     "read_prices",
     "read_receipt",
+    "read_resources",
     "read_slot_rows",
     "read_slots",
     "read_trades",
@@ -324,4 +327,24 @@ def read_receipt(path: Path) -> list[ReceiptLine]:
         found.append(
             ReceiptLine(batch_id=cells["batch_id"], line=number_of_line, points=whole, status=cells["status"])
         )
+    return found
+
+
+def read_resources(path: Path) -> list[Resource]:
+    """Sites of a file ``site,kw[,reliability]``.
+
+    Raises
+    ------
+    DataError
+        If the file is not of that form, or a number cannot be.
+    """
+    found = []
+    for line, cells in _rows(path, ("site", "kw")):
+        told = {"site": cells["site"], "kw": cells["kw"], "reliability": cells.get("reliability", "1")}
+        try:
+            found.append(TypeAdapter(Resource).validate_python(told))
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            column = str(fault["loc"][0]) if fault["loc"] else ""
+            raise _fault(path, line, RowFault(column, told.get(column, ""), str(fault["msg"]))) from None
     return found
