@@ -13,20 +13,19 @@ from energy.core.errors import ConfigError, DataError
 from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.dr_event import app as event_app
-from vpp.cli.dr_event import nominate, settle
-from vpp.cli.forecast_site import Json, instant, print_json
+from vpp.cli.dr_event import event_slots, half_hour, nominate, settle
+from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.rules import day_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from energy.core.calendar import SiteCalendar
-    from energy.core.slots import Slot
     from energy.market.baseline import Adjustment, Baseline, BaselineRequest, BaselineUnavailable
     from energy.market.baseline import Method as BaselineMethod
     from energy.market.rule_table import RuleFact
 
-__all__ = ["app", "event_slots"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Demand response: baselines, events, settlement.", no_args_is_help=True)
 app.add_typer(event_app, name="event")
@@ -44,35 +43,6 @@ Method = Annotated[
 Adjust = Annotated[Literal["add", "ratio", "none"], typer.Option(help="What the hours before the event do.")]
 RatioCap = Annotated[float | None, typer.Option(help="Largest change by a ratio, such as 0.2.")]
 Floor = Annotated[bool, typer.Option("--floor-zero", help="The adjusted baseline is never below zero.")]
-
-
-def _slot(text: str, option: str) -> Slot:
-    from energy.core.slots import Slot
-
-    try:
-        return Slot(instant(text, option))
-    except ValueError:
-        raise ConfigError(
-            f"{text!r} is not on a half hour", where=option, hint="write 2026-11-25T16:00/2026-11-25T19:00"
-        ) from None
-
-
-def event_slots(text: str) -> tuple[Slot, Slot]:
-    """First slot of ``START/END`` and the first after it.
-
-    Raises
-    ------
-    ConfigError
-        If it is no such text, or not on half hours.
-    """
-    start, slash, end = text.partition("/")
-    if not slash:
-        raise ConfigError(
-            f"{text!r} is no event", where="--event", hint="write 2026-11-25T16:00/2026-11-25T19:00"
-        )
-    if len(end.strip()) <= len("24:00"):  # an end without a day is on the day of the start
-        end = f"{start.strip()[:10]}T{end.strip()}"
-    return _slot(start, "--event"), _slot(end, "--event")
 
 
 def _past_days(events: Path | None) -> frozenset[date]:
@@ -308,8 +278,8 @@ def _requests(
 
     def request(day: date) -> BaselineRequest:
         return BaselineRequest(
-            start=_slot(f"{day}T{opens}", "--hours"),
-            end=_slot(f"{day}T{closes}", "--hours"),
+            start=half_hour(f"{day}T{opens}", "--hours"),
+            end=half_hour(f"{day}T{closes}", "--hours"),
             event_days=past,
             calendar=calendar,
             method=method,

@@ -12,13 +12,14 @@ import typer
 from energy.core.errors import ConfigError, ExitStatus
 from vpp.cli.bill import plain_number
 from vpp.cli.console import Console
-from vpp.cli.forecast_site import Json, print_json
+from vpp.cli.forecast_site import Json, instant, print_json
 
 if TYPE_CHECKING:
+    from energy.core.slots import Slot
     from energy.store import SqlStore
     from vpp.settlement.dr_events import DrEvent, Nomination, Settlement
 
-__all__ = ["app", "nominate", "settle"]
+__all__ = ["app", "event_slots", "half_hour", "nominate", "settle"]
 
 app = typer.Typer(help="Events: announce, cancel, opt, list.", no_args_is_help=True)
 
@@ -41,6 +42,42 @@ def _now() -> datetime:
     from energy.core.clock import SystemClock
 
     return SystemClock().now()
+
+
+def half_hour(text: str, option: str) -> Slot:
+    """Slot that starts at an instant.
+
+    Raises
+    ------
+    ConfigError
+        If the text is no instant, or not on a half hour.
+    """
+    from energy.core.slots import Slot
+
+    try:
+        return Slot(instant(text, option))
+    except ValueError:
+        raise ConfigError(
+            f"{text!r} is not on a half hour", where=option, hint="write 2026-11-25T16:00/2026-11-25T19:00"
+        ) from None
+
+
+def event_slots(text: str) -> tuple[Slot, Slot]:
+    """First slot of ``START/END`` and the first after it.
+
+    Raises
+    ------
+    ConfigError
+        If it is no such text, or not on half hours.
+    """
+    start, slash, end = text.partition("/")
+    if not slash:
+        raise ConfigError(
+            f"{text!r} is no event", where="--event", hint="write 2026-11-25T16:00/2026-11-25T19:00"
+        )
+    if len(end.strip()) <= len("24:00"):  # an end without a day is on the day of the start
+        end = f"{start.strip()[:10]}T{end.strip()}"
+    return half_hour(start, "--event"), half_hour(end, "--event")
 
 
 def _number(text: str, option: str) -> Decimal:
@@ -87,7 +124,6 @@ def announce(
     json: Json = False,
 ) -> None:
     """Take an event or its change: the same modification again changes nothing, a lower one is ignored."""
-    from vpp.cli.dr import event_slots
     from vpp.settlement.dr_events import EventBook
 
     console = cast("Console", context.obj)
