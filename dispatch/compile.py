@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyomo.environ as pyo
+from pyomo.core.expr.relational_expr import InequalityExpression
 from pyomo.repn.quadratic import QuadraticRepnVisitor
 from pyomo.repn.util import OrderedVarRecorder
 
@@ -93,6 +94,24 @@ class _Compiler:
         self.lower = _Terms(base=[-np.inf if v.lb is None else float(v.lb) for v in self.members])
         self.upper = _Terms(base=[np.inf if v.ub is None else float(v.ub) for v in self.members])
         self.bounded: set[tuple[int, bool]] = set()
+
+    def limit(self, member: Any) -> tuple[_Row, float, float] | None:
+        """A row ``decided <= given`` or the other way round; most are such, and need no walk."""
+        expression = member.expr
+        if type(expression) is not InequalityExpression:
+            return None
+        small, large = (id(side) for side in expression.args)
+        if small in self.column_of and large in self.datum_of:
+            return _Row(0.0, {self.column_of[small]: 1.0}, {self.datum_of[large]: -1.0}, {}), -np.inf, 0.0
+        if large in self.column_of and small in self.datum_of:
+            return _Row(0.0, {self.column_of[large]: 1.0}, {self.datum_of[small]: -1.0}, {}), 0.0, np.inf
+        return None
+
+    def read(self, member: Any) -> tuple[_Row, float, float]:
+        """Any other row, with its limits."""
+        low, body, high = member.to_bounded_expression(evaluate_bounds=True)
+        row = self.split(body, member)
+        return row, -np.inf if low is None else float(low), np.inf if high is None else float(high)
 
     def split(self, expression: Any, owner: Any) -> _Row:
         """Read one expression; anything but affine rows with data-by-unknown products is refused."""
@@ -183,10 +202,7 @@ def compile_core(structure: Structure) -> Template:
     for constraint in _by_kind(list(model.component_objects(pyo.Constraint, descend_into=True)), kinds):
         first, lazy = len(matrix.lazy), constraint.parent_block().local_name == LAZY
         for member in constraint.values():
-            low, body, high = member.to_bounded_expression(evaluate_bounds=True)
-            low = -np.inf if low is None else float(low)
-            high = np.inf if high is None else float(high)
-            row = walk.split(body, member)
+            row, low, high = walk.limit(member) or walk.read(member)
             if not walk.as_bound(row, low, high, member):
                 matrix.add(row, low, high, lazy=lazy)
         rows[constraint.name] = len(matrix.lazy) - first

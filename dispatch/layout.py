@@ -15,6 +15,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from energy.core.series import FloatArray
+
 __all__ = ["IntArray", "Layout", "Table"]
 
 IntArray = NDArray[np.int64]
@@ -99,6 +101,12 @@ class Layout(Mapping[str, IntArray]):
         rows = table.first + table.width * np.arange(table.count)
         positions: IntArray = rows[:, None] + np.arange(start, stop)
         return positions
+
+    def of_all(self, vector: FloatArray, kind: str, name: str) -> FloatArray:
+        """Values of a quantity of all assets of a kind, shape (assets, length); a view of the vector."""
+        table = self.tables[kind]
+        start, stop = table.parts[name]
+        return vector[table.first : table.stop].reshape(table.count, table.width)[:, start:stop]
 
     def names(self) -> dict[str, tuple[str, str]]:
         """Kind and quantity by path, with ``[*]`` for all assets."""

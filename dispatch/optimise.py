@@ -27,7 +27,8 @@ __all__ = ["Answer", "Found", "Solver", "find", "optimise", "schedule_of"]
 
 Solver = Callable[..., Solution]  # as dispatch.solve.solve; tests put a failing one in its place
 
-_ROUNDS = 4
+_ROUNDS = 10
+_BAR_ALL = 3  # from this round on a car that gives back below its floor is barred for good
 _BOTH_KW = 1e-4  # two directions together above this are cheating
 _BELOW_KWH = 1e-4
 _LAST_S = 0.05  # with less time left no further round is begun
@@ -148,7 +149,7 @@ def find(
         first, best = first or solution, solution
         if not cure.forbidden.any():  # barring is a choice of ours: only before it is a bound proven
             bound = solution.objective_yen - solution.gap * abs(solution.objective_yen)
-        honest = not cure.learn(solution.x, everywhere=rounds == _ROUNDS - 1)
+        honest = not cure.learn(solution.x, bar_all=rounds >= _BAR_ALL, whole_all=rounds >= _ROUNDS - 1)
         if honest:
             break
     if first is None or best is None:
@@ -173,7 +174,7 @@ def schedule_of(problem: Problem, template: Template, x: FloatArray) -> Schedule
     n, columns = problem.grid.count, template.columns
 
     def table(kind: str, *names: str) -> FloatArray:
-        read = [x[columns.block(kind, name)] for name in names if kind in columns.tables]
+        read = [columns.of_all(x, kind, name) for name in names if kind in columns.tables]
         if not read:
             return np.empty((0, n))
         return read[0] - read[1] if len(read) > 1 else read[0]
@@ -204,13 +205,21 @@ class _Cure:
             "lazy": self.lazy if mixed else None,
         }
 
-    def learn(self, x: FloatArray, *, everywhere: bool) -> bool:
-        """Note where a solution cheats; True if it does. ``everywhere``: leave it no second way."""
-        cheats = self._two_ways(x, everywhere=everywhere)
+    def learn(self, x: FloatArray, *, bar_all: bool, whole_all: bool) -> bool:
+        """Note where a solution cheats; True if it does.
+
+        Parameters
+        ----------
+        bar_all : bool
+            Bar giving back over the whole horizon for those that do so below their floor.
+        whole_all : bool
+            Make directions whole wherever they could matter: there is no second way then.
+        """
+        cheats = self._two_ways(x, everywhere=whole_all)
         for kind in ("car", "battery"):
             if kind in self.template.columns.tables:
-                cheats |= self._both_directions(x, kind, everywhere=everywhere)
-                cheats |= self._below_floor(x, kind, everywhere=everywhere)
+                cheats |= self._both_directions(x, kind, everywhere=whole_all)
+                cheats |= self._below_floor(x, kind, everywhere=bar_all)
         return cheats
 
     def _whole(self, choice: str, rows: tuple[str, str], where: BoolArray, kind: str = "") -> None:
@@ -224,18 +233,19 @@ class _Cure:
         if self.problem.limits.max_export_kw <= 0.0:
             return False
         columns = self.template.columns
-        both = np.minimum(x[columns.block("", "within_kw")], x[columns.block("", "export_kw")]) > _BOTH_KW
+        both = np.minimum(columns.of_all(x, "", "within_kw"), columns.of_all(x, "", "export_kw")) > _BOTH_KW
         if not both.any():
             return False
-        where = np.ones_like(both) if everywhere else both
+        pays = np.subtract(self.problem.sell_yen_per_kwh or 0.0, self.problem.price_yen_per_kwh) > 0.0
+        where = np.ones_like(both) if everywhere else both | pays
         self._whole("importing", ("import_one_way", "export_one_way"), where)
         return True
 
     def _both_directions(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:
         """Charging and discharging a battery at once."""
         columns = self.template.columns
-        charge, discharge = columns.block(kind, "charge_kw"), columns.block(kind, "discharge_kw")
-        both = np.minimum(x[charge], x[discharge]) > _BOTH_KW
+        charge, discharge = (columns.of_all(x, kind, name) for name in ("charge_kw", "discharge_kw"))
+        both = np.minimum(charge, discharge) > _BOTH_KW
         if not both.any():
             return False
         if everywhere:
@@ -248,8 +258,9 @@ class _Cure:
         columns = self.template.columns
         if not self.template.structure.features.floors:
             return False
-        discharge, below = columns.block(kind, "discharge_kw"), columns.block(kind, "below_kwh")
-        low = np.asarray((x[discharge] > _BOTH_KW) & (x[below] > _BELOW_KWH), dtype=bool)
+        below = columns.of_all(x, kind, "below_kwh") > _BELOW_KWH
+        low = np.asarray(below & (columns.of_all(x, kind, "discharge_kw") > _BOTH_KW), dtype=bool)
+        discharge = columns.block(kind, "discharge_kw")
         owners = np.flatnonzero(low.any(axis=1))
         stays = self._stays(kind) if owners.size else low
         for k in owners:

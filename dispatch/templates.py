@@ -13,11 +13,12 @@ import json
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import asdict, fields
-from importlib.metadata import version
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Protocol
 
 import numpy as np
+import pyomo.version
 
 from dispatch.features import Features
 from dispatch.layout import Layout, Table
@@ -43,13 +44,14 @@ class TemplateShelf(Protocol):
 def core_name(structure: Structure) -> str:
     """Name under which the core of a structure is kept."""
     core = structure.core
-    text = json.dumps([asdict(core), version("pyomo"), version("numpy"), _source_digest()])
+    text = json.dumps([asdict(core), *_environment()])
     kinds = "-".join(kind for kind, count in core.counts.items() if count)
     return f"{core.intervals}-{kinds or 'site'}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
 
 
-def _source_digest() -> str:
-    """Digest of the code that decides what compiling gives."""
+@cache
+def _environment() -> tuple[str, ...]:
+    """Versions of the libraries and a digest of the code that decide what compiling gives."""
     digest = hashlib.sha256()
     for name in _SOURCES:
         place = files("dispatch") / name
@@ -57,7 +59,7 @@ def _source_digest() -> str:
         for part in parts:
             if part.name.endswith(".py"):
                 digest.update(part.read_bytes())
-    return digest.hexdigest()
+    return pyomo.version.version, np.__version__, digest.hexdigest()
 
 
 def _arrays(core: Template) -> Iterator[tuple[str, np.ndarray]]:
