@@ -87,6 +87,8 @@ def main() -> None:
     bought = [(stamp(day, slot), "bg-x", "buy", 10) for day, slot in today]
     spot_bought = [(stamp(day, slot), "spot", "buy", 50) for day, slot in today if 16 <= slot < 38]
     write("trades.csv", ("slot_start", "party", "side", "kwh"), [*bought, *spot_bought])
+    resources = [("factory", 40, 0.9), ("hall", 20, 0.5), ("school", 10, 0.8)]
+    write("resources.csv", ("site", "kw", "reliability"), resources)
     write("holidays.csv", ("date",), [("2026-11-24",)])
 
 
