@@ -19,7 +19,7 @@ from energy.core.site import Site
 from energy.core.slots import JST, Slot, jst_midnight
 from energy.core.units import SeriesId
 from energy.store import Snapshot, Store
-from forecasting.card import InputUsed
+from forecasting.card import Availability, InputUsed
 from forecasting.days import BoolArray
 from forecasting.demand import REACH_DAYS, DemandModel, FittedDemand
 from forecasting.fallback import recent_days_forecast, same_weekday_forecast
@@ -247,9 +247,10 @@ class LoadMethod:
         """The whole history of the load, and the outdoor temperature if there is any."""
         history = view.past(self._read.load, Unit.KW)
         used = [InputUsed.of(self._read.load, history, "end of slot")]
-        outdoor = self._read.outdoor(view, history.grid)
-        if outdoor is not None:
-            used.append(InputUsed.of(self._read.outdoor_forecast, outdoor, "issue of the weather forecast"))
+        for name, series in self._read.weather(view, history.grid).items():
+            forecast = name == self._read.outdoor_forecast
+            known: Availability = "issue of the weather forecast" if forecast else "end of slot"
+            used.append(InputUsed.of(name, series, known))
         return tuple(used)
 
     def fit(self, view: View) -> Fitted:
