@@ -18,6 +18,7 @@ from vpp.cli.forecast import app as forecast_app
 from vpp.cli.ledger import app as ledger_app
 from vpp.cli.market import app as market_app
 from vpp.cli.plan import app as plan_app
+from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
 from vpp.cli.simulation import demo, doctor, simulate
 
@@ -40,6 +41,7 @@ app.add_typer(ledger_app, name="ledger")
 app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(cars_app, name="cars")
+app.add_typer(room_app, name="room")
 app.add_typer(device_app, name="device")
 app.add_typer(rules_app, name="rules")
 app.add_typer(market_app, name="market")

@@ -47,6 +47,8 @@ class Question:
         Columns of numbers; an empty cell is a missing value.
     loose : tuple of str
         Columns whose cells may be anything; what is no number is missing.
+    words : mapping of str to mapping
+        Columns of words, and the number that each word stands for; an empty cell is a missing value.
     zone : ZoneInfo
         Zone of times without an offset.
     stamps : str
@@ -68,6 +70,7 @@ class Question:
     time: str | None
     numbers: tuple[str, ...]
     loose: tuple[str, ...] = ()
+    words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     zone: ZoneInfo
     stamps: Literal["start", "end"] = "start"
     issued: str | None = None
@@ -133,6 +136,7 @@ def read_columns(path: Path, question: Question) -> ColumnTable:
                 question.lead,
                 question.where[0] if question.where else None,
                 *question.numbers,
+                *question.words,
                 *question.loose,
             )
             if name is not None
@@ -210,6 +214,7 @@ def _collect(path: Path, question: Question, places: Mapping[str, int], rows: Ro
     reader = _Stamps(question, places)
     numbers = [(name, places[name]) for name in question.numbers]
     loose = [(name, places[name]) for name in question.loose]
+    words = [(name, places[name], known) for name, known in question.words.items()]
     for line, cells in _data_rows(path, rows, max(places.values(), default=0), question, places):
         try:
             at, ambiguous = reader.start(cells)
@@ -218,6 +223,7 @@ def _collect(path: Path, question: Question, places: Mapping[str, int], rows: Ro
             issued = reader.issued(cells, at)
             found.cells.append(
                 [_number(name, cells[place]) for name, place in numbers]
+                + [_word(name, cells[place], known) for name, place, known in words]
                 + [_number_or_nothing(name, cells[place]) for name, place in loose]
             )
         except RowFault as fault:
@@ -253,6 +259,16 @@ def _number(name: str, cell: object) -> float:
     if isinstance(cell, str) and cell.strip().lower() in {"", "nan", "null", "na", "n/a"}:
         return float("nan")
     return number(name, cell)
+
+
+def _word(name: str, cell: object, known: Mapping[str, float]) -> float:
+    """What a word stands for; NaN if the cell is empty."""
+    text = "" if cell is None or cell != cell else str(cell).strip().lower()
+    if text in {"", "nan", "null", "na", "n/a"}:
+        return float("nan")
+    if text not in known:
+        raise RowFault(name, cell, f"none of {', '.join(known)}")
+    return known[text]
 
 
 def _number_or_nothing(name: str, cell: object) -> float:
@@ -317,7 +333,7 @@ def _in_order(path: Path, question: Question, found: _Found) -> ColumnTable:
             hint="sort the rows, write times with an offset (+10:00), or give a fixed zone (UTC+10)",
         )
     order = np.lexsort((at,)) if issued is None else np.lexsort((issued, at))
-    names = (*question.numbers, *question.loose)
+    names = (*question.numbers, *question.words, *question.loose)
     values = np.array(found.cells, dtype=np.float64).reshape(len(found.at), len(names))[order]
     at, lines = at[order], np.array(found.lines)[order]
     issued = None if issued is None else issued[order]
@@ -344,7 +360,7 @@ def _refuse_contradictions(
     path: Path, question: Question, values: FloatArray, lines: NDArray[np.int64], again: NDArray[np.bool_]
 ) -> None:
     """Two rows of one time must say the same."""
-    strict = values[:, : len(question.numbers)]
+    strict = values[:, : len(question.numbers) + len(question.words)]
     differs = again & ~np.isclose(strict[1:], strict[:-1], rtol=0.0, atol=0.0, equal_nan=True).all(axis=1)
     if differs.any():
         first = int(np.flatnonzero(differs)[0])
