@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
 from energy.core.series import Grid, Unit
 from energy.core.site import Site
@@ -12,6 +13,8 @@ from energy.core.slots import Slot, slots_between
 from energy.core.units import AssetId
 from energy.ledger import (
     CoinRule,
+    ConsentRegister,
+    DataUse,
     Grant,
     Journal,
     SlotEnergy,
@@ -26,7 +29,16 @@ from energy.ledger import (
 from energy.store import Snapshot
 from vpp.recorder import SiteSeries
 
-__all__ = ["energy_of_slot", "event_slots", "settle_event"]
+__all__ = ["REWARDS", "energy_of_slot", "event_slots", "settle_event"]
+
+REWARDS: Final = DataUse(
+    controller="aizu-spc",
+    purpose="coin-rewards",
+    purpose_version=1,
+    categories=("charging-energy",),
+    recipient="coin-operator",
+)
+"""What drivers agree to so that their energy may become points."""
 
 
 def event_slots(event: TightEvent) -> list[Slot]:
@@ -48,6 +60,7 @@ def settle_event(
     *,
     opted_out: Collection[AssetId],
     at: datetime,
+    consents: ConsentRegister | None = None,
 ) -> Sequence[Grant]:
     """Grant the coins of an event from the sub-meters' energies; granting twice posts nothing new.
 
@@ -57,12 +70,19 @@ def settle_event(
     ----------
     at : datetime
         When the entries are posted, UTC.
+    consents : ConsentRegister, optional
+        Where consents are kept: a driver without one for :data:`REWARDS` at this moment is granted nothing.
+        None where everybody agreed beforehand, as in a simulation.
     """
     names = SiteSeries(site.id)
     slots = event_slots(event)
     grid = Grid(slots[0].start, len(slots))
     earned = []
+    drivers = sorted({vehicle.driver for vehicle in site.vehicles if vehicle.driver is not None})
+    admitted = None if consents is None else consents.admit(drivers, REWARDS, at=at, actor="settlement")
     for vehicle in site.vehicles:
+        if admitted is not None and vehicle.driver is not None and vehicle.driver not in admitted:
+            continue
         given = known.series(names[vehicle.id, "discharge_kwh"], grid, Unit.KWH).values.tolist()
         taken = known.series(names[vehicle.id, "charge_kwh"], grid, Unit.KWH).values.tolist()
         energies = [

@@ -281,6 +281,25 @@ class ConsentRegister:
                     denied.append(no)
         return permitted, denied
 
+    def admit(self, subjects: Sequence[str], use: DataUse, *, at: datetime, actor: str) -> frozenset[str]:
+        """Subjects whose data may be used now; every refusal goes into the audit trail.
+
+        Parameters
+        ----------
+        actor : str
+            Who is about to use them.
+        """
+        permitted, denied = self.check(subjects, use, at=at)
+        for no in denied:
+            facts = {
+                "purpose": use.purpose,
+                "recipient": use.recipient,
+                "why": no.why,
+                "nearest": no.consent_id,
+            }
+            self._store.audit(actor, "consent.denied", f"subject/{no.subject}", at=at, facts=facts)
+        return frozenset(yes.subject for yes in permitted)
+
     def require(self, subject: str, use: DataUse, *, at: datetime) -> Consent:
         """The consent that covers a use of one subject's data.
 

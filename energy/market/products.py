@@ -84,7 +84,7 @@ def sustained_kw(resources: Iterable[StoredResource], hours: Decimal) -> Decimal
     --------
     >>> car = StoredResource(usable_kwh=Decimal(10), max_kw=Decimal(6), efficiency=Decimal("0.9"))
     >>> sustained_kw([car], Decimal(3))
-    Decimal('3')
+    Decimal('3.0')
     """
     return sum((min(one.max_kw, one.usable_kwh * one.efficiency / hours) for one in resources), Decimal(0))
 
