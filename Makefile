@@ -63,6 +63,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/pytest tests -m bench -s --quiet || [ $$? -eq 5 ]
 	@echo "== a re-solve beside HiGHS alone, Pyomo's own path, warm starts and interior point"
 	@$(BIN)/python tests/bench/bench_dispatch.py
+	@echo "== instances beside the same as arrays straight into HiGHS"
+	@$(BIN)/python tests/bench/bench_instances.py
 	@echo "== a year of bills, a season of events, a million entries proved"
 	@$(BIN)/python tests/bench/market_speed.py
 	@echo "== the next six hours, made now and at the noon before"
@@ -78,7 +80,9 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	  $(BIN)/vpp --lang en forecast bench --data "$$VPP_DATA_DIR" --throughput --sites 1000; \
 	else echo "skipped: VPP_DATA_DIR names no folder with factory/steel_industry_15min_2018_jan_sep.csv.gz"; fi
 
-soak: setup ## four weeks of the factory through the loop, as one JSON document
+soak: setup ## a thousand varied plans, then four weeks of the factory through the loop, as JSON documents
+	@echo "== a thousand varied problems, each planned in time and checked" >&2
+	$(BIN)/python tests/bench/soak_plans.py --problems 1000
 	@echo "== vpp simulate kitakata --days 28 --compare none,rules,optimal" >&2
 	$(BIN)/vpp simulate kitakata --days 28 --compare none,rules,optimal --json
 
