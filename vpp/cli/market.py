@@ -76,7 +76,8 @@ def imbalance(
         slot_start,yen_per_kwh,status
         2026-10-01T00:00+09:00,30.00,preliminary
 
-    With --spot the cumulative price threshold is checked: many dear slots cap the scarcity price.
+    With --spot the cumulative price threshold is checked: many dear slots cap the scarcity price. Without it
+    the earlier rows of the price file stand in for the spot price, and stderr says so if they cap.
 
     Example: vpp market imbalance --plan examples/plan.csv --meter examples/meter.csv
     --price examples/imbalance-price.csv --margin examples/margin.csv --area tohoku
@@ -92,6 +93,7 @@ def imbalance(
     prices, preliminary = read_prices(price)
     days = sorted({slot.local_date for slot in planned})
     rate, loss_facts = _loss(loss, voltage, days, place)
+    capped = _capped_by_price(prices, days, place) if spot is None else _capped(spot, days, place)
     found = settle_slots(
         planned,
         metered,
@@ -99,12 +101,13 @@ def imbalance(
         _decimals(read_slots(margin, "percent", Unit.PERCENT)),
         loss_rate=rate,
         area=place,
-        capped=_capped(spot, days, place),
+        capped=capped,
     )
     rules = [*price_rules(days, place), *loss_facts]
     warn_unverified(console, rules)
     if spot is None:
-        console.say(console.text("imbalance.no_spot"))
+        stood_in = bool(capped & set(days))
+        console.say(console.text("imbalance.price_as_spot" if stood_in else "imbalance.no_spot"))
     early = [one.slot for one in found if one.slot in preliminary]
     if json:
         print_json(_document(found) | (_explained(rules, early) if explain else {}))
@@ -130,7 +133,19 @@ def _loss(loss: float | None, voltage: str, days: list[date], area: Area) -> tup
     return Decimal(found[0].value), found[:1]
 
 
-def _capped(spot: Path | None, days: list[date], area: Area) -> frozenset[date]:
+def _capped_by_price(prices: dict[Slot, Decimal], days: list[date], area: Area) -> frozenset[date]:
+    """Days that would be capped if the price file's history were the spot price; a gap counts as cheap."""
+    from energy.core.slots import slots_between
+    from energy.market.imbalance import capped_days
+
+    first, last = min(prices), max(prices)
+    history = {slot: prices.get(slot, Decimal(0)) for slot in slots_between(first.start, last.end)}
+    if last.local_date < days[-1] - timedelta(days=1):
+        return frozenset()
+    return capped_days(history, days[-1], area=area)
+
+
+def _capped(spot: Path, days: list[date], area: Area) -> frozenset[date]:
     """Days on which the scarcity price is capped."""
     from energy.core.errors import GapError
     from energy.core.series import Unit
@@ -138,8 +153,6 @@ def _capped(spot: Path | None, days: list[date], area: Area) -> frozenset[date]:
     from energy.market.rules import PriceThreshold, rule_row
     from vpp.settlement.files import read_slots
 
-    if spot is None:
-        return frozenset()
     history = _decimals(read_slots(spot, "yen_per_kwh", Unit.YEN_PER_KWH))
     needed = days[0] - timedelta(days=rule_row(PriceThreshold, days[0], area).values.days)
     first = min(history).local_date

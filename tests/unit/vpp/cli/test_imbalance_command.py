@@ -162,3 +162,19 @@ def test_the_shipped_example_is_settled(lang: str) -> None:
     status, out, _ = vpp("market", "imbalance", *words, "--area", "tohoku", lang=lang)
     assert status == 0
     assert len(out.splitlines()) == 51
+
+
+def test_without_spot_prices_the_history_of_the_price_file_stands_in_and_says_so(tmp_path: Path) -> None:
+    words = files(tmp_path)
+    start = datetime.fromisoformat("2026-12-11T00:00+09:00")  # RULES-JP T18
+    write(tmp_path / "plan.csv", "slot_start,kwh", [(start, 500)])
+    write(tmp_path / "meter.csv", "timestamp,kwh", [(start + HALF_HOUR, 503.5)])
+    write(tmp_path / "margin.csv", "slot_start,percent", [(start, 2)])
+    last = start - 9 * HALF_HOUR  # slot 40 of 10 December
+    for count, base, price in ((30, 50, 100), (30, 150, 150), (29, 50, 300)):
+        history = [(last - k * 10 * HALF_HOUR, 200) for k in range(count)]
+        write(tmp_path / "price.csv", "slot_start,yen_per_kwh", [*history, (start, base)])
+        status, out, err = vpp("market", "imbalance", *words, "--loss", "0.05", "--json")
+        assert status == 0
+        assert json.loads(out)["slots"][0]["price_yen_per_kwh"] == price
+        assert ("stands in for the spot price" in err) is (count == 30)
