@@ -51,7 +51,7 @@ def probe(*words: str) -> str:
 @pytest.mark.parametrize(
     "words",
     [
-        *(("--help",), ("--version",), ("simulate", "--help"), ("data", "--help")),
+        *(("--help",), ("--version",), ("simulate", "--help"), ("data", "--help"), ("device", "--help")),
         *(("forecast", "--help"), ("forecast", "backtest", "--help"), ("forecast", "bench", "--help")),
     ],
 )
