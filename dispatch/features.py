@@ -1,4 +1,4 @@
-"""What the batteries of a site may have; what none has is not in its model."""
+"""What a model may have; what a site does not need is not in its model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Features"]
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the batteries of a model may have.
+    """What a model may have; all but the last are of its batteries.
 
     Parameters
     ----------
@@ -23,12 +23,15 @@ class Features:
         Energy that they shall hold against an unforeseen peak.
     ends : bool
         A value of what they hold at the end of the horizon.
+    whole : bool
+        Directions that can be made binary, where the linear program would take both at once.
     """
 
     floors: bool = True
     trips: bool = True
     ready: bool = True
     ends: bool = True
+    whole: bool = False
 
     def given(self, names: Iterable[str]) -> tuple[str, ...]:
         """Of the names of given quantities, those that a model with these features has."""

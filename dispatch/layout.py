@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,6 +107,13 @@ class Layout(Mapping[str, IntArray]):
         table = self.tables[kind]
         start, stop = table.parts[name]
         return vector[table.first : table.stop].reshape(table.count, table.width)[:, start:stop]
+
+    def moved(self, vector: NDArray[Any], other: Layout) -> NDArray[Any]:
+        """A vector of this layout in another one with the same assets: what is new is zero."""
+        moved = np.zeros(other.size, dtype=vector.dtype)
+        for kind, name in self.names().values():
+            moved[other.block(kind, name)] = self.of_all(vector, kind, name)
+        return moved
 
     def names(self) -> dict[str, tuple[str, str]]:
         """Kind and quantity by path, with ``[*]`` for all assets."""

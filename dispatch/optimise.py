@@ -19,12 +19,13 @@ from dispatch.fill import TieBreaks, values_of
 from dispatch.schedule import Schedule, settle
 from dispatch.shortfalls import objective_yen
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
-from dispatch.template import BoolArray, Template
+from dispatch.template import BoolArray, Structure, Template
 from energy.core.plan import Problem
 from energy.core.series import FloatArray
 
 __all__ = ["Answer", "Found", "Solver", "find", "optimise", "schedule_of"]
 
+Templates = Callable[[Structure], Template]
 Solver = Callable[..., Solution]  # as dispatch.solve.solve; tests put a failing one in its place
 
 _ROUNDS = 10
@@ -40,6 +41,8 @@ class Found:
 
     Parameters
     ----------
+    template : Template
+        What it is a solution of: one with binary directions if they were needed.
     x : ndarray
         Values of all columns of the template.
     honest : bool
@@ -54,6 +57,7 @@ class Found:
         Time in all solves, and in HiGHS' own runs inside them. [ms]
     """
 
+    template: Template
     x: FloatArray
     status: SolveStatus
     honest: bool
@@ -98,14 +102,21 @@ def optimise(
     peak_quantile_share: float,
     ties: TieBreaks,
     solver: Solver = solve,
+    whole: Templates | None = None,
 ) -> Answer | None:
-    """Solve a sound problem; None if no solution was found in time."""
+    """Solve a sound problem; None if no solution was found in time. Parameters as in :func:`find`."""
     found = find(
-        problem, template, settings, peak_quantile_share=peak_quantile_share, ties=ties, solver=solver
+        problem,
+        template,
+        settings,
+        peak_quantile_share=peak_quantile_share,
+        ties=ties,
+        solver=solver,
+        whole=whole,
     )
     if found is None:
         return None
-    schedule, gap = settle(problem, schedule_of(problem, template, found.x)), found.gap
+    schedule, gap = settle(problem, schedule_of(problem, found)), found.gap
     if not found.honest:  # what was promised cannot be had: the gap is that of what the schedule costs
         yen = objective_yen(problem, schedule, peak_quantile_share=peak_quantile_share)
         gap = max(gap, (yen - found.bound_yen) / max(1.0, abs(yen)))
@@ -127,54 +138,75 @@ def find(
     peak_quantile_share: float,
     ties: TieBreaks,
     solver: Solver = solve,
+    whole: Templates | None = None,
 ) -> Found | None:
     """The best solution of the model of a sound problem; None if none was found in time.
 
     All rounds together have the time limit of the settings.
+
+    Parameters
+    ----------
+    whole : callable, optional
+        Gives the template of a structure, for one whose directions can be binary; compiled unless given.
     """
-    data = template.vector(values_of(problem, peak_quantile_share=peak_quantile_share, ties=ties))
+    values = values_of(problem, peak_quantile_share=peak_quantile_share, ties=ties)
+    data, peak = template.vector(values), template.rows["peak"]
     cure = _Cure(problem, template)
     until = time.perf_counter() + settings.time_limit_s
     first: Solution | None = None
     best: Solution | None = None
+    of_best: Template | None = None
     spent_ms, run_ms, rounds, honest, bound = 0.0, 0.0, 0, False, -np.inf
     for rounds in range(1, _ROUNDS + 1):
         left = settings if rounds == 1 else replace(settings, time_limit_s=until - time.perf_counter())
         if rounds > 1 and left.time_limit_s < _LAST_S:
             break
-        solution = solver(template, data, left, **cure.arguments())
+        solution = solver(cure.template, data, left, **cure.arguments())
         spent_ms, run_ms = spent_ms + solution.solve_ms, run_ms + solution.run_ms
         if solution.status is SolveStatus.NOTHING:
             break
-        first, best = first or solution, solution
+        first, best, of_best = first or solution, solution, cure.template
         if not cure.forbidden.any():  # barring is a choice of ours: only before it is a bound proven
             bound = solution.objective_yen - solution.gap * abs(solution.objective_yen)
         honest = not cure.learn(solution.x, bar_all=rounds >= _BAR_ALL, whole_all=rounds >= _ROUNDS - 1)
         if honest:
             break
-    if first is None or best is None:
+        if cure.needs_whole:
+            other = (whole or _compiled)(template.structure.whole)
+            data = other.vector(values)
+            cure = cure.moved(other)
+            cure.learn(template.columns.moved(solution.x, other.columns), bar_all=False, whole_all=False)
+    if first is None or best is None or of_best is None:
         return None
     worse = (best.objective_yen - bound) / max(1.0, abs(best.objective_yen))
     return Found(
+        template=of_best,
         x=best.x,
         status=best.status,
         honest=honest,
         objective_yen=best.objective_yen,
         bound_yen=bound,
         gap=max(0.0, worse),
-        peak_dual=np.abs(first.row_dual[template.rows["peak"]]),
+        peak_dual=np.abs(first.row_dual[peak]),
         solve_ms=spent_ms,
         run_ms=run_ms,
         rounds=rounds,
     )
 
 
-def schedule_of(problem: Problem, template: Template, x: FloatArray) -> Schedule:
+def _compiled(structure: Structure) -> Template:
+    """A structure's template where nobody keeps any."""
+    from dispatch.compile import compile_template  # loads Pyomo
+
+    return compile_template(structure)
+
+
+def schedule_of(problem: Problem, found: Found) -> Schedule:
     """Powers of all assets in a solution. [kW]"""
-    n, columns = problem.grid.count, template.columns
+    n, columns = problem.grid.count, found.template.columns
 
     def table(kind: str, *names: str) -> FloatArray:
-        read = [columns.of_all(x, kind, name) for name in names if kind in columns.tables]
+        read = [columns.of_all(found.x, kind, name) for name in names if kind in columns.tables]
         if not read:
             return np.empty((0, n))
         return read[0] - read[1] if len(read) > 1 else read[0]
@@ -195,6 +227,13 @@ class _Cure:
         self.forbidden = np.zeros(len(template.binary), dtype=bool)
         self.integer = np.zeros(len(template.binary), dtype=bool)
         self.lazy = np.zeros(len(template.lazy), dtype=bool)
+        self.needs_whole = False
+
+    def moved(self, template: Template) -> _Cure:
+        """The same for a template whose directions can be binary."""
+        cure = _Cure(self.problem, template)
+        cure.forbidden = self.template.columns.moved(self.forbidden, template.columns)
+        return cure
 
     def arguments(self) -> dict[str, BoolArray | None]:
         """Arguments of the next solve."""
@@ -223,7 +262,10 @@ class _Cure:
         return cheats
 
     def _whole(self, choice: str, rows: tuple[str, str], where: BoolArray, kind: str = "") -> None:
-        """Make a direction binary in some intervals."""
+        """Make a direction binary in some intervals, or note that the template has none."""
+        if not self.template.structure.features.whole:
+            self.needs_whole = True
+            return
         self.integer[self.template.columns.block(kind, choice)[where]] = True
         for row in rows:
             self.lazy[self.template.rows.block(kind, f"lazy.{row}")[where]] = True

@@ -143,6 +143,7 @@ class Planner:
             peak_quantile_share=self.options.peak_quantile_share,
             ties=self.options.ties,
             solver=self._solver,
+            whole=self.templates.of,
         )
 
     def _origin(self, answer: Answer) -> Origin:

@@ -26,7 +26,7 @@ Values = Mapping[str, FloatArray | float]
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """How many intervals and assets a model has, and what its batteries may have."""
+    """How many intervals and assets a model has, and what it may have."""
 
     intervals: int
     cars: int = 0
@@ -39,6 +39,11 @@ class Structure:
     def counts(self) -> dict[str, int]:
         """Assets by kind, as the blocks are called."""
         return {"car": self.cars, "zone": self.zones, "pv": self.pv, "battery": self.batteries}
+
+    @property
+    def whole(self) -> Structure:
+        """The structure with directions that can be made binary."""
+        return replace(self, features=replace(self.features, whole=True))
 
     @property
     def core(self) -> Structure:

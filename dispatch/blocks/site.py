@@ -121,7 +121,6 @@ def build_site(
                 _build(kind, getattr(model, kind)[k], count, model.features)
     decide(model, "within_kw", "over_kw", "export_kw")
     model.excess_kw = pyo.Var(within=pyo.NonNegativeReals)
-    model.importing = pyo.Var(model.intervals, within=pyo.Binary)
     for name, rule in (
         ("balance", _balance),
         ("least_within", _least_within),
@@ -131,10 +130,12 @@ def build_site(
         ("peak", _peak),
     ):
         model.add_component(name, pyo.Constraint(model.intervals, rule=rule))
-    lazy = pyo.Block()  # needed only where the linear program would import and export at once
-    model.add_component(LAZY, lazy)
-    lazy.import_one_way = pyo.Constraint(model.intervals, rule=lambda _, t: _import_one_way(model, t))
-    lazy.export_one_way = pyo.Constraint(model.intervals, rule=lambda _, t: _export_one_way(model, t))
+    if model.features.whole:
+        model.importing = pyo.Var(model.intervals, within=pyo.Binary)
+        lazy = pyo.Block()  # needed only where the linear program would import and export at once
+        model.add_component(LAZY, lazy)
+        lazy.import_one_way = pyo.Constraint(model.intervals, rule=lambda _, t: _import_one_way(model, t))
+        lazy.export_one_way = pyo.Constraint(model.intervals, rule=lambda _, t: _export_one_way(model, t))
     total = sum(
         model.given.within_yen_per_kw[t] * model.within_kw[t]
         + model.given.over_yen_per_kw[t] * model.over_kw[t]

@@ -83,15 +83,18 @@ def build_storage(block: Block, count: int, features: Features, *, series: tuple
     block.features = features
     give(block, count, series=features.given(_SERIES + series), scalars=features.given(_SCALARS))
     decide(block, "charge_kw", "discharge_kw", "kept_kwh")
-    block.charging = pyo.Var(block.intervals, within=pyo.Binary)
     power_limits(block, "charge_kw", "max_charge_kw")
     power_limits(block, "discharge_kw", "max_discharge_kw")
     block.above_floor = pyo.Constraint(block.intervals, rule=_above_floor)
     block.under_ceiling = pyo.Constraint(block.intervals, rule=_under_ceiling)
-    lazy = pyo.Block()  # needed only where the linear program would charge and discharge at once
-    block.add_component(LAZY, lazy)
-    lazy.charge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _charge_one_way(block, t))
-    lazy.discharge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _discharge_one_way(block, t))
+    if features.whole:
+        block.charging = pyo.Var(block.intervals, within=pyo.Binary)
+        lazy = pyo.Block()  # needed only where the linear program would charge and discharge at once
+        block.add_component(LAZY, lazy)
+        lazy.charge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _charge_one_way(block, t))
+        lazy.discharge_one_way = pyo.Constraint(
+            block.intervals, rule=lambda _, t: _discharge_one_way(block, t)
+        )
     block.power_kw = pyo.Expression(block.intervals, rule=lambda b, t: b.charge_kw[t] - b.discharge_kw[t])
     block.cost = pyo.Expression(
         expr=sum(

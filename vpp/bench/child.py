@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> None:
     template = templates.of(structure_of(problem))
     found = _solved(problem, template, settings, solver)
     total_s = time.perf_counter() - begun
-    yen, violation = cost_and_violation(instance, schedule_of(problem, template, found.x).car_kw)
+    yen, violation = cost_and_violation(instance, schedule_of(problem, found).car_kw)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
     rng, resolve, runs = random.Random(1), [], []  # noqa: S311 - noise, not a secret
     for _ in range(rounds):

@@ -166,12 +166,13 @@ def test_data_that_do_not_belong_to_the_model_are_refused_by_name() -> None:
 
 
 def test_limits_of_one_unknown_are_bounds_and_cost_no_row() -> None:
-    template = compile_template(Structure(4, cars=1, zones=1, pv=1, batteries=1))
+    template = compile_template(Structure(4, cars=1, zones=1, pv=1, batteries=1).whole)
     for path in ("contract", "export", "car[0].charge_kw_limit", "car[0].above_floor", "zone[0].not_too_hot"):
         assert template.rows[path].size == 0
     assert template.rows["balance"].size == 4
     assert template.lazy.sum() == 3 * 2 * 4  # two directions of two batteries and of the connection
     assert template.binary.sum() == 3 * 4
+    assert not compile_template(Structure(4, cars=1)).binary.any()  # until they are needed
 
 
 def test_time_that_ran_out_without_a_solution_is_no_answer() -> None:

@@ -34,7 +34,7 @@ def planned(raw: dict[str, Any], *, gap: float = 1e-4) -> tuple[Found, float, fl
     settings = SolverSettings(time_limit_s=60.0, relative_gap=gap, absolute_gap_yen=0.0)
     found = find(problem, template, settings, peak_quantile_share=0.0, ties=NO_TIES)
     assert found is not None
-    yen, violation = cost_and_violation(given, schedule_of(problem, template, found.x).car_kw)
+    yen, violation = cost_and_violation(given, schedule_of(problem, found).car_kw)
     return found, yen, violation
 
 
