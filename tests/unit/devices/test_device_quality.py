@@ -14,6 +14,7 @@ from devices.twins.stands import STANDS
 from tests.contract.test_driver_contract import CASES
 from tests.sessions.script import SCENES
 from tests.unit.devices.test_device_counterparts import KNOWN_BY_OTHERS
+from tests.unit.devices.test_device_recordings import RECORDED
 
 SHIPPED = Path(__file__).parents[3] / "devices" / "profiles" / "evidence.json"
 
@@ -25,6 +26,7 @@ def proved() -> dict[str, list[str]]:
         Evidence.TWIN: set(STANDS),
         Evidence.CONTRACT: {case.profile for case in CASES},
         Evidence.COUNTERPART: set(KNOWN_BY_OTHERS),
+        Evidence.RECORDED: {file.stem for file in RECORDED},
     }
     return {name: [kind.value for kind in suites if name in suites[kind]] for name in profile_names()}
 
