@@ -67,6 +67,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/python tests/bench/bench_instances.py
 	@echo "== a year of bills, a season of events, a million entries proved"
 	@$(BIN)/python tests/bench/market_speed.py
+	@echo "== baselines on ordinary days of a real works"
+	@$(BIN)/python tests/bench/baseline_errors.py
 	@echo "== the next six hours, made now and at the noon before"
 	@if [ -n "$$VPP_DATA_DIR" ]; then \
 	  $(BIN)/python tests/bench/intraday_scores.py --data "$$VPP_DATA_DIR"; \
