@@ -21,6 +21,7 @@ RIDGE_PENALTIES = (30.0, 150.0)  # several experts instead of a penalty to be tu
 LEAN_PENALTIES = (4.0, 20.0)  # of the ridges on few features: better where the load is smooth
 RIDGE_HALF_LIFE = 120.0  # days; a quarter to half a year is usual
 RIDGE_BLOCK = 14  # days between refits while walking forward; the newest day has a fit of its own
+RIDGE_RECENT = 182  # days; further back a refit every second block will do
 RIDGE_FIRST = 14  # first day that is predicted
 _NEIGHBOURS = ((1, 0.5), (2, 0.25))  # sums of neighbouring slots are added: coefficients change smoothly
 WEIGHT_QUARTERS = 4  # weights per quarter of the day
@@ -96,7 +97,7 @@ def _near_median(days: FloatArray, known: BoolArray) -> FloatArray:
 def walk_ridge(
     features: FloatArray, target: FloatArray, back: int, *, last: int, penalties: tuple[float, ...]
 ) -> FloatArray:
-    """Ridge regressions per slot, refitted every two weeks on the past.
+    """Ridge regressions per slot, refitted every two weeks on the past (four in the first half of a year).
 
     Parameters
     ----------
@@ -129,7 +130,8 @@ def walk_ridge(
     gram, moment = np.zeros((slots, p, p)), np.zeros((slots, p))
     out = np.full((len(penalties), n, slots), np.nan)
     done = 0
-    for first in [*range(RIDGE_FIRST, last, RIDGE_BLOCK), last]:
+    firsts = _refits(last)
+    for first, until in zip(firsts, [*firsts[1:], last + 1], strict=True):
         upto = max(0, first - back + 1)
         if upto > done:
             block, keep = xs[:, done:upto], 0.5 ** ((upto - done) / RIDGE_HALF_LIFE)
@@ -137,7 +139,7 @@ def walk_ridge(
             gram = gram * keep + turned @ block
             moment = moment * keep + (turned @ y[done:upto].T[..., None])[..., 0]
             done = upto
-        rows = slice(first, min(first + RIDGE_BLOCK, last if first < last else last + 1))
+        rows = slice(first, until)
         sums, right = _smooth(gram), _smooth(moment)[..., None]
         for k, penalty in enumerate(penalties):
             ridge = np.diag(np.r_[np.full(p - 1, penalty), 1e-3])
@@ -146,16 +148,32 @@ def walk_ridge(
     return out
 
 
+def _refits(last: int) -> list[int]:
+    """First days of the blocks that share a fit; the last one is the day to be forecast."""
+    recent = last - RIDGE_RECENT
+    old = list(range(RIDGE_FIRST, recent, 2 * RIDGE_BLOCK))
+    start = old[-1] + 2 * RIDGE_BLOCK if old else RIDGE_FIRST
+    return [*old, *range(start, last, RIDGE_BLOCK), last]
+
+
 def _standard(features: FloatArray, learned: int) -> FloatArray:
     """Features at mean 0 and spread 1 over the days learned from, clipped, and a constant.
 
     One mean and spread for all slots, so that the sums of neighbouring slots may be added.
     """
-    with np.errstate(invalid="ignore"):
-        mean = np.nanmean(features[:learned], axis=(0, 1))
-        scale = np.nanstd(features[:learned], axis=(0, 1))
-    z = np.nan_to_num((features - mean) / np.where(scale > 1e-9, scale, 1.0))
-    return np.concatenate([np.clip(z, -CLIP, CLIP), np.ones((*z.shape[:-1], 1))], axis=-1)
+    out = np.ones((*features.shape[:-1], features.shape[-1] + 1))
+    z = out[..., :-1]
+    known = ~np.isnan(features)
+    np.copyto(z, features)
+    z[~known] = 0.0
+    count = np.maximum(known[:learned].sum(axis=(0, 1)), 1)
+    mean = z[:learned].sum(axis=(0, 1)) / count
+    z -= mean
+    z[~known] = 0.0
+    scale = np.sqrt(np.einsum("dsp,dsp->p", z[:learned], z[:learned]) / count)
+    z /= np.where(scale > 1e-9, scale, 1.0)
+    np.clip(z, -CLIP, CLIP, out=z)
+    return out
 
 
 def _smooth(sums: FloatArray) -> FloatArray:

@@ -7,8 +7,9 @@ the list :data:`LOAD_GROUPS` is all there is, and model cards print it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,11 +19,11 @@ from forecasting.past import Past
 
 __all__ = [
     "LOAD_GROUPS",
+    "Features",
     "Group",
     "Known",
     "View",
     "build_features",
-    "lean_columns",
     "load_features",
     "similar_days",
 ]
@@ -57,6 +58,8 @@ class View:
         Measured weather.
     forecast : mapping of str to ndarray
         Weather forecasts of each row, as known at its issue.
+    means : dict
+        Answers of :meth:`mean_of` so far.
     """
 
     past: Past
@@ -64,16 +67,20 @@ class View:
     usable: BoolArray
     measured: Mapping[str, Past]
     forecast: Mapping[str, FloatArray]
+    means: dict[tuple[bytes, int], FloatArray] = field(default_factory=dict, compare=False, repr=False)
 
     def wide(self, per_day: FloatArray | BoolArray | IntArray) -> FloatArray:
         """One value per day as an array of days x slots."""
         return np.repeat(np.asarray(per_day, dtype=np.float64)[:, None], self.past.shape[1], axis=1)
 
     def mean_of(self, key: IntArray, count: int) -> FloatArray:
-        """Mean of the last ``count`` whole days with the same key."""
-        group = self.days.rest.astype(np.int64)
-        chosen = similar_days(key, self.usable, self.past.newest_whole, count, group)
-        return np.asarray(self.past.examples(chosen).mean(axis=1))
+        """Mean of the last ``count`` whole days with the same key; several groups of features ask for it."""
+        asked = (key.tobytes(), count)
+        if asked not in self.means:
+            group = self.days.rest.astype(np.int64)
+            chosen = similar_days(key, self.usable, self.past.newest_whole, count, group)
+            self.means[asked] = np.asarray(self.past.examples(chosen).mean(axis=1))
+        return self.means[asked]
 
     def weeks_ago(self, count: int, instead: FloatArray) -> FloatArray:
         """The same weekday some weeks ago, or ``instead`` where that day was of the other type."""
@@ -219,24 +226,34 @@ LOAD_GROUPS = (
 )
 
 
-def build_features(view: View) -> tuple[FloatArray, int]:
-    """All features of every day and slot, shape (n, slots, p), and how many of them, the first, are loads.
+class Features(NamedTuple):
+    """All features of every day and slot.
 
-    NaN where a feature is not known.
+    Parameters
+    ----------
+    values : ndarray, shape (n, slots, p)
+        NaN where a feature is not known.
+    loads : int
+        How many of them, the first, are loads themselves.
+    lean : ndarray of int
+        Columns that a small linear model needs: values, not means and hinges.
     """
-    loads = load_features(view)
-    others = [column for group in LOAD_GROUPS if not group.of_load for column in group.build(view)]
-    return np.stack([*loads, *others], axis=-1), len(loads)
+
+    values: FloatArray
+    loads: int
+    lean: IntArray
 
 
-def lean_columns(view: View) -> IntArray:
-    """Which columns of :func:`build_features` a small linear model needs: values, not means and hinges."""
-    lean, at = [], 0
+def build_features(view: View) -> Features:
+    """All features of every day and slot, those that are loads first."""
+    columns: list[FloatArray] = []
+    lean, loads = [], 0
     for group in sorted(LOAD_GROUPS, key=lambda one: not one.of_load):
-        count = len(group.build(view))
-        lean += [at + k for k in group.lean(count)]
-        at += count
-    return np.array(lean, dtype=np.int64)
+        built = group.build(view)
+        lean += [len(columns) + k for k in group.lean(len(built))]
+        columns += built
+        loads += len(built) if group.of_load else 0
+    return Features(np.stack(columns, axis=-1), loads, np.array(lean, dtype=np.int64))
 
 
 def load_features(view: View) -> list[FloatArray]:

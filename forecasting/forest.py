@@ -15,7 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.tree import ExtraTreeRegressor
+from sklearn.tree._tree import Tree
 
 from energy.core.series import FloatArray
 from forecasting.days import BoolArray, IntArray
@@ -49,7 +51,8 @@ class ForestOptions:
     half_life_days : float
         A day this old is drawn half as often as the newest; the season a year ago is drawn more often.
     every : int
-        Of a drawn day every so many slots: neighbours say nearly the same.
+        One tree sees every so many slots of a day, the next tree those between: neighbours say nearly the
+        same.
     """
 
     trees: int = 20
@@ -66,10 +69,31 @@ class ForestOptions:
 class _Grown:
     """A tree and its leaves' contents, ordered by leaf and day."""
 
-    tree: object
+    tree: Tree
     key: IntArray
     value: FloatArray
     drawn: BoolArray  # by day: whether the tree was grown on it
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Every so many rows: what one tree is grown on and keeps as examples."""
+
+    x: NDArray[np.float32]
+    y: FloatArray
+    day: IntArray
+
+    @classmethod
+    def of(cls, features: FloatArray, target: FloatArray, day: IntArray, phase: int, every: int) -> _Part:
+        x = np.ascontiguousarray(features[phase::every], dtype=np.float32)
+        return cls(x, target[phase::every], day[phase::every])
+
+    def dropped(self, tree: Tree, span: int, drawn: BoolArray) -> _Grown:
+        """All rows dropped through a tree, ordered by leaf and day."""
+        leaf = tree.apply(self.x)
+        # small whole numbers are sorted by radix, in linear time; rows come by day already
+        order = np.argsort(leaf.astype(np.uint16 if tree.node_count < 2**16 else np.int64), kind="stable")
+        return _Grown(tree, (leaf * span + self.day)[order], self.y[order], drawn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +123,13 @@ class QuantileForest:
 
         Notes
         -----
-        Each tree is grown on some of the days; then *all* rows are dropped through it and stay in its leaves
-        as examples. A question names the day before which examples must lie (:meth:`quantiles`), so one
-        forest can also be asked about days that it has seen.
+        Each tree is grown on some of the days; then the rows of *all* days are dropped through it and stay in
+        its leaves as examples. A question names the day before which examples must lie (:meth:`quantiles`),
+        so one forest can also be asked about days that it has seen.
         """
-        x = np.ascontiguousarray(features, dtype=np.float32)
         random = np.random.default_rng(seed)
-        days, first = np.unique(day, return_index=True)
-        stop = np.r_[first[1:], day.size]
+        splits = np.random.RandomState(seed)  # what scikit-learn takes; seeded once, not per tree
+        days = np.unique(day)
         age = days[-1] - days
         chance = 0.5 ** (age / options.half_life_days)
         chance += SEASON * np.exp(-0.5 * ((age - YEAR) / SEASON_DAYS) ** 2)
@@ -115,20 +138,17 @@ class QuantileForest:
         # each tree leaves days out, or none could be asked honestly about the past of a short history
         most = max(1, round(MOST_DRAWN * days.size))
         drawn_days = min(most, max(options.least_days, round(options.part * days.size)))
+        parts = [_Part.of(features, target, day, phase, options.every) for phase in range(options.every)]
         grown = []
         for number in range(options.trees):
-            chosen = np.sort(random.choice(days.size, drawn_days, replace=False, p=chance))
-            rows = np.concatenate([np.arange(first[k], stop[k]) for k in chosen])
-            if options.every > 1:
-                rows = rows[number % options.every :: options.every]
-            tree = ExtraTreeRegressor(
-                min_samples_leaf=options.leaf, max_features=options.share, random_state=1000 * seed + number
-            ).fit(x[rows], target[rows], check_input=False)
-            key = tree.tree_.apply(x).astype(np.int64) * span + day
-            order = np.argsort(key, kind="stable")
             drawn = np.zeros(span + 1, dtype=np.bool_)
-            drawn[days[chosen]] = True
-            grown.append(_Grown(tree.tree_, key[order], target[order], drawn))
+            drawn[random.choice(days, drawn_days, replace=False, p=chance)] = True
+            part = parts[number % options.every]
+            rows = drawn[part.day]
+            tree = ExtraTreeRegressor(
+                min_samples_leaf=options.leaf, max_features=options.share, random_state=splits
+            ).fit(part.x[rows], part.y[rows], check_input=False)
+            grown.append(part.dropped(tree.tree_, span, drawn))
         return cls(tuple(grown), span, options.newest)
 
     def quantiles(
@@ -152,7 +172,7 @@ class QuantileForest:
         limit, asked = np.minimum(before, self.span), np.minimum(day, self.span)
         found, known = [], []
         for part in self.grown:
-            leaf = part.tree.apply(x).astype(np.int64) * self.span  # type: ignore[attr-defined]
+            leaf = part.tree.apply(x).astype(np.int64) * self.span
             stop = np.searchsorted(part.key, leaf + limit, "left")
             start = np.searchsorted(part.key, leaf, "left")
             at = stop[:, None] - 1 - np.arange(self.newest)

@@ -16,7 +16,7 @@ from forecasting.day_experts import (
     median_of_similar,
     walk_ridge,
 )
-from forecasting.features import View, build_features, lean_columns, load_features
+from forecasting.features import Features, View, build_features, load_features
 from forecasting.forest import ForestOptions
 from forecasting.panel import Panel
 from forecasting.past import Past, filled_from_past
@@ -50,8 +50,9 @@ def prepare_load(panel: Panel) -> Prepared:
     """Features and experts of all rows; the last row is the one to be forecast."""
     view = view_of(panel)
     scale = float(np.nanmean(np.abs(panel.actual))) or 1.0
-    features, loads = build_features(view)
-    experts = _experts(panel, view, features, loads, scale)
+    built = build_features(view)
+    features, loads = built.values, built.loads
+    experts = _experts(panel, view, built, scale)
     base = combine(panel.actual, experts, panel.days.rest, view.past.newest_whole)
     said = np.moveaxis(np.where(np.isnan(experts), base[None], experts), 0, -1) / scale
     middle = base[..., None] / scale
@@ -77,19 +78,21 @@ def prepare_load(panel: Panel) -> Prepared:
 def _forest_options(slots: int, days: int) -> ForestOptions:
     every = max(1, slots // ROWS_OF_A_DAY)
     newest = max(LOAD_FOREST.newest, days // DAYS_PER_VALUE)
-    return replace(LOAD_FOREST, every=every, leaf=max(2, LOAD_FOREST.leaf // every), newest=newest)
+    return replace(
+        LOAD_FOREST, every=every, leaf=max(2, LOAD_FOREST.leaf // every), newest=max(1, newest // every)
+    )
 
 
-def _experts(panel: Panel, view: View, features: FloatArray, loads: int, scale: float) -> FloatArray:
+def _experts(panel: Panel, view: View, built: Features, scale: float) -> FloatArray:
     """Predictions of all experts, shape (n_experts, n, slots). [unit of the panel]"""
     back, last = view.past.newest_whole, panel.count - 1
-    target = panel.actual / scale
+    target, features = panel.actual / scale, built.values
     ridges = [walk_ridge(features, target, back, last=last, penalties=RIDGE_PENALTIES) * scale]
-    few = features[..., lean_columns(view)]
+    few = features[..., built.lean]
     ridges.append(walk_ridge(few, target, back, last=last, penalties=LEAN_PENALTIES) * scale)
     root = replace(view.past, filled=np.sqrt(np.maximum(view.past.filled, 0.0) / scale))
     rooted = features.copy()
-    rooted[..., :loads] = np.stack(load_features(replace(view, past=root)), axis=-1)
+    rooted[..., : built.loads] = np.stack(load_features(replace(view, past=root, means={})), axis=-1)
     roots = walk_ridge(rooted, np.sqrt(np.maximum(target, 0.0)), back, last=last, penalties=ROOT_PENALTIES)
     group = panel.days.rest.astype(np.int64)
     medians = [

@@ -13,7 +13,6 @@ from forecasting.features import (
     Known,
     View,
     build_features,
-    lean_columns,
     load_features,
     similar_days,
 )
@@ -44,8 +43,8 @@ def test_every_group_says_from_when_it_is_known_and_none_twice() -> None:
 
 def test_loads_stand_first_and_follow_the_unit_and_nothing_else_does() -> None:
     panel = with_weather(load_panel(40))
-    features, loads = build_features(view(panel))
-    bigger, _ = build_features(view(replace(panel, actual=10.0 * panel.actual)))
+    features, loads, _ = build_features(view(panel))
+    bigger, _, _ = build_features(view(replace(panel, actual=10.0 * panel.actual)))
     assert features.shape[:2] == (40, 24)
     assert loads == len(load_features(view(panel)))
     np.testing.assert_allclose(bigger[..., :loads], 10.0 * features[..., :loads])
@@ -56,9 +55,9 @@ def test_loads_stand_first_and_follow_the_unit_and_nothing_else_does() -> None:
 @pytest.mark.parametrize("issue_slot", [0, 9, 24])
 def test_a_day_seen_from_its_issue_has_the_same_features(lead: int, issue_slot: int) -> None:
     panel = with_weather(load_panel(40, lead=lead, issue_slot=issue_slot))
-    whole, _ = build_features(view(panel))
+    whole, _, _ = build_features(view(panel))
     for row in (15, 39):
-        cut, _ = build_features(view(panel.known_at_issue(row)))
+        cut, _, _ = build_features(view(panel.known_at_issue(row)))
         np.testing.assert_array_equal(cut[row], whole[row])
 
 
@@ -133,11 +132,11 @@ def test_similar_days_are_the_last_over_and_usable_then_like_ones_then_any() -> 
 
 def test_few_features_for_small_models_are_columns_of_all_of_them() -> None:
     panel = with_weather(load_panel(40))
-    count = build_features(view(panel))[0].shape[-1]
-    lean = lean_columns(view(panel))
+    features, _, lean = build_features(view(panel))
+    count = features.shape[-1]
     assert 0 < lean.size < count
     assert lean.min() >= 0
     assert lean.max() < count
     assert len(set(lean.tolist())) == lean.size
     newest = group("levels of whole days", panel)[0]
-    np.testing.assert_array_equal(build_features(view(panel))[0][..., lean[0]], newest)
+    np.testing.assert_array_equal(features[..., lean[0]], newest)
