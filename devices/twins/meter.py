@@ -13,6 +13,9 @@ __all__ = ["MeterTwin"]
 
 # Eastron SDM630-Modbus protocol V1.8, table 1.2.1: input registers, float32, high word first
 _VOLTAGES = 0
+_CURRENTS = 6
+_POWERS = 12
+_CURRENT_SUM = 48
 _TOTAL_POWER = 52
 _FREQUENCY = 70
 _IMPORT = 72
@@ -57,8 +60,12 @@ class MeterTwin(Twin):
     def show(self, table: str) -> Iterable[tuple[int, list[int]]]:
         """The state as registers."""
         if table == INPUT:
+            amperes = abs(self.power_kw) * 1000.0 / (3.0 * 230.0)
             for phase in range(3):
                 yield _VOLTAGES + 2 * phase, words(230.0, "float32")
+                yield _CURRENTS + 2 * phase, words(amperes, "float32")
+                yield _POWERS + 2 * phase, words(self.power_kw * 1000.0 / 3.0, "float32")
+            yield _CURRENT_SUM, words(3.0 * amperes, "float32")
             yield _TOTAL_POWER, words(self.power_kw * 1000.0, "float32")
             yield _FREQUENCY, words(50.0, "float32")
             yield _IMPORT, words(self.import_kwh, "float32")

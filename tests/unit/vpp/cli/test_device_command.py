@@ -113,7 +113,7 @@ def test_a_profile_of_ones_own_is_checked_and_its_fault_named(tmp_path: Path) ->
     text = (Path("devices/profiles") / "eastron-sdm630.yaml").read_text(encoding="utf-8")
     mine = tmp_path / "mine.yaml"
     mine.write_text(text.replace("id: eastron-sdm630", "id: mine"), encoding="utf-8")
-    assert "mine: 5 points, read only; no contradiction" in call("profile", "check", mine).stdout
+    assert "mine: 14 points, read only; no contradiction" in call("profile", "check", mine).stdout
     mine.write_text(text.replace('"input:74"', '"input:73"'), encoding="utf-8")
     error = trouble("profile", "check", mine, kind=ConfigError)
     assert "points import_kwh and export_kwh overlap at input register 73" in error.where
@@ -158,6 +158,15 @@ def test_a_probe_reads_every_point_and_says_how_long_it_took() -> None:
     assert {point["quality"] for point in points.values()} == {"good"}
     assert seen["found"] == []
     assert seen["latency_ms"] > 0.0
+
+
+def test_all_points_of_a_meter_take_one_request_where_the_device_allows_it() -> None:
+    with running("eastron-sdm630") as made:
+        seen = json.loads(call("probe", "eastron-sdm630", made.host, "--json").stdout)
+    assert len(seen["points"]) == 14
+    assert seen["requests"] == 1
+    powers = {point["point"]: point["value"] for point in seen["points"]}
+    assert sum(powers[f"power_l{phase}_kw"] for phase in (1, 2, 3)) == pytest.approx(powers["power_kw"])
 
 
 def test_a_probe_with_the_wrong_word_order_names_the_right_one(tmp_path: Path) -> None:
