@@ -308,7 +308,7 @@ def settle(
     """
     from energy.market.baseline import Adjustment
     from vpp.settlement.dr_events import EventBook
-    from vpp.settlement.dr_settling import settle_sites
+    from vpp.settlement.dr_settling import settle_sites, settlement_rules
 
     console = cast("Console", context.obj)
     files: dict[str, Path] = {}
@@ -322,10 +322,11 @@ def settle(
     yen = _number(price, "--yen-per-kwh")
     with _open(database) as store:
         book = EventBook(store)
-        sites = settle_sites(
-            book, book.require(event_id), files, yen_per_kwh=yen, adjustment=Adjustment(adjust)
+        event = book.require(event_id)
+        sites = settle_sites(book, event, files, yen_per_kwh=yen, adjustment=Adjustment(adjust))
+        made, new = book.settle(
+            event_id, sites, yen_per_kwh=yen, at=_now(), actor=actor, rules=settlement_rules(event)
         )
-        made, new = book.settle(event_id, sites, yen_per_kwh=yen, at=_now(), actor=actor)
     if json:
         print_json(_settled(made) | {"new": new})
     else:

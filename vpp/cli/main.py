@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vpp.cli.audit import app as audit_app
 from vpp.cli.bill import bill
 from vpp.cli.cars import app as cars_app
 from vpp.cli.consent import app as consent_app
@@ -46,6 +47,7 @@ app.add_typer(device_app, name="device")
 app.add_typer(rules_app, name="rules")
 app.add_typer(market_app, name="market")
 app.add_typer(dr_app, name="dr")
+app.add_typer(audit_app, name="audit")
 
 _console = Console(default_lang())
 

@@ -23,6 +23,7 @@ from energy.core.clock import require_aware
 from energy.core.errors import DataError
 from energy.core.slots import JST, Slot, slots_between
 from energy.market.products import Refused, balancing_bid, capacity_call_faults
+from energy.market.rule_table import RuleFact
 from energy.store import Store, canonical_json
 
 __all__ = [
@@ -221,22 +222,32 @@ class SettledSite:
         What that is worth; 0 if it could not be measured, never less than 0. [yen]
     why : str
         Empty, or why it could not be measured.
+    method : str
+        Baseline that was used.
+    days_used : tuple of date
+        Days whose mean it is.
+    meter_sha256 : str
+        SHA-256 of the meter file: proves later which readings it was made from.
     """
 
     site: Identifier
     delivered_kwh: Decimal | None
     yen: Decimal
     why: str = ""
+    method: str = ""
+    days_used: tuple[date, ...] = ()
+    meter_sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class Settlement:
-    """One version of an event's settlement."""
+    """One version of an event's settlement; ``rules`` are the dated rows that its baselines rest on."""
 
     event: Identifier
     version: Annotated[int, Field(ge=1)]
     yen_per_kwh: Decimal
     sites: tuple[SettledSite, ...]
+    rules: tuple[dict[str, str | None], ...] = ()
 
     @property
     def delivered_kwh(self) -> Decimal:
@@ -322,7 +333,14 @@ class EventBook:
             return known if told == known else self._put(told, at=at, actor=actor, act=act)
 
     def settle(
-        self, event_id: str, sites: Sequence[SettledSite], *, yen_per_kwh: Decimal, at: datetime, actor: str
+        self,
+        event_id: str,
+        sites: Sequence[SettledSite],
+        *,
+        yen_per_kwh: Decimal,
+        at: datetime,
+        actor: str,
+        rules: Sequence[RuleFact] = (),
     ) -> tuple[Settlement, bool]:
         """Keep a settlement; the same figures again are the version that stands there.
 
@@ -345,6 +363,7 @@ class EventBook:
                 version=1 if before is None else before.version + 1,
                 yen_per_kwh=yen_per_kwh,
                 sites=tuple(sorted(sites, key=lambda one: one.site)),
+                rules=tuple(fact.as_json() for fact in rules),
             )
             if before is not None and replace(made, version=before.version) == before:
                 return before, False

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
 from energy.core.slots import Slot
 from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
+from energy.market.rule_table import RuleFact
+from energy.market.rules import facts_on
+from vpp.ingest.layout import read_bytes
 from vpp.settlement.dr_events import DrEvent, EventBook, Product, SettledSite
 from vpp.settlement.files import read_meter
 
-__all__ = ["settle_sites"]
+__all__ = ["settle_sites", "settlement_rules"]
 
 
 def settle_sites(
@@ -69,6 +73,7 @@ def _settled(
     nothing = SettledSite(site=site, delivered_kwh=None, yen=Decimal(0), why="")
     if file is None:
         return replace(nothing, why="no meter file")
+    nothing = replace(nothing, meter_sha256=sha256(read_bytes(file)).hexdigest())
     paid = set(event.paid_slots())
     if not paid:
         return replace(nothing, delivered_kwh=Decimal(0), why="stopped before the first half hour ended")
@@ -87,4 +92,16 @@ def _settled(
         return replace(nothing, why="too few days for a baseline")
     reduced = sum((slot.reduction_kwh for slot in found.slots if slot.slot in paid), Decimal(0))
     delivered = -reduced if event.product is Product.UP else reduced
-    return SettledSite(site=site, delivered_kwh=delivered, yen=max(Decimal(0), delivered * yen_per_kwh))
+    return replace(
+        nothing,
+        delivered_kwh=delivered,
+        yen=max(Decimal(0), delivered * yen_per_kwh),
+        method=found.method,
+        days_used=found.days_used,
+    )
+
+
+def settlement_rules(event: DrEvent) -> list[RuleFact]:
+    """The dated rules behind the baselines of an event."""
+    ids = ("dr_baseline_days", "dr_baseline_adjustment", "dr_baseline_shortage")
+    return [fact for rule_id in ids for fact in facts_on(rule_id, event.day)]
