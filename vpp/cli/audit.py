@@ -48,7 +48,7 @@ def trace(
 ) -> None:
     """Trace a plan, event, batch, consent or journal entry: every act, and what it was made from.
 
-    A settled event names the meter files by their SHA-256, the days of each baseline and the rows of the dated
+    A settled event names the meter files by their SHA-256, the days of each baseline and the dated
     rules; a batch names its journal entries by their hash; an entry names its event, car, rule and energy.
     """
     from energy.store import open_store
