@@ -255,9 +255,7 @@ class _Check:
         demand[0] += limits.demand_so_far_kwh / self.step_h
         over = demand - limits.contract_kw - self._declared(_SITE, "contract")
         yield from self._above(_SITE, "contract", over, 2e-3, "undeclared above the contract")
-        price = np.asarray(problem.price_yen_per_kwh)
-        if problem.sell_yen_per_kwh:
-            price = np.where(imported < 0.0, np.asarray(problem.sell_yen_per_kwh), price)
+        price = np.where(imported < 0.0, problem.sell_yen_per_kwh or 0.0, problem.price_yen_per_kwh)
         energy = float(np.sum(self.h * price * imported))
         if abs(energy - flows.energy_yen) > 1e-2 + 1e-6 * abs(energy):
             yield Violation(

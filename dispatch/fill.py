@@ -128,8 +128,8 @@ def _stacked(assets: list[Values], count: int) -> Values:
 def _site(problem: Problem, peak_quantile_share: float, prices: SlackPrices) -> Values:
     """Data of the connection point.
 
-    The contract is a bound of what is imported within it: ``share*within + margin <= contract``. A no-export
-    margin that lies above it is the least of what is imported over it.
+    The contract is a bound of what is imported within it: ``share*within + margin <= contract``, and 0 where
+    the margin takes it all. A no-export margin that lies above it is the least of what is imported over it.
     """
     limits, share = problem.limits, share_of_slot(problem)
     margin = peak_margin_kw(problem, peak_quantile_share)

@@ -17,6 +17,7 @@ from dispatch.terms import (
     ready_bands,
     ready_kwh,
     refill_yen_per_kwh,
+    share_of_slot,
     slack_prices,
     storages,
 )
@@ -105,10 +106,14 @@ def objective_yen(problem: Problem, schedule: Schedule, *, peak_quantile_share: 
     expected, length, prices = expect(problem, schedule), hours(problem), slack_prices(problem)
     limits = problem.limits
     guarded = expected.demand_kw + peak_margin_kw(problem, peak_quantile_share)
+    planned = share_of_slot(problem) * expected.import_kw
     excess = max(0.0, float(np.max(guarded)) - limits.peak_memory_kw)
     total = float(np.sum(energy_yen(problem, expected.import_kw)))
     total += limits.peak_yen_per_kw * excess
-    total += prices.contract_yen_per_kw * float(np.sum(np.maximum(0.0, guarded - limits.contract_kw)))
+    left = np.maximum(
+        0.0, limits.contract_kw - (guarded - planned)
+    )  # none where room for errors takes it all
+    total += prices.contract_yen_per_kw * float(np.sum(np.maximum(0.0, planned - left)))
     for car, power in zip(problem.cars, schedule.car_kw, strict=True):
         soc = expected.soc_kwh[car.id]
         total += _storage_yen(problem, car, power, soc)

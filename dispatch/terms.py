@@ -129,10 +129,8 @@ def unstoppable_kw(problem: Problem) -> FloatArray:
 
 
 def energy_yen(problem: Problem, net_kw: FloatArray) -> FloatArray:
-    """What the energy of each interval costs: bought at its price, or sold. [yen]"""
-    price = np.asarray(problem.price_yen_per_kwh)
-    if problem.sell_yen_per_kwh:
-        price = np.where(net_kw < 0.0, problem.sell_yen_per_kwh, price)
+    """What the energy of each interval costs: bought at its price, or sold at its own. [yen]"""
+    price = np.where(net_kw < 0.0, problem.sell_yen_per_kwh or 0.0, problem.price_yen_per_kwh)
     cost: FloatArray = hours(problem) * price * net_kw
     return cost
 

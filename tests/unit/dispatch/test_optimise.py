@@ -180,3 +180,23 @@ def test_time_that_ran_out_without_a_solution_is_no_answer() -> None:
     template = TEMPLATES.of(structure_of(site))
     hasty = SolverSettings(time_limit_s=0.0)
     assert optimise(site, template, hasty, peak_quantile_share=0.3, ties=TieBreaks()) is None
+
+
+def test_room_for_errors_above_the_contract_does_not_make_export_pay() -> None:
+    sun = pv([45.0], p10_kw=(0.0,))
+    site = problem([16.0], pv=(sun,), price_yen_per_kwh=(0.0,))
+    site = replace(
+        site,
+        limits=limits(contract_kw=20.0, peak_yen_per_kw=0.0, import_margin_kw=0.0, max_export_kw=30.0),
+    )
+    schedule = answered(site).schedule
+    assert objective_yen(site, schedule, peak_quantile_share=0.9) == pytest.approx(0.0)
+
+
+def test_export_without_a_price_earns_nothing() -> None:
+    site = problem([0.0, 0.0], pv=(pv([3.0, 3.0], curtailable=False),), price_yen_per_kwh=(9.0, 9.0))
+    site = replace(site, limits=limits(import_margin_kw=0.0, max_export_kw=5.0))
+    schedule = answered(site).schedule
+    assert objective_yen(site, schedule, peak_quantile_share=0.3) == pytest.approx(0.0)
+    paid = replace(site, sell_yen_per_kwh=(7.0, 7.0))
+    assert objective_yen(paid, schedule, peak_quantile_share=0.3) == pytest.approx(-7.0 * 3.0)
