@@ -87,6 +87,8 @@ soak: setup ## a thousand varied plans, then four weeks of the factory through t
 	$(BIN)/python tests/bench/soak_plans.py --problems 1000
 	@echo "== vpp simulate kitakata --days 28 --compare none,rules,optimal" >&2
 	$(BIN)/vpp simulate kitakata --days 28 --compare none,rules,optimal --json
+	@echo "== ten thousand half hours under the guard, and a bound that knows nothing of it" >&2
+	$(BIN)/python -m tests.soak.guard_soak 10000 >&2
 
 docs: setup ## write the generated reference pages again
 	$(BIN)/python docs/generate.py

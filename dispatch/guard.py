@@ -32,6 +32,12 @@ HOLD_MIN = 5.0
 MARGIN = 0.01
 # Attention above this share of the target (RULES-JP 2.3).
 ATTENTION = 0.9
+# Rooms come back one after the other: compressors that start together draw more than they did before.
+WAKE_APART_MIN = 2.0
+# A room that coasted lately is taken later: each minute of it weighs like this much less room to drift. [K]
+REST_K_PER_MIN = 0.02
+# How fast the memory of having coasted fades. [min]
+FORGET_MIN = 120.0
 
 
 class AlarmLevel(StrEnum):
@@ -92,6 +98,8 @@ class GuardInput:
         Energy imported in the window so far. [kWh]
     import_kw : float
         Import now. [kW]
+    blind : bool
+        The readings are too old to act on: what was decided last stays, and nothing comes back.
     target_kw : float
         Target demand (目標デマンド). [kW]
     expected_kw : float or None
@@ -106,6 +114,7 @@ class GuardInput:
     cars: Sequence[CarFlex] = ()
     zones: Sequence[ZoneFlex] = ()
     expected_kw: float | None = None
+    blind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,7 @@ class _Shed:
 
 
 class DemandGuard:
-    """Remembers which rooms coast and for how long; everything else is decided afresh each minute.
+    """Remembers which rooms coast, which did, and what it last said; the rest is decided afresh each time.
 
     Parameters
     ----------
@@ -173,6 +182,10 @@ class DemandGuard:
     def __init__(self, *, minutes_per_call: float = 1.0) -> None:
         self._minutes = minutes_per_call
         self._coasting: dict[AssetId, _Shed] = {}
+        self._awake: dict[AssetId, float] = {}  # minutes since a room was let go
+        self._coasted: dict[AssetId, float] = {}  # minutes of coasting, fading
+        self._woke_min = WAKE_APART_MIN  # since the last room was let go
+        self._last: GuardDecision | None = None
 
     def state(self) -> dict[str, list[float]]:
         """What must survive a restart, as plain values."""
@@ -181,6 +194,11 @@ class DemandGuard:
     def restore(self, state: dict[str, list[float]]) -> None:
         """Go on from :meth:`state`."""
         self._coasting = {AssetId(zone): _Shed(*values) for zone, values in state.items()}
+
+    @property
+    def coasted_min(self) -> dict[AssetId, float]:
+        """Minutes for which each room coasted, older ones counting less: how fairly the burden is shared."""
+        return dict(self._coasted)
 
     def decide(self, site: GuardInput) -> GuardDecision:
         """What to change now.
@@ -193,15 +211,16 @@ class DemandGuard:
         if not 0.0 <= site.elapsed_min < WINDOW_MIN:
             msg = f"elapsed_min {site.elapsed_min} lies outside the window of {WINDOW_MIN:g} minutes"
             raise ValueError(msg)
+        self._let_pass()
         projected = projected_demand_kw(site.elapsed_min, site.imported_kwh, site.import_kw)
         allowed = allowed_power_kw(site.elapsed_min, site.imported_kwh, site.target_kw)
-        for shed in self._coasting.values():
-            shed.minutes += self._minutes
+        if site.blind:
+            return self._hold(site, projected, allowed)
         undisturbed = self._undisturbed_kw(site)
         affordable = allowed * (1.0 - MARGIN)
         cars, given = _ask_cars(site.cars, max(undisturbed, _ahead_kw(site, undisturbed)) - affordable)
         left = self._ask_zones(site, undisturbed - affordable - given)
-        return GuardDecision(
+        self._last = GuardDecision(
             level=_level(projected, allowed, site.target_kw),
             projected_kw=projected,
             allowed_kw=allowed,
@@ -210,6 +229,43 @@ class DemandGuard:
             shed=tuple(sorted(self._coasting)),
             unmet_kw=max(0.0, left),
         )
+        return self._last
+
+    def _let_pass(self) -> None:
+        """Let the time between two calls pass."""
+        self._woke_min += self._minutes
+        for shed in self._coasting.values():
+            shed.minutes += self._minutes
+        self._awake = {zone: minutes + self._minutes for zone, minutes in self._awake.items()}
+        keep = math.exp(-self._minutes / FORGET_MIN)
+        self._coasted = {zone: keep * minutes for zone, minutes in self._coasted.items()}
+        for zone in self._coasting:
+            self._coasted[zone] = self._coasted.get(zone, 0.0) + self._minutes
+
+    def _hold(self, site: GuardInput, projected: float, allowed: float) -> GuardDecision:
+        """Without eyes: cars stay as low as they were told, rooms coast on while their band allows."""
+        known = {car.id: car for car in site.cars}
+        held = self._last.cars if self._last is not None else {}
+        rooms = {zone.id: zone for zone in site.zones}
+        for zone in [zone for zone in self._coasting if zone in rooms and rooms[zone].headroom_k <= 0.0]:
+            self._let_go(zone)
+        return GuardDecision(
+            level=_level(projected, allowed, site.target_kw),
+            projected_kw=projected,
+            allowed_kw=allowed,
+            reduction_kw=max(0.0, site.import_kw - allowed),
+            cars={
+                name: min(known[name].plan_kw, max(power, known[name].least_kw))
+                for name, power in held.items()
+                if name in known
+            },
+            shed=tuple(sorted(self._coasting)),
+        )
+
+    def _let_go(self, zone: AssetId) -> None:
+        del self._coasting[zone]
+        self._awake[zone] = 0.0
+        self._woke_min = 0.0
 
     def _undisturbed_kw(self, site: GuardInput) -> float:
         """What the site would draw if every car followed its plan and no room coasted. [kW]"""
@@ -221,21 +277,34 @@ class DemandGuard:
     def _ask_zones(self, site: GuardInput, excess_kw: float) -> float:
         """Let rooms coast until the excess is gone, wake those no longer needed; give what is left. [kW]"""
         left = excess_kw
-        for zone in sorted(site.zones, key=lambda zone: -zone.headroom_k):
+        for zone in sorted(site.zones, key=self._turn):
             shed = self._coasting.get(zone.id)
             if shed is not None:
-                needed = left > 0.0 and zone.headroom_k > 0.0
-                if needed or shed.minutes < HOLD_MIN:
+                if self._stays(zone, shed, left):
                     left -= shed.saved_kw
                 else:
-                    del self._coasting[zone.id]
-            elif left > 0.0 and zone.headroom_k > 0.0 and zone.running_kw > 0.0 and self._may_start(site):
+                    self._let_go(zone.id)
+            elif left > 0.0 and self._may_start(site, zone):
                 self._coasting[zone.id] = _Shed(zone.running_kw, 0.0)
                 left -= zone.running_kw
         return left
 
-    def _may_start(self, site: GuardInput) -> bool:
-        return site.elapsed_min >= QUIET_MIN
+    def _turn(self, zone: ZoneFlex) -> float:
+        """Whose turn it is: the roomiest first, those that coasted lately later."""
+        return REST_K_PER_MIN * self._coasted.get(zone.id, 0.0) - zone.headroom_k
+
+    def _stays(self, zone: ZoneFlex, shed: _Shed, left_kw: float) -> bool:
+        """Whether a room coasts on: needed, its compressor must rest, or another one starts just now."""
+        if shed.minutes < HOLD_MIN:
+            return True
+        if zone.headroom_k <= 0.0:
+            return False
+        return left_kw > 0.0 or self._woke_min < WAKE_APART_MIN
+
+    def _may_start(self, site: GuardInput, zone: ZoneFlex) -> bool:
+        """Not in the noisy first minutes, and not a compressor that has only just started."""
+        rested = self._awake.get(zone.id, HOLD_MIN) >= HOLD_MIN
+        return site.elapsed_min >= QUIET_MIN and rested and zone.headroom_k > 0.0 and zone.running_kw > 0.0
 
 
 def _ahead_kw(site: GuardInput, undisturbed_kw: float) -> float:

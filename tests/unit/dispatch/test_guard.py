@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from dispatch.guard import (
     HOLD_MIN,
     QUIET_MIN,
+    WAKE_APART_MIN,
     AlarmLevel,
     CarFlex,
     DemandGuard,
@@ -215,3 +217,77 @@ def test_an_expected_rise_loses_its_weight_as_the_window_runs_out() -> None:
 def test_rooms_do_not_coast_for_a_rise_that_has_not_come() -> None:
     rooms = (ZoneFlex(ROOMY, 10, 1.5),)
     assert DemandGuard().decide(GuardInput(10, 15, 90, 100, zones=rooms, expected_kw=140)).shed == ()
+
+
+def test_cars_that_all_want_to_recharge_after_an_event_share_what_the_contract_leaves() -> None:
+    # RULES-JP T25: base 290 kW, four cars of 6 kW at 19:00, contract 300 kW: 24 kW do not fit in 10.
+    guard, base_kw, contract_kw, used_kwh, drawn = DemandGuard(), 290.0, 300.0, 0.0, [0.0] * 4
+    for minute in range(30):
+        cars = [CarFlex(AssetId(f"ev-{k}"), 6.0, drawn[k], 0.0) for k in range(4)]
+        decision = guard.decide(GuardInput(minute, used_kwh, base_kw + sum(drawn), contract_kw, cars=cars))
+        drawn = [decision.cars.get(car.id, car.plan_kw) for car in cars]
+        assert max(drawn) - min(drawn) < 1e-9  # nobody is preferred
+        assert minute or sum(drawn) == pytest.approx(7.0)  # 10 kW less the margin of 1 %
+        used_kwh += (base_kw + sum(drawn)) / 60.0
+    assert 0.98 * contract_kw < 2 * used_kwh <= contract_kw  # naive: 314 kW, paid for twelve months
+
+
+def test_the_first_step_takes_no_more_than_is_needed() -> None:
+    cars = [CarFlex(AssetId(f"ev-{k}"), 6.0, 6.0, -6.0) for k in range(4)]
+    decision = DemandGuard().decide(GuardInput(15, 25.0, 110.0, 100.0, cars=cars))
+    cut = sum(6.0 - power for power in decision.cars.values())
+    assert cut == pytest.approx(110.0 - 0.99 * decision.allowed_kw)
+
+
+def test_rooms_come_back_one_after_the_other() -> None:
+    guard = DemandGuard()
+    rooms = [ZoneFlex(AssetId(f"room-{k}"), 8.0, 1.0) for k in range(3)]
+    assert len(guard.decide(GuardInput(10, 18, 122, 100, zones=rooms)).shed) == 3
+    off = [ZoneFlex(room.id, 0.0, 1.0) for room in rooms]
+    coasting = [len(guard.decide(GuardInput(11 + k, 18, 30, 100, zones=off)).shed) for k in range(12)]
+    changes = [k for k in range(1, 12) if coasting[k] < coasting[k - 1]]
+    assert coasting[-1] == 0
+    assert all(coasting[k - 1] - coasting[k] == 1 for k in changes)
+    assert all(later - earlier >= WAKE_APART_MIN for earlier, later in pairwise(changes))
+
+
+def test_a_compressor_that_has_just_started_is_not_stopped_again() -> None:
+    guard, room = DemandGuard(), ZoneFlex(ROOMY, 20, 1.0)
+    assert guard.decide(GuardInput(5, 8, 115, 100, zones=[room])).shed == (ROOMY,)
+    for minute in range(6, 11):
+        calm = guard.decide(GuardInput(minute, 9, 30, 100, zones=[ZoneFlex(ROOMY, 0, 1.0)]))
+    assert calm.shed == ()
+    shed = [guard.decide(GuardInput(11 + k, 20, 130, 100, zones=[room])).shed for k in range(6)]
+    assert shed[: int(HOLD_MIN) - 1] == [()] * (int(HOLD_MIN) - 1)
+    assert shed[-1] == (ROOMY,)
+
+
+def test_rooms_take_turns_while_a_peak_lasts() -> None:
+    guard = DemandGuard()
+    first, second = AssetId("a"), AssetId("b")
+    shed: tuple[AssetId, ...] = ()
+    seen = []
+    for minute in range(5, 29):
+        used_kwh = 50 - 95 * (30 - minute) / 60  # 95 kW are allowed for the rest
+        rooms = [
+            ZoneFlex(name, 0.0 if name in shed else 10.0, room_k)
+            for name, room_k in ((first, 1.0), (second, 0.9))
+        ]
+        import_kw = 100.0 - 10.0 * len(shed)
+        shed = guard.decide(GuardInput(minute, used_kwh, import_kw, 100, zones=rooms)).shed
+        seen.append(shed)
+    assert seen[0] == (first,)  # the roomier one begins
+    assert (second,) in seen
+    assert guard.coasted_min[first] == pytest.approx(guard.coasted_min[second], rel=0.6)
+
+
+def test_blind_the_guard_keeps_what_it_said_and_lets_nothing_come_back() -> None:
+    guard = DemandGuard()
+    cars, rooms = [CarFlex(EV, 6, 6, -6)], [ZoneFlex(ROOMY, 10, 1.0)]
+    said = guard.decide(GuardInput(10, 18, 130, 100, cars=cars, zones=rooms))
+    blind = guard.decide(GuardInput(12, 18, 40, 100, cars=cars, zones=rooms, blind=True))
+    assert (blind.cars, blind.shed) == (said.cars, said.shed)
+    edge = guard.decide(GuardInput(13, 18, 40, 100, cars=cars, zones=[ZoneFlex(ROOMY, 0, 0.0)], blind=True))
+    assert edge.shed == ()  # comfort needs no meter
+    promised = guard.decide(GuardInput(14, 18, 40, 100, cars=[CarFlex(EV, 6, 6, 3.0)], blind=True))
+    assert promised.cars == {EV: 3.0}
