@@ -17,6 +17,7 @@ from energy.core.series import FloatArray
 from forecasting.calibration import BAND, band_factor, widened
 from forecasting.day_experts import RIDGE_FIRST
 from forecasting.forest import QuantileForest
+from forecasting.holiday_weeks import holiday_factors
 from forecasting.load_day import prepare_load
 from forecasting.panel import Panel
 from forecasting.past import first_whole_day
@@ -40,7 +41,9 @@ class DayAheadModel:
     Parameters
     ----------
     panel : Panel
-        The past it was learned from; its last row is the target day.
+        The past it was learned from, as ordinary days; its last row is the target day.
+    holidays : ndarray, shape (n,)
+        How many times an ordinary day each day is (:mod:`forecasting.holiday_weeks`). [-]
     factor : float
         By how much the band is wider than the parts say. [-]
     """
@@ -48,6 +51,7 @@ class DayAheadModel:
     panel: Panel
     prepared: Prepared
     forests: tuple[QuantileForest, ...]
+    holidays: FloatArray
     factor: float = 1.0
 
     def quantiles(self, levels: tuple[float, ...]) -> FloatArray:
@@ -55,6 +59,7 @@ class DayAheadModel:
         panel, last = self.panel, self.panel.count - 1
         found = _raw(panel, self.prepared, self.forests, np.array([last]), (*levels, 0.5))[0]
         out = np.maximum(widened(found[:, :-1], found[:, -1], self.factor, levels), 0.0)
+        out *= self.holidays[last]
         if self.panel.capacity is not None:
             out = np.minimum(out, self.panel.capacity)
         dark = self.prepared.dark
@@ -65,6 +70,7 @@ class DayAheadModel:
     def peak(self, levels: tuple[float, ...]) -> FloatArray:
         """Quantiles of the day's highest value, shape (n_levels,). [unit of the panel]"""
         found = peak_quantiles(self.panel.actual, self.prepared, _back(self.panel), levels)
+        found *= self.holidays[-1]
         return found if self.panel.capacity is None else np.minimum(found, self.panel.capacity)
 
     def past_quantiles(self, days: int, levels: tuple[float, ...]) -> FloatArray:
@@ -75,7 +81,8 @@ class DayAheadModel:
         newest = self.panel.count - 1 - _back(self.panel)
         rows = np.arange(newest - days + 1, newest + 1)
         found = _raw(self.panel, self.prepared, self.forests, rows, (*levels, 0.5))
-        return np.moveaxis(widened(found[..., :-1], found[..., -1], self.factor, levels), -1, 0)
+        said = widened(found[..., :-1], found[..., -1], self.factor, levels)
+        return np.moveaxis(said * self.holidays[rows, None, None], -1, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,10 +136,13 @@ def learn(panel: Panel, row: int) -> DayAheadModel:
             whole_days=whole,
             needed_days=needed,
         )
+    holidays = np.ones(known.count)
+    if known.kind == "load":
+        holidays = holiday_factors(known.actual, known.days)
+        known = replace(known, actual=known.actual / holidays[:, None])
     prepared = prepare_load(known) if known.kind == "load" else prepare_pv(known)
     forests = _forests(known, prepared)
-    model = DayAheadModel(panel=known, prepared=prepared, forests=forests)
-    return _calibrated(model)
+    return _calibrated(DayAheadModel(panel=known, prepared=prepared, forests=forests, holidays=holidays))
 
 
 def issue(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:
