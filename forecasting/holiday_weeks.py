@@ -1,8 +1,8 @@
 """Days around public holidays as they were a year ago: Golden Week, Obon, the days about New Year.
 
 Offices close and families travel on days that no calendar of holidays names. What such a day did a year ago,
-on the same date, is known long before it comes; one factor per day brings a series to ordinary days and back, so
-that nothing else of a forecast needs to know.
+on the same date, is known long before it comes; one factor per day brings a series to ordinary days and back,
+so that nothing else of a forecast needs to know.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def holiday_factors(actual: FloatArray, days: DayKinds) -> FloatArray:
     ``a`` is the mean of ``level / median(level of like days 8 to 35 days before and after) - 1``, at most 0,
     over the days within two of the same date a year before that are of the same type and near a holiday. The
     factor is ``1 + a * max(0, 1 - (1.5 s / a)**2)``, ``s`` being the usual spread of that ratio on ordinary
-    days of that season: what is within chance is no lesson. Only lower levels are learned: heat waves in a week of
-    holidays look like the opposite.
+    days of that season: what is within chance is no lesson. Only lower levels are learned: heat waves in a
+    week of holidays look like the opposite.
     """
     count = len(actual)
     factors = np.ones(count)
