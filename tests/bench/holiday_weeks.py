@@ -2,8 +2,8 @@
 
     python tests/bench/holiday_weeks.py --data DIR
 
-Reads ``tepco_area/juyo-2016.csv`` to ``juyo-2018.csv`` (hourly demand, TEPCO Power Grid) and forecasts, at noon
-of the day before, the days of three seasons that have a factor, with it and without.
+Reads ``tepco_area/juyo-2016.csv`` to ``juyo-2018.csv`` (hourly demand, TEPCO Power Grid) and forecasts, at
+noon of the day before, the days of three seasons that have a factor, with it and without.
 """
 
 from __future__ import annotations
