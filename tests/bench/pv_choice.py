@@ -10,14 +10,15 @@ the back-tests (forecasting/pv_day.py), which learns the orientation from the me
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
-from forecast_scores import LATITUDE, LONGITUDE, PV_TUNED, ZONES, read_gefcom
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from energy.core.assets import PvArray
 from energy.core.series import FloatArray, Grid
 from forecasting.dayahead import learn
@@ -25,6 +26,7 @@ from forecasting.demand import LEVELS
 from forecasting.metrics import coverage, nmae, pinball
 from forecasting.panel import Panel
 from forecasting.pv import PvModel
+from tests.bench.forecast_scores import LATITUDE, LONGITUDE, PV_TUNED, ZONES, read_gefcom
 from vpp.backtest.bench import bench_cases
 from vpp.backtest.panel import build_panel
 

@@ -8,8 +8,6 @@ as a service would do it.
 from __future__ import annotations
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +25,7 @@ from forecasting.days import DayKinds
 from forecasting.panel import Panel
 from vpp.backtest.case import Case
 from vpp.backtest.panel import Built, build_panel
+from vpp.memory import peak_mb
 
 __all__ = ["Issue", "Throughput", "measure_throughput", "variation", "year_of"]
 
@@ -117,7 +116,7 @@ def measure_throughput(
         workers=workers,
         seconds=seconds,
         models_per_minute=60.0 * sites / seconds,
-        peak_mb=sum(peaks.values()) + _peak_mb(),
+        peak_mb=sum(peaks.values()) + peak_mb(),
         ms_per_site=1e3 * sum(chunk.seconds for chunk in done) / sites,
         series=tuple(cases),
     )
@@ -164,10 +163,4 @@ def _run_chunk(years: Sequence[Panel], issue: Issue, seed: int, sites: range) ->
         found = issue(panel, panel.count - 1, NINE_LEVELS)
         if not np.isfinite(found).all():
             raise ForecastError(f"the forecast of site {site} is not whole", hint="report it")
-    return _Chunk(os.getpid(), time.perf_counter() - began, _peak_mb())
-
-
-def _peak_mb() -> float:
-    """Highest resident memory of this process so far. [MB]"""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3  # bytes there, kilobytes elsewhere
+    return _Chunk(os.getpid(), time.perf_counter() - began, peak_mb())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import statistics
 import sys
 import time
@@ -21,6 +20,7 @@ from dispatch.validate import require_sound
 from energy.core.errors import PlanError
 from energy.core.plan import Problem
 from vpp.bench.instance import Instance, cost_and_violation, problem_of
+from vpp.memory import peak_mb
 from vpp.shelf import FolderShelf
 
 __all__ = ["other_data"]
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     found = _solved(problem, template, settings, solver)
     total_s = time.perf_counter() - begun
     yen, violation = cost_and_violation(instance, schedule_of(problem, found).car_kw)
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0
+    highest = peak_mb()
     rng, resolve, runs = random.Random(1), [], []  # noqa: S311 - noise, not a secret
     for _ in range(rounds):
         changed = problem_of(other_data(instance, rng))
@@ -91,7 +91,7 @@ def main(arguments: list[str]) -> None:
         "resolve_s": statistics.median(resolve) if resolve else 0.0,
         "highs_s": statistics.median(runs) if runs else 0.0,
         "warm": solver.warm,
-        "peak_rss_mb": peak_mb,
+        "peak_rss_mb": highest,
         "max_violation": violation,
         "template": next(iter(templates.counts)),
     }
