@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn import config_context
 from sklearn.tree import ExtraTreeRegressor
 from sklearn.tree._tree import Tree
 
@@ -55,7 +56,7 @@ class ForestOptions:
         same.
     """
 
-    trees: int = 20
+    trees: int = 16
     part: float = 0.2
     least_days: int = 30
     leaf: int = 4
@@ -145,9 +146,10 @@ class QuantileForest:
             drawn[random.choice(days, drawn_days, replace=False, p=chance)] = True
             part = parts[number % options.every]
             rows = drawn[part.day]
-            tree = ExtraTreeRegressor(
-                min_samples_leaf=options.leaf, max_features=options.share, random_state=splits
-            ).fit(part.x[rows], part.y[rows], check_input=False)
+            with config_context(skip_parameter_validation=True):  # of options that are ours
+                tree = ExtraTreeRegressor(
+                    min_samples_leaf=options.leaf, max_features=options.share, random_state=splits
+                ).fit(part.x[rows], part.y[rows], check_input=False)
             grown.append(part.dropped(tree.tree_, span, drawn))
         return cls(tuple(grown), span, options.newest)
 

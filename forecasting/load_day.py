@@ -65,7 +65,7 @@ def prepare_load(panel: Panel) -> Prepared:
     actual = panel.actual / scale
     return Prepared(
         scale=scale,
-        features=(np.nan_to_num(level), np.nan_to_num(surplus)),
+        features=(np.nan_to_num(level, copy=False), np.nan_to_num(surplus, copy=False)),
         targets=(actual, actual - middle[..., 0]),
         offsets=(np.zeros_like(base), middle[..., 0]),
         base=base,

@@ -23,7 +23,7 @@ from forecasting.pv_physics import sun_position
 
 __all__ = ["PV_FOREST", "prepare_pv"]
 
-PV_FOREST = ForestOptions(trees=40, part=0.8, leaf=3, share=0.7, newest=24, half_life_days=400.0)
+PV_FOREST = ForestOptions(trees=40, part=0.6, leaf=2, share=0.4, newest=24, half_life_days=400.0)
 PENALTIES = (1.0, 10.0)
 SUN = "ghi_w_m2"  # name of the irradiance among the forecast weather
 RIDGE_WEATHER = ("cloud_percent", "humidity_percent", "temp_c")  # what dims the sun or warms the cells
