@@ -6,6 +6,10 @@ import os
 
 from hypothesis import settings
 
+# Read when NumPy is first imported: threads on small matrices cost ten times what they save (vpp/threads.py).
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 # The same examples every time; a failure prints the blob that repeats it. No deadline: machines differ.
 settings.register_profile("house", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("house")

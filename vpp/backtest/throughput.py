@@ -26,6 +26,7 @@ from forecasting.panel import Panel
 from vpp.backtest.case import Case
 from vpp.backtest.panel import Built, build_panel
 from vpp.memory import peak_mb
+from vpp.threads import one_blas_thread
 
 __all__ = ["Issue", "Throughput", "measure_throughput", "variation", "year_of"]
 
@@ -35,7 +36,6 @@ CHUNK: Final = 10  # sites handed to a worker at a time
 LEVEL_SPREAD: Final = 0.8  # of the logarithm of a site's level
 DAY_SPREAD: Final = 0.05  # of the strength of a day
 SLOT_SPREAD: Final = 0.03  # of a slot
-_THREAD_SETTINGS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 class Issue(Protocol):
@@ -101,8 +101,7 @@ def measure_throughput(
             "nothing to measure", where=f"{sites} sites, {workers} workers, {len(cases)} series"
         )
     years = [year_of(build_panel(case)) for case in cases.values()]
-    for name in _THREAD_SETTINGS:  # workers inherit it: two threads in each of two processes get in their way
-        os.environ.setdefault(name, "1")
+    one_blas_thread()  # workers inherit it
     began = time.perf_counter()
     with ProcessPoolExecutor(workers) as pool:
         chunks = [range(first, min(first + CHUNK, sites)) for first in range(0, sites, CHUNK)]

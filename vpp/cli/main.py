@@ -22,6 +22,7 @@ from vpp.cli.plan import app as plan_app
 from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
 from vpp.cli.simulation import demo, doctor, simulate
+from vpp.threads import one_blas_thread
 
 __all__ = ["app", "run"]
 
@@ -80,6 +81,7 @@ def _options(
 
 def run() -> None:
     """Entry point of the command."""
+    one_blas_thread()
     sys.exit(guarded(lambda: app(standalone_mode=False), lambda: _console))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
@@ -48,9 +47,6 @@ def fit(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> int:
     """Learn walls, air conditioner, sun and people of a room; errors are those of days kept away from it."""
-    # many small matrices: threads of the linear algebra only get into each other's way
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, "1")
     from forecasting.room import Rating, fit_room
     from vpp.ingest.rooms import read_room
     from vpp.ingest.times import zone_named
