@@ -129,9 +129,8 @@ def test_the_last_days_explain_what_moved_since_the_forecast_that_was_issued_a_w
     assert set(found) == {Cause.LAST_DAYS, Cause.CHANCE}
     moved = float(np.mean(told.reasons.forecast_kw - then))
     assert moved > 2.0
-    assert sum(found.values()) == pytest.approx(moved)
-    # the date moves the season and which days the trees are grown on; that part is told as chance
-    assert found[Cause.LAST_DAYS] > 0.75 * moved
+    # a week also moves the season and which days the trees are grown on, which is no reason to tell
+    assert 0.75 * moved < found[Cause.LAST_DAYS] < 1.15 * moved
     last_days = next(effect for effect in told.reasons.effects if effect.cause is Cause.LAST_DAYS)
     facts = last_days.facts
     assert float(str(facts["now_kw"])) - float(str(facts["then_kw"])) == pytest.approx(40.0 * 4 / 7, abs=1.0)
