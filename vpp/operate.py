@@ -28,11 +28,13 @@ from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory
 from energy.store import Point, Store
-from vpp.control import METER, Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
+from vpp.changeover import cooling_now, with_changeover
+from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
 from vpp.planning import Reserves, SiteState, build_problem
 from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
+from vpp.settlement.promise import keep_promise
 
 __all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
 
@@ -149,16 +151,9 @@ class SiteOperator:
         """Open a slot: forecast, plan, hand over to control."""
         before = counters_of(readings, slot.start)
         self._follow_cars(readings)
-        plan, target_kw, expected_kw = self._plan(slot, readings)
-        window = Window(
-            slot=slot,
-            plan=plan,
-            target_kw=target_kw,
-            meter_kwh=before.get((str(METER), "import_kwh")),
-            expected_kw=expected_kw,
-        )
+        window = self._plan(slot, readings)
         self.control.begin_slot(window)
-        self._open = _Open(slot, plan, target_kw, before)
+        self._open = _Open(slot, window.plan, window.target_kw, before)
 
     async def minute(self) -> Tick:
         """One minute of control."""
@@ -225,10 +220,10 @@ class SiteOperator:
 
     # -- planning --------------------------------------------------------------------------------------
 
-    def _plan(self, slot: Slot, readings: Readings) -> tuple[Plan | None, float | None, float | None]:
-        """Plan, target demand and expected draw of the first slot; nothing of it where nobody plans."""
+    def _plan(self, slot: Slot, readings: Readings) -> Window:
+        """The slot with its plan, target demand and expected draw; nothing of it where nobody plans."""
         if self.mode == "none":
-            return None, None, None
+            return Window(slot=slot)
         now = self.clock.now()
         known = self.store.as_of(now)
         outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
@@ -243,6 +238,7 @@ class SiteOperator:
             events=events,
             coin=self.coin,
         )
+        problem = with_changeover(problem, self.site, band_k=Reserves().band_k)
         self.counts["plans"] += 1
         if self.mode == "rules":
             plan, target, expected = rules_plan(problem), self.site.target_demand_kw, None
@@ -253,7 +249,10 @@ class SiteOperator:
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
         self.counts["shortfalls"] += sum(1 for one in plan.shortfalls if one.index <= 1 and _is_broken(one))
         self._previous = plan
-        return plan, target, expected
+        keep_promise(self.store, problem, plan)
+        return Window(
+            slot=slot, plan=plan, target_kw=target, expected_kw=expected, cooling=cooling_now(problem)
+        )
 
     def _events(self, at: datetime) -> list[TightEvent]:
         """Tight-supply events that are known at an instant."""
