@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import difflib
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+from devices.arbiter import Arbiter
 from devices.config import DeviceConfig, check_devices
 from devices.device import Connection, Device
 from devices.drivers import Driver, driver_for
@@ -16,12 +18,36 @@ from devices.transport import Access
 from energy.core.clock import Clock
 from energy.core.errors import ConfigError, DeviceError, RefusedError, RegisterError, UnreachableError
 from energy.core.measurement import Measurement
-from energy.core.outcome import Command, Outcome, Refused, Unreachable
+from energy.core.outcome import (
+    Applied,
+    Clipped,
+    Command,
+    NotApplied,
+    Order,
+    Outcome,
+    Refused,
+    Unreachable,
+)
 from energy.core.units import AssetId
 
 __all__ = ["Access", "Connection", "DeviceConfig", "Gateway"]
 
 log = logging.getLogger(__name__)
+
+_TRIES = 3  # writings of an order that has no effect; more would wear out a device that does not listen
+
+Envelope = Callable[[Command], tuple[Order, str | None]]
+"""What the site allows of an order, whoever gives it, and the limit that bound."""
+
+
+@dataclass(slots=True)
+class _Carried:
+    """An order that was given to a device: whether it can have heard it, how often, what it does instead."""
+
+    command: Command
+    told: bool
+    tries: int = 1
+    why_not: str | None = None
 
 
 def _wires(devices: Sequence[DeviceConfig], profiles: Mapping[str, Profile]) -> dict[tuple[str, int], Wire]:
@@ -54,6 +80,9 @@ class Gateway:
         Time of readings, back-off and expiry.
     access : Access
         What may be done. Enforced in the transport, below the drivers.
+    envelope : callable or None
+        Cuts every order to what the site allows, the last thing before it goes to a device. It may be set
+        later.
 
     Raises
     ------
@@ -62,12 +91,20 @@ class Gateway:
     """
 
     def __init__(
-        self, devices: Sequence[DeviceConfig], *, clock: Clock, access: Access = Access.CONTROL
+        self,
+        devices: Sequence[DeviceConfig],
+        *,
+        clock: Clock,
+        access: Access = Access.CONTROL,
+        envelope: Envelope | None = None,
     ) -> None:
         profiles = check_devices(devices)
         wires = _wires(devices, profiles)
+        self.envelope = envelope
         self._clock = clock
         self._access = access
+        self._arbiter = Arbiter()
+        self._carried: dict[AssetId, _Carried] = {}
         self._links: dict[tuple[str, int], ModbusTransport] = {}
         self._drivers: dict[str, Driver] = {}
         self._devices: dict[str, Device] = {}
@@ -154,47 +191,138 @@ class Gateway:
                 await device.poll()
             except DeviceError as error:  # the points say so: None and STALE
                 log.debug("device.unread id=%s why=%s", name, error)
-            return {asset: driver.measurements(unit) for unit, asset in enumerate(device.config.assets)}
+            table = {asset: driver.measurements(unit) for unit, asset in enumerate(device.config.assets)}
+            for unit, asset in enumerate(device.config.assets):
+                self._judge(asset, driver, unit)
+            return table
+
+    def _judge(self, asset: AssetId, driver: Driver, unit: int) -> None:
+        """Note whether the equipment does what it was told."""
+        carried = self._carried.get(asset)
+        if carried is None:
+            return
+        verdict = driver.verdict(unit)
+        if verdict.seen:
+            carried.why_not, carried.tries = None, 1
+        elif verdict.seen is False:
+            if carried.why_not is None:
+                log.warning("command.not_applied asset=%s why=%s", asset, verdict.story)
+            carried.why_not = verdict.story
+
+    @property
+    def not_applied(self) -> dict[AssetId, NotApplied]:
+        """Assets that do not do what they were told, with the order and how they look instead."""
+        return {
+            asset: NotApplied(carried.command, carried.why_not)
+            for asset, carried in self._carried.items()
+            if carried.why_not is not None
+        }
 
     async def apply(self, command: Command) -> Outcome:
-        """Carry out a command: clamp, leave alone what is already so, write, read back.
+        """Carry out a command, if nobody above has another order standing for its asset.
+
+        Clamp, envelope, leave alone what is already so, write in one group, read back. What the equipment
+        then really does is seen by :meth:`read`, and told here when the command comes again.
 
         Raises
         ------
         ConfigError
             If no device speaks for the asset.
         """
-        place = self._places.get(command.asset)
+        self._place(command.asset)
+        now = self._clock.now()
+        if now >= command.expires_at:
+            return Refused(command, f"expired at {command.expires_at.isoformat()}")
+        self._arbiter.claim(command)
+        heard = self._arbiter.heard(command.asset, now)
+        if heard is not None and heard is not command:
+            until = heard.expires_at.isoformat()
+            return Refused(command, f"{heard.source} of {heard.issuer} stands above it until {until}")
+        return await self._carry_out(command)
+
+    async def withdraw(self, asset: AssetId, issuer: str) -> None:
+        """End what an issuer wanted of an asset; the next in rank is heard at once, or the safe state."""
+        self._place(asset)
+        self._arbiter.withdraw(asset, issuer)
+        await self._settle(asset)
+
+    def _place(self, asset: AssetId) -> tuple[str, int]:
+        place = self._places.get(asset)
         if place is None:
-            near = difflib.get_close_matches(command.asset, self._places, n=1)
+            near = difflib.get_close_matches(asset, self._places, n=1)
             raise ConfigError(
-                f"no device speaks for {command.asset!r}",
+                f"no device speaks for {asset!r}",
                 where=f"known: {', '.join(self._places)}",
                 hint=f"did you mean {near[0]}?" if near else "add it to the devices of the site",
             )
-        name, unit = place
-        if self._clock.now() >= command.expires_at:
-            return Refused(command, f"expired at {command.expires_at.isoformat()}")
-        async with self._devices[name].lock:
+        return place
+
+    async def _carry_out(self, command: Command) -> Outcome:
+        """Give a command to its device, cut to what the site allows."""
+        name, unit = self._places[command.asset]
+        given, limit = command, None
+        if self.envelope is not None:
+            order, limit = self.envelope(command)
+            given = command if limit is None else replace(command, order=order)
+        device = self._devices[name]
+        async with device.lock:
+            written = device.writes
             try:
-                return await self._drivers[name].apply(command, unit)
+                outcome = await self._drivers[name].apply(given, unit)
             except UnreachableError as error:
-                return Unreachable(command, str(error))
+                outcome = Unreachable(command, str(error))
             except (RefusedError, RegisterError) as error:
-                return Refused(command, str(error))
+                outcome = Refused(command, str(error))
+        if limit is not None and isinstance(outcome, Applied | Clipped):
+            outcome = Clipped(command, outcome.order if isinstance(outcome, Clipped) else given.order, limit)
+        before = self._carried.get(command.asset)
+        told = not isinstance(outcome, Refused) or (before is not None and before.told)
+        carried = self._carried[command.asset] = _Carried(command, told)
+        if before is not None and before.command.order == command.order:
+            carried.tries, carried.why_not = before.tries, before.why_not
+        done = isinstance(outcome, Applied | Clipped) and device.writes == written
+        if done and carried.why_not is not None:
+            return NotApplied(command, carried.why_not)  # it stands there as written, and nothing happens
+        return outcome
 
     async def refresh(self) -> None:
-        """Send again what would expire: limits with a revert timer, chargers with an idle timeout."""
+        """What must happen without a message from anybody; to be called every few seconds.
+
+        Orders that have ended are ended at the equipment, orders without effect are written again, and what
+        would expire there is sent again: limits with a revert timer, chargers with an idle timeout.
+        """
+        for asset in list(self._carried):
+            await self._settle(asset)
         await asyncio.gather(*(self._quietly(name, "refresh") for name in self._devices))
+
+    async def _settle(self, asset: AssetId) -> None:
+        """Bring an asset to the order that counts now, or to its safe state if none does."""
+        carried, heard = self._carried.get(asset), self._arbiter.heard(asset, self._clock.now())
+        if carried is None:
+            return
+        name, unit = self._places[asset]
+        if heard is None:
+            if not carried.told or await self._quietly(name, "safe_state"):
+                del self._carried[asset]
+                log.info("command.ended asset=%s source=%s", asset, carried.command.source)
+            return
+        again = carried.why_not is not None and carried.tries < _TRIES
+        if again:
+            carried.tries += 1
+            self._drivers[name].forget(unit)
+        if again or heard is not carried.command:
+            await self._carry_out(heard)
 
     async def safe_state(self) -> None:
         """Stop the chargers, release the PV limit, leave the air conditioners at their setpoints."""
+        self._arbiter, self._carried = Arbiter(), {}
         await asyncio.gather(*(self._quietly(name, "safe_state") for name in self._devices))
 
-    async def _quietly(self, name: str, what: str) -> None:
+    async def _quietly(self, name: str, what: str) -> bool:
+        """Whether it could be done; trouble is logged."""
         device, driver = self._devices[name], self._drivers[name]
         if not device.may_control:
-            return  # it was never told anything
+            return True  # it was never told anything
         async with device.lock:
             try:
                 await (driver.refresh() if what == "refresh" else driver.safe_state())
@@ -207,6 +335,8 @@ class Gateway:
                     name,
                     error,
                 )
+                return False
+        return True
 
     async def close(self) -> None:
         """Leave the safe state, if control was allowed, and end all links."""

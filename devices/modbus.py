@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 _ACKNOWLEDGE: Final = 5
 _BUSY: Final = 6
 _FAILURE: Final = 4
+_READS: Final = frozenset({1, 2, 3, 4})
 _READS_BITS: Final = frozenset({1, 2})
 _WRITES_ONE: Final = frozenset({5, 6})
 _WRITES_BITS: Final = frozenset({5, 15})
@@ -192,6 +193,7 @@ class ModbusTransport:
                     reconnect_delay=0,
                     trace_connect=on_link,
                     trace_packet=self._on_packet,
+                    trace_pdu=self._on_pdu,
                 )
             case Framing.TLS:
                 assert self._tls is not None  # made in the constructor
@@ -204,6 +206,7 @@ class ModbusTransport:
                     reconnect_delay=0,
                     trace_connect=on_link,
                     trace_packet=self._on_packet,
+                    trace_pdu=self._on_pdu,
                 )
             case Framing.RTU:
                 line = self._wire.serial or SerialLine()
@@ -217,6 +220,7 @@ class ModbusTransport:
                     reconnect_delay=0,
                     trace_connect=on_link,
                     trace_packet=self._on_packet,
+                    trace_pdu=self._on_pdu,
                 )
         assert_never(self._framing)
 
@@ -224,6 +228,12 @@ class ModbusTransport:
         if self._listen is not None and data:
             self._listen(sending, data)
         return data
+
+    def _on_pdu(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
+        """The last gate before the wire: what is no reading leaves only where control is allowed."""
+        if sending and pdu.function_code not in _READS:
+            require_control(self._access, where=f"{self._address} unit {pdu.dev_id}", words=pdu.registers)
+        return pdu
 
     def _on_link(self, up: bool) -> None:
         """A lost link ends the waiting request at once instead of at its deadline."""

@@ -19,11 +19,24 @@ from pydantic import Field, ValidationError, model_validator
 
 from devices.natures import READ_POINTS, WRITE_POINTS, ChargerState, ClimateCode, Nature
 from devices.registers import Order
-from devices.schema import Confidence, Failsafe, Identity, Location, Mains, Point, Source, Strict, Wire, Write
+from devices.schema import (
+    Confidence,
+    Effect,
+    Failsafe,
+    Identity,
+    Location,
+    Mains,
+    Point,
+    Source,
+    Strict,
+    Wire,
+    Write,
+)
 from devices.transport import Space
 from energy.core.errors import ConfigError
 
 __all__ = [
+    "Effect",
     "Failsafe",
     "Identity",
     "Location",
@@ -43,6 +56,7 @@ _NAMES: Final[dict[Nature, dict[str, int]]] = {
     Nature.CLIMATE: {code.name.lower(): int(code) for code in ClimateCode},
 }
 _READ_BACK_NOTHING: Final = "nothing"
+_BEATS: Final = 3  # refreshes within a device's timer: two may be lost
 _GOOD_ENOUGH: Final = frozenset({"A", "B"})  # confidence that releases control
 
 
@@ -84,6 +98,8 @@ class Profile(Strict):
         one step are written in one request.
     demand_steps : dict
         Contacts of demand control: the point of each, and the share of full power that it leaves. [-]
+    effect : Effect or None
+        How soon it shows that it does what it was told; None if nothing shows it.
     failsafe : Failsafe or None
         What it does by itself when nobody speaks to it.
     identity : tuple of Identity
@@ -107,6 +123,7 @@ class Profile(Strict):
     points: dict[str, Point]
     sequences: dict[str, tuple[dict[str, float], ...]] = Field(default_factory=dict)
     demand_steps: dict[str, Annotated[float, Field(ge=0.0, lt=1.0)]] = Field(default_factory=dict)
+    effect: Effect | None = None
     failsafe: Failsafe | None = None
     identity: tuple[Identity, ...] = ()
     notes: tuple[str, ...] = ()
@@ -136,6 +153,7 @@ class Profile(Strict):
                 msg = f"sequence {name} writes {', '.join(sorted(strangers))}, which is not writable"
                 raise ValueError(msg)
         named = {identity.point for identity in self.identity}
+        named |= set(self.effect.feedback.values()) if self.effect else set()
         named |= {self.failsafe.point} if self.failsafe and self.failsafe.point else set()
         for point in self.points.values():
             named |= {point.scale_point} if point.scale_point else set()
@@ -143,6 +161,20 @@ class Profile(Strict):
                 others = (point.write.clamp_to, point.write.copy_from, point.write.readback)
                 named |= {other for other in others if other and other != _READ_BACK_NOTHING}
         self._must_define(frozenset(named), "names the points")
+        return self
+
+    @model_validator(mode="after")
+    def _timers_are_fed_in_time(self) -> Self:
+        if self.failsafe is None:
+            return self
+        for name, point in self.points.items():
+            refresh_s = point.write.refresh_s if point.write is not None else None
+            if refresh_s is not None and refresh_s > self.failsafe.value_s / _BEATS:
+                msg = (
+                    f"point {name} is refreshed every {refresh_s:g} s, but its timer ends after "
+                    f"{self.failsafe.value_s:g} s; refresh at least {_BEATS} times as often"
+                )
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from devices.transport import Space
 
 __all__ = [
     "Confidence",
+    "Effect",
     "Failsafe",
     "Identity",
     "Location",
@@ -326,6 +327,24 @@ class Failsafe(Strict):
             msg = "a timer that we set needs its point, a fixed one has none"
             raise ValueError(msg)
         return self
+
+
+class Effect(Strict):
+    """How soon, and how exactly, the equipment itself shows that it does what it was told.
+
+    Parameters
+    ----------
+    within_s : float
+        Longest time from a write to its effect. [s]
+    tolerance : float
+        Largest difference of the power that shows it. [kW]
+    feedback : dict
+        Contacts, and the inputs that show what each really does.
+    """
+
+    within_s: Annotated[float, Field(gt=0.0, le=600.0)]
+    tolerance: Annotated[float, Field(ge=0.0)] = 0.0
+    feedback: dict[str, str] = Field(default_factory=dict)
 
 
 class Identity(Strict):

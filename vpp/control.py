@@ -7,7 +7,6 @@ and its end.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,11 @@ from energy.core.errors import StaleDataError
 from energy.core.measurement import Measurement
 from energy.core.outcome import (
     ChargerPower,
-    ClimateMode,
     Command,
     CommandSource,
     GenerationLimit,
     Order,
     Outcome,
-    RoomClimate,
 )
 from energy.core.plan import Plan, Reason, ReasonCode, Setpoint
 from energy.core.site import Season, Site
@@ -35,6 +32,7 @@ from energy.core.slots import Slot
 from energy.core.units import AssetId
 from vpp.climate import coasting_order, headroom_k, planned_order, season_at, thermostat_order
 from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, share_discharge
+from vpp.standing import StandingOrders
 
 __all__ = [
     "METER",
@@ -46,14 +44,10 @@ __all__ = [
     "is_for_the_guard",
 ]
 
-log = logging.getLogger(__name__)
-
 METER = AssetId("meter")
 HVAC_METER = AssetId("hvac-meter")
 # A reading older than this is not acted on: one missed minute is forgiven, two are not.
 FRESH = timedelta(seconds=90)
-# Setpoints closer than this to the standing one are not written: adapters count their writes.
-SETPOINT_STEP_K = 0.2
 # The guard leaves a car its promised charge if it departs within this time.
 PAY_BACK = timedelta(hours=4)
 
@@ -135,7 +129,7 @@ class SiteController:
     counts: Counter[str] = field(default_factory=Counter)
     _window: Window | None = None
     _setpoints: dict[AssetId, Setpoint] = field(default_factory=dict)
-    _standing: dict[AssetId, Order] = field(default_factory=dict)
+    standing: StandingOrders = field(default_factory=StandingOrders)
     _fast: tuple[str, ...] | None = None
 
     def read_every_minute(self, device_ids: Sequence[str]) -> None:
@@ -165,13 +159,12 @@ class SiteController:
         if decision is not None:
             self._heed(decision, wishes, now)
         self._inside_envelope(wishes, ranges, readings, import_kw)
+        commands = [self._command(asset, wish, now, window.slot) for asset, wish in wishes.items()]
         outcomes = [
-            await self.equipment.apply(self._command(asset, wish, now, window.slot))
-            for asset, wish in wishes.items()
-            if self._is_news(asset, wish.order)
+            await self.equipment.apply(due) for one in commands if (due := self.standing.due(one)) is not None
         ]
         for outcome in outcomes:
-            self._note(outcome)
+            self.standing.note(outcome, self.counts)
         return Tick(
             readings, decision, tuple(outcomes), {asset: wish.reason for asset, wish in wishes.items()}
         )
@@ -360,7 +353,7 @@ class SiteController:
         if generation_kw is None:
             return
         limit_kw = max(0.0, import_kw + generation_kw - self.site.import_margin_kw)
-        standing = self._standing.get(AssetId(pv.id))
+        standing = self.standing.of(AssetId(pv.id))
         limited = isinstance(standing, GenerationLimit) and standing.limit_kw is not None
         why = Reason(ReasonCode.EXPORT, {"margin_kw": self.site.import_margin_kw})
         if generation_kw > 0.8 * limit_kw or (limited and generation_kw > 0.5 * limit_kw):
@@ -381,34 +374,9 @@ class SiteController:
             expires_at=slot.end + timedelta(minutes=1),
         )
 
-    def _is_news(self, asset: AssetId, order: Order) -> bool:
-        """Whether an order differs from the standing one by more than its dead band."""
-        match order, self._standing.get(asset):
-            case ChargerPower(new), ChargerPower(old):
-                return abs(new - old) > 0.05
-            case RoomClimate(mode, new), RoomClimate(old_mode, old):
-                return mode != old_mode or (
-                    mode is not ClimateMode.OFF and abs(new - old) >= SETPOINT_STEP_K - 1e-9
-                )
-            case GenerationLimit(new_limit), GenerationLimit(old_limit):
-                if new_limit is None or old_limit is None:
-                    return new_limit is not old_limit
-                return abs(new_limit - old_limit) > 1.0
-            case _:
-                return True
-
-    def _note(self, outcome: Outcome) -> None:
-        kind = type(outcome).__name__.lower()
-        self.counts[kind] += 1
-        if kind in ("applied", "clipped"):
-            self._standing[outcome.command.asset] = outcome.command.order
-        else:
-            self._standing.pop(outcome.command.asset, None)
-            log.warning("command.%s asset=%s order=%s", kind, outcome.command.asset, outcome.command.order)
-
     def forget(self, asset: AssetId) -> None:
         """Take the standing order of an asset for unknown, so that the next one is written."""
-        self._standing.pop(asset, None)
+        self.standing.forget(asset)
 
 
 def is_for_the_guard(point: Setpoint) -> bool:

@@ -270,7 +270,7 @@ class SiteOperator:
         )
         return SiteState(
             soc_kwh={AssetId(name): energy for name, energy in self._expected_soc(absent, now).items()},
-            absent=absent,
+            absent=absent | self.control.standing.not_applied.keys(),
             room_c=rooms,
             peak_memory_kw=self._peak_memory(now),
             opted_out=frozenset(self.control.opted_out),

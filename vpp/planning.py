@@ -72,7 +72,7 @@ class SiteState:
     soc_kwh : dict
         Battery energy by car: measured if plugged, else the last known less the trip's share. [kWh]
     absent : set of AssetId
-        Cars that are not at their plug, whatever the calendar says.
+        Cars that are not at their plug, whatever the calendar says, or that do not do what they are told.
     room_c : dict
         Room temperatures. [degC]
     peak_memory_kw : float

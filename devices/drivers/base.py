@@ -18,9 +18,27 @@ from energy.core.measurement import Measurement, Quality
 from energy.core.outcome import Applied, Clipped, Command, Order, Outcome, Unconfirmed
 from energy.core.series import Unit
 
-__all__ = ["RECHECK", "Driver", "MeterDriver", "Sent", "outcome_of", "wrong_order"]
+__all__ = [
+    "OVERRIDE",
+    "RECHECK",
+    "Driver",
+    "MeterDriver",
+    "Sent",
+    "Verdict",
+    "outcome_of",
+    "wrong_order",
+]
 
+OVERRIDE: Final = timedelta(minutes=10)  # what a person chose at the device stands this long
 RECHECK: Final = timedelta(minutes=5)  # a reading older than this is looked up before it is relied on
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether equipment does what it was told: yes, no and how it looks instead, or not to be said (yet)."""
+
+    seen: bool | None = None
+    story: str = ""
 
 
 class Driver(Protocol):
@@ -40,6 +58,14 @@ class Driver(Protocol):
 
     async def safe_state(self) -> None:
         """Leave the device as it should be when nobody is in control."""
+        ...
+
+    def verdict(self, unit: int) -> Verdict:
+        """Whether the equipment does what one unit was told, by what was last read."""
+        ...
+
+    def forget(self, unit: int) -> None:
+        """Take for unknown what one unit was told, so that it is written again."""
         ...
 
 
@@ -117,6 +143,18 @@ class MeterDriver:
 
     async def safe_state(self) -> None:
         """Nothing to leave."""
+
+    def verdict(self, unit: int) -> Verdict:  # noqa: ARG002  (nobody was told anything)
+        """Nothing was told."""
+        return Verdict()
+
+    def forget(self, unit: int) -> None:
+        """Nothing was told."""
+
+    def effect_due(self, told_at: datetime, read_at: datetime) -> bool:
+        """Whether what was read must already show what was told."""
+        effect = self.device.profile.effect
+        return effect is not None and read_at >= told_at + timedelta(seconds=effect.within_s)
 
     def clamped(self, name: str, value: float, unit: int = 0) -> tuple[float, str | None]:
         """A value within the limits of its point, and the limit that bound."""

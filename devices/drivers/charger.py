@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import logging
 import math
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Final
 
 from devices.device import Device
-from devices.drivers.base import RECHECK, MeterDriver, Sent, outcome_of, wrong_order
+from devices.drivers.base import (
+    OVERRIDE,
+    RECHECK,
+    MeterDriver,
+    Sent,
+    Verdict,
+    outcome_of,
+    wrong_order,
+)
 from devices.natures import ChargerState
 from devices.values import Reading
 from energy.core.errors import RefusedError
-from energy.core.outcome import ChargerPower, Command, Outcome
+from energy.core.outcome import ChargerPower, Command, CommandSource, Outcome, Unconfirmed
 
 __all__ = ["ChargerDriver"]
 
 log = logging.getLogger(__name__)
+
+# A battery takes less and less above the one, and gives nothing below the other: no power is no disobedience.
+_TAPERS_AT: Final = 0.9
+_EMPTY_AT: Final = 0.15
 
 
 class ChargerDriver(MeterDriver):
@@ -28,6 +41,8 @@ class ChargerDriver(MeterDriver):
     def __init__(self, device: Device) -> None:
         super().__init__(device)
         self._sent: Sent | None = None
+        self._ran = False
+        self._stopped_at: datetime | None = None
         points = device.profile.points
         self._name = "set_power_kw" if "set_power_kw" in points else "set_current_a"
         mains = device.config.mains or device.profile.mains
@@ -54,6 +69,8 @@ class ChargerDriver(MeterDriver):
         order = ChargerPower(target * self._kw_per_step)
         if target:
             self._must_be_ready()
+        if target and command.source is not CommandSource.EMERGENCY and (until := self._left_alone()):
+            return Unconfirmed(command, f"somebody stopped it there; left so until {until:%H:%M:%S} UTC")
         if await self._already(target):
             return outcome_of(command, order, limit, None)
         return outcome_of(command, order, limit, await self._set(target))
@@ -93,6 +110,59 @@ class ChargerDriver(MeterDriver):
         self._sent = Sent(sent.value, self.device.now(), self.device.epoch)
         return True
 
+    def _left_alone(self) -> datetime | None:
+        """Until when somebody's choice to stop a running charge, at the charger or in an app, is respected.
+
+        That it stopped because nobody spoke to it, or because it restarted, is nobody's choice.
+        """
+        sent, state = self._sent, self.device.reading("state")
+        paused = state is not None and state.value == ChargerState.PAUSED
+        if sent is None or sent.value == 0.0 or sent.epoch != self.device.epoch or not paused:
+            self._stopped_at = None
+            return None
+        assert state is not None  # it is paused
+        if self._stopped_at is None and self._ran and state.read_at > sent.at:
+            self._stopped_at = state.read_at
+            log.info("device.overridden id=%s wanted=%g", self.device.config.id, sent.value)
+        if self._stopped_at is None or self.device.now() >= self._stopped_at + OVERRIDE:
+            return None
+        return self._stopped_at + OVERRIDE
+
+    def verdict(self, unit: int) -> Verdict:  # noqa: ARG002  (a charger has one)
+        """Whether the power that flows is what was asked for, or less where the car decides."""
+        sent, power = self._sent, self.device.reading("power_kw")
+        if sent is None or sent.epoch != self.device.epoch or power is None or power.value is None:
+            return Verdict()
+        state = self.device.reading("state")
+        if state is not None and state.read_at > sent.at:
+            self._ran |= state.value in (ChargerState.CHARGING, ChargerState.DISCHARGING)
+        if self._left_alone() or power.read_at <= sent.at:
+            return Verdict()
+        wanted_kw = sent.value * self._kw_per_step
+        effect = self.device.profile.effect
+        slack_kw = effect.tolerance if effect is not None else 0.0
+        along_kw = power.value if wanted_kw >= 0.0 else -power.value  # positive in the direction asked for
+        if -slack_kw <= along_kw <= abs(wanted_kw) + slack_kw and (
+            along_kw > slack_kw or abs(wanted_kw) <= slack_kw
+        ):
+            return Verdict(seen=True)
+        if not self.effect_due(sent.at, power.read_at):
+            return Verdict()
+        if abs(along_kw) <= slack_kw and self._the_car_decides(wanted_kw, state):
+            return Verdict()
+        return Verdict(False, f"asked for {wanted_kw:g} kW, {power.value:g} kW flow")
+
+    def _the_car_decides(self, wanted_kw: float, state: Reading | None) -> bool:
+        """Whether no power may be the will of the car: it is full, empty, away, or does not tell."""
+        soc = self.device.reading("soc") if "soc" in self.device.profile.points else None
+        if soc is None or soc.value is None or (state is not None and self._unplugged(state)):
+            return True
+        return soc.value >= _TAPERS_AT if wanted_kw > 0.0 else soc.value <= _EMPTY_AT
+
+    def forget(self, unit: int) -> None:  # noqa: ARG002  (a charger has one)
+        """Write the next order, whatever was written before."""
+        self._sent = None
+
     def _contradicted(self, sent: Sent) -> bool:
         """Whether the state speaks against what was sent: the car left, an app or a timer acted."""
         state = self.device.reading("state")
@@ -117,7 +187,7 @@ class ChargerDriver(MeterDriver):
         return sequences.get("stop") or ({self._name: 0.0},)
 
     async def _set(self, target: float) -> str | None:
-        self._sent = None
+        self._sent, self._ran, self._stopped_at = None, False, None
         for step in self._steps(target):
             await self.device.write(step)
         wrong = await self.confirmed(self._goal(target))

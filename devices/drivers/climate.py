@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
 
 from devices.device import Device
-from devices.drivers.base import RECHECK, MeterDriver, outcome_of, wrong_order
+from devices.drivers.base import OVERRIDE, RECHECK, MeterDriver, Verdict, outcome_of, wrong_order
 from devices.natures import CLIMATE_CODE, NATURES, ClimateCode, Nature
 from energy.core.errors import RefusedError
 from energy.core.measurement import Measurement, Quality
-from energy.core.outcome import ClimateMode, Command, Outcome, RoomClimate, Unconfirmed
+from energy.core.outcome import ClimateMode, Command, CommandSource, Outcome, RoomClimate, Unconfirmed
 
 __all__ = ["ClimateDriver"]
 
-_INSIST: Final = timedelta(minutes=10)  # a person's choice at the remote controller stands this long
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Ordered:
-    """What a unit was told, and when."""
+    """What a unit was told, when, and whether it has shown it since."""
 
     order: RoomClimate
     at: datetime
+    seen: bool = False
 
 
 class ClimateDriver(MeterDriver):
@@ -76,7 +74,8 @@ class ClimateDriver(MeterDriver):
             await self._look(unit)
         if self._shows(order, unit):
             return outcome_of(command, order, limit, None)
-        if sent is not None and sent.order == order and self.device.now() - sent.at < _INSIST:
+        respected = command.source is not CommandSource.EMERGENCY
+        if sent is not None and sent.order == order and self.device.now() - sent.at < OVERRIDE and respected:
             return Unconfirmed(command, self._story(unit))
         return outcome_of(command, order, limit, await self._set(order, unit))
 
@@ -96,6 +95,22 @@ class ClimateDriver(MeterDriver):
         if on != 1.0 or operation != CLIMATE_CODE[order.mode] or setpoint_c is None:
             return False
         return abs(setpoint_c - order.setpoint_c) < 0.5 * self.device.resolution("set_setpoint_c")
+
+    def verdict(self, unit: int) -> Verdict:
+        """Whether the unit shows what it was told; what a person changed after that is no disobedience."""
+        sent, shown = self._sent.get(unit), self.device.reading("on", unit)
+        if sent is None or shown is None or shown.read_at <= sent.at:
+            return Verdict()
+        if self._shows(sent.order, unit):
+            sent.seen = True
+            return Verdict(seen=True)
+        if sent.seen or not self.effect_due(sent.at, shown.read_at):
+            return Verdict()
+        return Verdict(False, self._story(unit))
+
+    def forget(self, unit: int) -> None:
+        """Write the next order, whatever was written before."""
+        self._sent.pop(unit, None)
 
     def _story(self, unit: int) -> str:
         shown = {

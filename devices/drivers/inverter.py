@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from typing import Final
 
 from devices.device import Device
-from devices.drivers.base import RECHECK, MeterDriver, Sent, outcome_of, wrong_order
+from devices.drivers.base import RECHECK, MeterDriver, Sent, Verdict, outcome_of, wrong_order
 from energy.core.errors import RefusedError
 from energy.core.measurement import Measurement
 from energy.core.outcome import Command, GenerationLimit, Outcome
@@ -15,6 +16,8 @@ __all__ = ["InverterDriver"]
 
 log = logging.getLogger(__name__)
 
+_ACCURACY: Final = 0.02  # of the rating: what an inverter may err by when it follows a limit
+
 
 class InverterDriver(MeterDriver):
     """An inverter with a limit that reverts by itself: percentage, timer and switch in one write."""
@@ -22,6 +25,7 @@ class InverterDriver(MeterDriver):
     def __init__(self, device: Device) -> None:
         super().__init__(device)
         self._held: Sent | None = None
+        self._again = False
 
     def measured(self, name: str, unit: int) -> Measurement:
         """One of the nature's points; the ratio is 1 while the limit is switched off."""
@@ -52,7 +56,7 @@ class InverterDriver(MeterDriver):
         percent = math.floor(wanted_kw / rated.value * 100.0 / step + 1e-6) * step  # never above the limit
         percent, limit = self.clamped("limit_percent", min(percent, 100.0))
         order = GenerationLimit(max(0.0, percent / 100.0 * rated.value))
-        if self._shown() == (percent, True):
+        if self._shown() == (percent, True) and not self._again:
             if self._held is None or self._held.epoch != self.device.epoch:
                 self._held = Sent(percent, self.device.now() - RECHECK, self.device.epoch)  # refresh it soon
             return outcome_of(command, order, limit, None)
@@ -84,6 +88,7 @@ class InverterDriver(MeterDriver):
         await self.device.write(block)
         wrong = await self.confirmed(block)
         if wrong is None:
+            self._again = False
             self._held = Sent(percent, self.device.now(), self.device.epoch)
         return wrong
 
@@ -95,6 +100,28 @@ class InverterDriver(MeterDriver):
         block = self._block(100.0, enabled=False)
         await self.device.write(block)
         return await self.confirmed(block)
+
+    def verdict(self, unit: int) -> Verdict:  # noqa: ARG002  (an inverter has one)
+        """Whether it generates no more than its limit."""
+        held, power, rated = (
+            self._held,
+            *(self.device.reading(name) for name in ("generation_kw", "rated_kw")),
+        )
+        effect = self.device.profile.effect
+        if held is None or effect is None or power is None or power.value is None:
+            return Verdict()
+        if rated is None or not rated.value or power.read_at <= held.at:
+            return Verdict()
+        limit_kw = held.value / 100.0 * rated.value
+        if power.value <= limit_kw + effect.tolerance + _ACCURACY * rated.value:
+            return Verdict(seen=True)
+        if not self.effect_due(held.at, power.read_at):
+            return Verdict()
+        return Verdict(False, f"limited to {limit_kw:g} kW, it generates {power.value:g} kW")
+
+    def forget(self, unit: int) -> None:  # noqa: ARG002  (an inverter has one)
+        """Write the next limit, whatever was written before."""
+        self._held, self._again = None, True
 
     async def refresh(self) -> None:
         """Write the limit again before its timer ends."""

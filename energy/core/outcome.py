@@ -22,6 +22,7 @@ __all__ = [
     "CommandSource",
     "DemandStep",
     "GenerationLimit",
+    "NotApplied",
     "Order",
     "Outcome",
     "Refused",
@@ -82,7 +83,16 @@ Order = ChargerPower | RoomClimate | GenerationLimit | DemandStep
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """An order to one asset, with its reason and its end: after ``expires_at`` it binds nobody."""
+    """An order to one asset, with its reason and its end: after ``expires_at`` it binds nobody.
+
+    Parameters
+    ----------
+    source : CommandSource
+        In whose name, which is its priority.
+    issuer : str
+        Who speaks. Each issuer has one order for an asset, its newest; of several issuers the one with the
+        higher priority is heard.
+    """
 
     asset: AssetId
     order: Order
@@ -90,6 +100,7 @@ class Command:
     reason: Reason
     issued_at: datetime
     expires_at: datetime
+    issuer: str = "control"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,7 @@ class Clipped:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Not written: read-only, dry run, or the device said no."""
+    """Not written: read-only, dry run, somebody stands above, or the device said no."""
 
     command: Command
     why: str
@@ -132,4 +143,12 @@ class Unconfirmed:
     read_back: str
 
 
-Outcome = Applied | Clipped | Refused | Unreachable | Unconfirmed
+@dataclass(frozen=True, slots=True)
+class NotApplied:
+    """Written and perhaps read back, but in its time the equipment did not do it."""
+
+    command: Command
+    why: str
+
+
+Outcome = Applied | Clipped | Refused | Unreachable | Unconfirmed | NotApplied
