@@ -15,7 +15,7 @@ waits, then cars give back, then rooms coast towards the edge of their band, the
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -185,15 +185,25 @@ class DemandGuard:
         self._awake: dict[AssetId, float] = {}  # minutes since a room was let go
         self._coasted: dict[AssetId, float] = {}  # minutes of coasting, fading
         self._woke_min = WAKE_APART_MIN  # since the last room was let go
-        self._last: GuardDecision | None = None
+        self._held: dict[AssetId, float] = {}  # cars as they were last told
 
-    def state(self) -> dict[str, list[float]]:
-        """What must survive a restart, as plain values."""
-        return {str(zone): [shed.saved_kw, shed.minutes] for zone, shed in self._coasting.items()}
+    def state(self) -> dict[str, dict[str, list[float]]]:
+        """What must survive a restart, as plain values: who coasts, who did, whose turn is next."""
+        return {
+            "coasting": {str(zone): [shed.saved_kw, shed.minutes] for zone, shed in self._coasting.items()},
+            "awake": {str(zone): [minutes] for zone, minutes in self._awake.items()},
+            "coasted": {str(zone): [minutes] for zone, minutes in self._coasted.items()},
+            "cars": {str(car): [power_kw] for car, power_kw in self._held.items()},
+            "woke": {"": [self._woke_min]},
+        }
 
-    def restore(self, state: dict[str, list[float]]) -> None:
+    def restore(self, state: Mapping[str, Mapping[str, Sequence[float]]]) -> None:
         """Go on from :meth:`state`."""
-        self._coasting = {AssetId(zone): _Shed(*values) for zone, values in state.items()}
+        self._coasting = {AssetId(zone): _Shed(*values) for zone, values in state["coasting"].items()}
+        self._awake = {AssetId(zone): values[0] for zone, values in state["awake"].items()}
+        self._coasted = {AssetId(zone): values[0] for zone, values in state["coasted"].items()}
+        self._held = {AssetId(car): values[0] for car, values in state["cars"].items()}
+        self._woke_min = state["woke"][""][0]
 
     @property
     def coasted_min(self) -> dict[AssetId, float]:
@@ -220,7 +230,8 @@ class DemandGuard:
         affordable = allowed * (1.0 - MARGIN)
         cars, given = _ask_cars(site.cars, max(undisturbed, _ahead_kw(site, undisturbed)) - affordable)
         left = self._ask_zones(site, undisturbed - affordable - given)
-        self._last = GuardDecision(
+        self._held = cars
+        return GuardDecision(
             level=_level(projected, allowed, site.target_kw),
             projected_kw=projected,
             allowed_kw=allowed,
@@ -229,7 +240,6 @@ class DemandGuard:
             shed=tuple(sorted(self._coasting)),
             unmet_kw=max(0.0, left),
         )
-        return self._last
 
     def _let_pass(self) -> None:
         """Let the time between two calls pass."""
@@ -245,7 +255,6 @@ class DemandGuard:
     def _hold(self, site: GuardInput, projected: float, allowed: float) -> GuardDecision:
         """Without eyes: cars stay as low as they were told, rooms coast on while their band allows."""
         known = {car.id: car for car in site.cars}
-        held = self._last.cars if self._last is not None else {}
         rooms = {zone.id: zone for zone in site.zones}
         for zone in [zone for zone in self._coasting if zone in rooms and rooms[zone].headroom_k <= 0.0]:
             self._let_go(zone)
@@ -256,7 +265,7 @@ class DemandGuard:
             reduction_kw=max(0.0, site.import_kw - allowed),
             cars={
                 name: min(known[name].plan_kw, max(power, known[name].least_kw))
-                for name, power in held.items()
+                for name, power in self._held.items()
                 if name in known
             },
             shed=tuple(sorted(self._coasting)),

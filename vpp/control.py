@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from dispatch.guard import CarFlex, DemandGuard, GuardDecision, GuardInput, ZoneFlex
-from energy.core.assets import Trip, Vehicle
+from dispatch.guard_meter import MeterClock, WindowMeter
+from energy.core.assets import HvacZone, Trip, Vehicle
 from energy.core.clock import Clock
 from energy.core.errors import StaleDataError
-from energy.core.measurement import Measurement
+from energy.core.measurement import Measurement, Quality
 from energy.core.outcome import (
     ChargerPower,
     Command,
@@ -30,7 +31,15 @@ from energy.core.plan import Plan, Reason, ReasonCode, Setpoint
 from energy.core.site import Season, Site
 from energy.core.slots import Slot
 from energy.core.units import AssetId
-from vpp.climate import coasting_order, headroom_k, planned_order, season_at, thermostat_order
+from vpp.climate import (
+    changes_over,
+    coasting_order,
+    headroom_k,
+    planned_order,
+    room_season,
+    season_at,
+    thermostat_order,
+)
 from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, share_discharge
 from vpp.standing import StandingOrders
 
@@ -46,6 +55,8 @@ __all__ = [
 
 METER = AssetId("meter")
 HVAC_METER = AssetId("hvac-meter")
+# Point of a meter that shows its own clock, in seconds since 1970 UTC; few meters do.
+METER_CLOCK = "clock_s"
 # A reading older than this is not acted on: one missed minute is forgiven, two are not.
 FRESH = timedelta(seconds=90)
 # The guard leaves a car its promised charge if it departs within this time.
@@ -93,17 +104,17 @@ class Window:
     ----------
     target_kw : float or None
         Demand that the guard holds; None where nobody watches. [kW]
-    meter_kwh : float or None
-        Import counter at its start; None if it could not be read. [kWh]
     expected_kw : float or None
         What the plan expects the site to draw if no car gives back against the peak. [kW]
+    cooling : frozenset of AssetId
+        Rooms that the plan cools on a day on which units change over; the others it heats.
     """
 
     slot: Slot
     plan: Plan | None = None
     target_kw: float | None = None
-    meter_kwh: float | None = None
     expected_kw: float | None = None
+    cooling: frozenset[AssetId] = frozenset()
 
 
 @dataclass(slots=True)
@@ -127,6 +138,8 @@ class SiteController:
     guard: DemandGuard | None
     opted_out: set[AssetId] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
+    meter: WindowMeter = field(default_factory=WindowMeter)
+    meter_clock: MeterClock = field(default_factory=MeterClock)
     _window: Window | None = None
     _setpoints: dict[AssetId, Setpoint] = field(default_factory=dict)
     standing: StandingOrders = field(default_factory=StandingOrders)
@@ -147,17 +160,19 @@ class SiteController:
         if window is None:
             msg = "begin_slot comes before the first tick"
             raise RuntimeError(msg)
-        now = self.clock.now()
+        sent = self.clock.now()
         readings = await self.equipment.read(self._fast)
+        now = self.clock.now()
+        self._listen(readings, sent=sent, received=now)
         import_kw = _fresh(readings, METER, "power_kw", now)
         ranges = {
             AssetId(vehicle.id): self._range(vehicle, readings, now, meter_ok=import_kw is not None)
             for vehicle in self.site.vehicles
         }
-        wishes = self._planned(now)
+        wishes = self._planned(readings, now)
         decision = self._guard(window, readings, ranges, wishes, now)
         if decision is not None:
-            self._heed(decision, wishes, now)
+            self._heed(decision, wishes, readings, now)
         self._inside_envelope(wishes, ranges, readings, import_kw)
         commands = [self._command(asset, wish, now, window.slot) for asset, wish in wishes.items()]
         outcomes = [
@@ -169,9 +184,30 @@ class SiteController:
             readings, decision, tuple(outcomes), {asset: wish.reason for asset, wish in wishes.items()}
         )
 
+    def _listen(self, readings: Readings, *, sent: datetime, received: datetime) -> None:
+        """Tell the window what the meter said, each reading at the instant at which it was taken."""
+        points = readings.get(METER, {})
+        stamp = points.get(METER_CLOCK)
+        if stamp is not None and stamp.value is not None and stamp.read_at >= sent:
+            shown = datetime.fromtimestamp(stamp.value, UTC)
+            self.meter_clock.observe(shown, sent=sent, received=received)
+        counter, power = points.get("import_kwh"), points.get("power_kw")
+        if counter is None or counter.value is None or power is None or power.value is None:
+            return
+        if counter.quality is Quality.GOOD and power.quality is Quality.GOOD:
+            taken = self.meter_clock.meter_time(counter.read_at)
+            self.meter.observe(taken, counter.value, power.value)
+
     # -- what the plan wants ---------------------------------------------------------------------------
 
-    def _planned(self, now: datetime) -> dict[AssetId, Wish]:
+    def _season(self, zone: HvacZone, readings: Readings, now: datetime) -> Season:
+        """What a room's unit does: as planned where units change over, else as its own temperature says."""
+        asset = AssetId(zone.id)
+        if self._window is not None and asset in self._setpoints and changes_over(self.site, now):
+            return Season.COOLING if asset in self._window.cooling else Season.HEATING
+        return room_season(self.site, zone, now, _fresh(readings, asset, "room_c", now))
+
+    def _planned(self, readings: Readings, now: datetime) -> dict[AssetId, Wish]:
         wishes: dict[AssetId, Wish] = {}
         for vehicle in self.site.vehicles:
             asset = AssetId(vehicle.id)
@@ -185,10 +221,11 @@ class SiteController:
         for zone in self.site.zones:
             asset = AssetId(zone.id)
             point = self._setpoints.get(asset)
+            season = self._season(zone, readings, now)
             order = (
-                thermostat_order(self.site, zone, now)
+                thermostat_order(self.site, zone, now, season=season)
                 if point is None
-                else planned_order(self.site, zone, point)
+                else planned_order(self.site, zone, point, season=season)
             )
             reason = Reason(ReasonCode.COMFORT) if point is None else point.reason
             wishes[asset] = Wish(order, reason, CommandSource.PLAN)
@@ -204,17 +241,14 @@ class SiteController:
         wishes: Mapping[AssetId, Wish],
         now: datetime,
     ) -> GuardDecision | None:
-        import_kw = _fresh(readings, METER, "power_kw", now)
-        counter_kwh = _fresh(readings, METER, "import_kwh", now)
-        start_kwh = window.meter_kwh
-        blind = import_kw is None or counter_kwh is None or start_kwh is None
-        if self.guard is None or window.target_kw is None or blind:
-            if blind and self.guard is not None:
-                self.counts["guard_blind_minutes"] += 1
+        if self.guard is None:
             return None
-        assert import_kw is not None
-        assert counter_kwh is not None
-        assert start_kwh is not None
+        at = self.meter_clock.meter_time(now)
+        seen = self.meter.read(at)
+        blind = seen is None or seen.age_s > FRESH.total_seconds()
+        self.counts["guard_blind_minutes"] += blind
+        if window.target_kw is None:
+            return None
         cars = [
             CarFlex(
                 asset,
@@ -227,13 +261,14 @@ class SiteController:
         ]
         return self.guard.decide(
             GuardInput(
-                elapsed_min=(now - window.slot.start) / timedelta(minutes=1),
-                imported_kwh=max(0.0, counter_kwh - start_kwh),
-                import_kw=import_kw,
+                elapsed_min=(at - Slot.containing(at).start) / timedelta(minutes=1),
+                imported_kwh=seen.imported_kwh if seen is not None else 0.0,
+                import_kw=seen.import_kw if seen is not None else 0.0,
                 target_kw=window.target_kw,
                 cars=cars,
                 zones=self._zone_flex(readings, now),
                 expected_kw=window.expected_kw,
+                blind=blind,
             )
         )
 
@@ -268,12 +303,14 @@ class SiteController:
             if room_c is None or season_at(self.site, now) is Season.OFF:
                 continue
             share = planned[zone.id] / sum_kw if sum_kw > 0 else 1 / len(self.site.zones)
-            flex.append(
-                ZoneFlex(AssetId(zone.id), total_kw * share, headroom_k(self.site, zone, room_c, now))
-            )
+            season = self._season(zone, readings, now)
+            headroom = headroom_k(self.site, zone, room_c, now, season=season)
+            flex.append(ZoneFlex(AssetId(zone.id), total_kw * share, headroom))
         return flex
 
-    def _heed(self, decision: GuardDecision, wishes: dict[AssetId, Wish], now: datetime) -> None:
+    def _heed(
+        self, decision: GuardDecision, wishes: dict[AssetId, Wish], readings: Readings, now: datetime
+    ) -> None:
         """Put the guard's word in the place of the plan's."""
         facts: dict[str, float | str] = {
             "demand_kw": round(decision.projected_kw, 1),
@@ -284,7 +321,9 @@ class SiteController:
             wishes[asset] = Wish(ChargerPower(power_kw), reason, CommandSource.GUARD)
         zones = {AssetId(zone.id): zone for zone in self.site.zones}
         for asset in decision.shed:
-            wishes[asset] = Wish(coasting_order(self.site, zones[asset], now), reason, CommandSource.GUARD)
+            season = self._season(zones[asset], readings, now)
+            order = coasting_order(self.site, zones[asset], now, season=season)
+            wishes[asset] = Wish(order, reason, CommandSource.GUARD)
         if decision.cars or decision.shed:
             self.counts["guard_actions"] += 1
         if decision.unmet_kw > 0:

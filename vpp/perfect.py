@@ -20,6 +20,7 @@ from energy.core.slots import JST, Slot
 from energy.core.units import AssetId
 from energy.ledger import Grant, grant_for
 from energy.market.demand import PeakMemory
+from vpp.changeover import with_changeover
 from vpp.planning import Outlook, Reserves, SiteState, build_problem
 from vpp.results import CarTrace, RunResult, RunSummary, SlotTrace, ZoneTrace
 from vpp.review import Reviewer, score_yen
@@ -50,7 +51,7 @@ def perfect_problem(scenario: Scenario, world: SimulatedWorld) -> Problem:
         room_c={AssetId(zone.id): zone.initial_c for zone in site.zones},
         peak_memory_kw=float(memory.peak_kw(month)),
     )
-    return build_problem(
+    problem = build_problem(
         site,
         state,
         Outlook(
@@ -65,6 +66,7 @@ def perfect_problem(scenario: Scenario, world: SimulatedWorld) -> Problem:
         coin=scenario.coin,
         reserves=Reserves(band_k=0.0, promise=0.0),
     )
+    return with_changeover(problem, site, band_k=0.0)
 
 
 def perfect_foresight(scenario: Scenario, reviewer: Reviewer, world: SimulatedWorld) -> RunResult:

@@ -12,8 +12,7 @@ import numpy as np
 from energy.core.assets import HvacZone, Vehicle
 from energy.core.plan import Reason
 from energy.core.series import FloatArray, Grid, Series, Unit
-from energy.core.site import Season, Site
-from energy.core.slots import JST
+from energy.core.site import Site
 from energy.core.units import series_id
 from energy.ledger import Journal
 from energy.market.bill import Bill, period_bill
@@ -21,7 +20,7 @@ from energy.market.demand import PeakMemory
 from energy.store import Snapshot, Store
 from forecasting.baselines import Baseline, baseline
 from forecasting.metrics import coverage, nmae, pinball
-from vpp.climate import band_applies
+from vpp.climate import comfort_band
 from vpp.forecasts.issued import LOAD, first_values
 from vpp.forecasts.lookback import NOON, noon_issues
 from vpp.operate import SLOT_RECORD, SlotRecord
@@ -229,12 +228,9 @@ class Reviewer:
         lows: list[float | None] = []
         highs: list[float | None] = []
         for k in range(self.grid.count):
-            end = self.grid.time(k + 1)
-            season = self.site.calendar.season(end.astimezone(JST).date())
-            applies = season is not Season.OFF and band_applies(self.site, zone, end)
-            low, high = zone.comfort.heating_c if season is Season.HEATING else zone.comfort.cooling_c
-            lows.append(low if applies else None)
-            highs.append(high if applies else None)
+            band = comfort_band(self.site, zone, self.grid.time(k + 1))
+            lows.append(None if band is None else band[0])
+            highs.append(None if band is None else band[1])
         return ZoneTrace(
             power_kw=self._kw(known, zone.id, "electric_kwh"),
             temp_c=self._plain(known, zone.id, "temp_c", Unit.CELSIUS),

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Protocol
 
 from energy.core.assets import Trip
-from energy.core.site import Season, Site
-from energy.core.slots import JST
-from vpp.climate import band_applies
+from energy.core.site import Site
+from vpp.climate import comfort_band
 
 __all__ = ["DepartureRecord", "Penalties", "ScoreKeeper"]
 
@@ -97,11 +96,11 @@ class ScoreKeeper:
     ) -> None:
         """Take note of the state at an instant, one minute after the last."""
         worst = 0.0
-        season = self.site.calendar.season(at.astimezone(JST).date())
         for zone in self.site.zones:
-            if season is Season.OFF or not band_applies(self.site, zone, at):
+            band = comfort_band(self.site, zone, at)
+            if band is None:
                 continue
-            low, high = zone.comfort.heating_c if season is Season.HEATING else zone.comfort.cooling_c
+            low, high = band
             temp = zones[zone.id].temp_c
             outside = max(0.0, low - temp, temp - high)
             self.comfort_degc_h += outside / 60.0

@@ -66,6 +66,9 @@ class CalendarRules:
         Shutdowns known in advance.
     cooling_months, heating_months : tuple of int
         Months in which the air conditioners cool or heat.
+    changeover_months : tuple of int
+        Heating or cooling months in which the same day may need both: units change over room by room, and a
+        room is comfortable from the lower edge of its heating band to the upper edge of its cooling band.
     """
 
     national_holidays: bool = True
@@ -73,6 +76,7 @@ class CalendarRules:
     closed: tuple[date, ...] = ()
     cooling_months: tuple[int, ...] = (6, 7, 8, 9)
     heating_months: tuple[int, ...] = (11, 12, 1, 2, 3, 4)
+    changeover_months: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _months_are_months(self) -> CalendarRules:
@@ -83,6 +87,10 @@ class CalendarRules:
         odd = [month for month in self.cooling_months + self.heating_months if not 1 <= month <= 12]
         if odd:
             msg = f"{odd} are not months (1..12)"
+            raise ValueError(msg)
+        idle = sorted(set(self.changeover_months) - set(self.cooling_months + self.heating_months))
+        if idle:
+            msg = f"changeover months {idle} are neither cooling nor heating months"
             raise ValueError(msg)
         return self
 
@@ -95,6 +103,10 @@ class CalendarRules:
         if day.month in self.cooling_months:
             return Season.COOLING
         return Season.HEATING if day.month in self.heating_months else Season.OFF
+
+    def changes_over(self, day: date) -> bool:
+        """Whether units may heat and cool on the same day."""
+        return day.month in self.changeover_months
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -148,6 +149,27 @@ def test_rooms_that_coast_survive_a_restart() -> None:
     after = DemandGuard()
     after.restore(before.state())
     assert after.decide(GuardInput(11, 19.9, 95, 100, zones=(ZoneFlex(ROOMY, 0, 1.0),))).shed == (ROOMY,)
+
+
+def test_whose_turn_it_is_and_what_cars_were_told_survive_a_restart() -> None:
+    def rooms(first_kw: float, second_kw: float) -> tuple[ZoneFlex, ...]:
+        return (ZoneFlex(AssetId("a"), first_kw, 1.0), ZoneFlex(AssetId("b"), second_kw, 1.0))
+
+    car = CarFlex(AssetId("car"), 6.0, 6.0, 0.0)
+    before = DemandGuard()
+    for minute in range(10, 20):  # room a bears the first peak
+        before.decide(GuardInput(minute, 18 + (minute - 10) * 100 / 60, 130, 100, (car,), rooms(20, 0)))
+    assert before.coasted_min[AssetId("a")] > 5.0
+    after, forgetful = DemandGuard(), DemandGuard()
+    after.restore(json.loads(json.dumps(before.state())))
+    assert after.coasted_min == before.coasted_min
+    for guard in (after, forgetful):
+        held = guard.decide(GuardInput(21, 35, 100, 100, (car,), rooms(0, 20), blind=True))
+        assert held.cars.get(car.id) == (0.0 if guard is after else None)
+    for minute in range(6):  # a quiet window lets room a go
+        after.decide(GuardInput(minute, minute, 30, 100, zones=rooms(0, 0)))
+    decided = after.decide(GuardInput(10, 18, 115, 100, zones=rooms(20, 20)))
+    assert decided.shed == (AssetId("b"),)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ from energy.core.units import AssetId
 from vpp.climate import (
     band_applies,
     coasting_order,
+    comfort_band,
     comfort_limits,
     headroom_k,
     planned_order,
+    room_season,
     thermostat_order,
 )
 from vpp.scenario import load_scenario
@@ -127,3 +129,22 @@ def test_headroom_is_the_way_to_the_edge() -> None:
     assert headroom_k(SITE, HALL, 26.0, at("2026-08-05 12:00")) == pytest.approx(1.8)
     assert headroom_k(SITE, HALL, 20.0, at("2026-01-21 12:00")) == pytest.approx(1.8)
     assert headroom_k(SITE, HALL, 15.0, at("2026-01-21 22:00")) == pytest.approx(1.0)
+
+
+def test_in_spring_a_warm_room_cools_a_cold_one_heats_and_the_band_is_that_of_both() -> None:
+    morning, afternoon = at("2026-04-08 09:00"), at("2026-04-08 15:00")
+    assert room_season(SITE, HALL, morning, 18.0) is Season.HEATING
+    assert room_season(SITE, HALL, afternoon, 27.0) is Season.COOLING
+    assert comfort_band(SITE, HALL, afternoon) == (18, 28)
+    assert thermostat_order(SITE, HALL, afternoon, season=Season.COOLING) == RoomClimate(COOL, 26)
+
+
+def test_in_winter_a_warm_room_is_not_cooled_and_the_band_is_that_of_heating() -> None:
+    noon = at("2026-01-21 12:00")
+    assert room_season(SITE, HALL, noon, 27.0) is Season.HEATING
+    assert comfort_band(SITE, HALL, noon) == (18, 23)
+
+
+def test_no_band_holds_at_night_nor_where_no_unit_runs() -> None:
+    assert comfort_band(SITE, HALL, at("2026-04-08 03:00")) is None
+    assert comfort_band(SITE, HALL, at("2026-05-13 12:00")) is None

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 
-from dispatch.guard import DemandGuard
+import pytest
+
+from dispatch.guard import DemandGuard, GuardDecision
 from energy.core.assets import Charger, ComfortBand, HvacZone, OwnerType, PvArray, Trip, Vehicle
 from energy.core.clock import ManualClock
 from energy.core.measurement import Measurement, Quality
@@ -85,6 +88,7 @@ class Recorder:
     def __init__(self, clock: ManualClock, shown: dict[str, dict[str, float | None]]) -> None:
         self.clock, self.shown, self.commands = clock, shown, list[Command]()
         self.obeys = True
+        self.meter_age = timedelta(0)  # of the meter's readings: late ones are older than the rest
 
     async def read(self, ids: Sequence[str] | None = None) -> Readings:
         units = {"kw": Unit.KW, "kwh": Unit.KWH, "c": Unit.CELSIUS}
@@ -94,7 +98,7 @@ class Recorder:
                     point=name,
                     value=value,
                     unit=units.get(name.rsplit("_", 1)[-1], Unit.RATIO),
-                    read_at=self.clock.now(),
+                    read_at=self.clock.now() - (self.meter_age if asset == "meter" else timedelta(0)),
                     quality=Quality.GOOD if value is not None else Quality.STALE,
                 )
                 for name, value in points.items()
@@ -157,7 +161,7 @@ def one_minute(
         trips=trips,
         guard=DemandGuard() if guard else None,
     )
-    controller.begin_slot(Window(slot=SLOT, plan=the_plan, target_kw=target_kw, meter_kwh=1000.0))
+    controller.begin_slot(Window(slot=SLOT, plan=the_plan, target_kw=target_kw))
     asyncio.run(controller.tick())
     return controller
 
@@ -209,6 +213,106 @@ def test_without_a_meter_nothing_is_given_back() -> None:
     controller = one_minute(equipment, clock, plan(-6.0, 8.0))
     assert equipment.orders()["leaf"] == ChargerPower(0.0)
     assert controller.counts["guard_blind_minutes"] == 1
+
+
+def minutes(
+    controller: SiteController, equipment: Recorder, clock: ManualClock, powers_kw: Sequence[float | None]
+) -> list[GuardDecision]:
+    """Minutes of control at some powers of the connection; None is a reading that was lost."""
+    counter = equipment.shown["meter"]["import_kwh"] or 0.0
+    said = []
+    for power_kw in powers_kw:
+        known = power_kw is not None
+        equipment.shown["meter"] = {"power_kw": power_kw, "import_kwh": counter if known else None}
+        tick = asyncio.run(controller.tick())
+        assert tick.decision is not None
+        said.append(tick.decision)
+        counter += (power_kw if power_kw is not None else 80.0) / 60.0
+        clock.advance(timedelta(minutes=1))
+    return said
+
+
+def watched(equipment: Recorder, clock: ManualClock) -> SiteController:
+    controller = SiteController(site=site(), equipment=equipment, clock=clock, trips=(), guard=DemandGuard())
+    controller.begin_slot(Window(slot=SLOT, plan=plan(6.0, 8.0), target_kw=100.0))
+    return controller
+
+
+def test_a_lost_reading_costs_the_guard_nothing_it_counts_on_from_the_last() -> None:
+    clock = ManualClock(START)
+    equipment = Recorder(clock, shown(leaf={"power_kw": 6.0}))
+    controller = watched(equipment, clock)
+    seen = minutes(controller, equipment, clock, [80.0, 80.0, 80.0, 80.0])
+    clock, equipment = ManualClock(START), Recorder(ManualClock(START), shown(leaf={"power_kw": 6.0}))
+    equipment.clock = clock
+    controller = watched(equipment, clock)
+    lost = minutes(controller, equipment, clock, [80.0, 80.0, None, 80.0])
+    assert lost[-1].projected_kw == pytest.approx(seen[-1].projected_kw)
+    assert lost[2].projected_kw == pytest.approx(seen[2].projected_kw)
+    assert controller.counts["guard_blind_minutes"] == 0
+
+
+def test_without_readings_for_minutes_what_the_guard_said_stays_and_no_room_comes_back() -> None:
+    clock = ManualClock(START + timedelta(minutes=6))
+    equipment = Recorder(clock, shown(leaf={"power_kw": 6.0}, meter={"import_kwh": 1012.0}))
+    controller = watched(equipment, clock)
+    said = minutes(controller, equipment, clock, [130.0, 130.0, 130.0, None, None, None, None])
+    assert AssetId("hall") in said[2].shed
+    assert all(one.shed == said[2].shed for one in said[3:])
+    assert controller.counts["guard_blind_minutes"] == 3  # the first lost minute is still young enough
+    assert equipment.orders()["leaf"] == ChargerPower(0.0)  # the envelope: nothing given back unseen
+
+
+def test_a_late_reading_counts_at_the_instant_at_which_it_was_taken() -> None:
+    allowed = []
+    for age in (timedelta(0), timedelta(seconds=60)):
+        clock = ManualClock(START)
+        equipment = Recorder(clock, shown())
+        controller = watched(equipment, clock)
+        asyncio.run(controller.tick())
+        clock.advance(timedelta(minutes=10))
+        equipment.shown["meter"] = {"power_kw": 90.0, "import_kwh": 1015.0}
+        equipment.meter_age = age
+        decision = asyncio.run(controller.tick()).decision
+        assert decision is not None
+        allowed.append(decision.allowed_kw)
+    # The same counter, but a minute old: 1.5 kWh more are used by now, and missing in the 20 minutes left.
+    assert allowed[0] - allowed[1] == pytest.approx(1.5 * 60 / 20)
+
+
+def test_the_window_is_that_of_the_meters_clock() -> None:
+    clock = ManualClock(SLOT.end - timedelta(minutes=1))
+    ahead: dict[str, float | None] = {
+        "clock_s": (SLOT.end + timedelta(minutes=1)).timestamp()
+    }  # the meter is two minutes ahead of us
+    equipment = Recorder(clock, shown(meter={"power_kw": 130.0, "import_kwh": 1100.0} | ahead))
+    controller = watched(equipment, clock)
+    decision = asyncio.run(controller.tick()).decision
+    assert decision is not None
+    assert decision.projected_kw == pytest.approx(130.0)  # a window that has only just begun
+    assert controller.meter_clock.ahead == pytest.approx(timedelta(minutes=2), abs=timedelta(seconds=1))
+
+
+def test_a_room_that_the_plan_cools_in_spring_is_cooled_and_one_that_it_heats_is_heated() -> None:
+    spring = parse_jst("2026-04-08 10:00")
+    months = replace(site().calendar, changeover_months=(4,))
+    orders = []
+    for cooling in (frozenset[AssetId](), frozenset({AssetId("hall")})):
+        clock = ManualClock(spring)
+        equipment = Recorder(clock, shown(hall={"room_c": 24.0}))
+        controller = SiteController(
+            site=replace(site(), calendar=months), equipment=equipment, clock=clock, trips=(), guard=None
+        )
+        slot = Slot(spring)
+        why = Reason(ReasonCode.COMFORT)
+        point = Setpoint(asset=AssetId("hall"), slot=slot, power_kw=8.0, reason=why, expected=24.5)
+        planned = replace(plan(0.0, 8.0), grid=Grid(spring, 1), setpoints=(point,))
+        controller.begin_slot(Window(slot=slot, plan=planned, cooling=cooling))
+        asyncio.run(controller.tick())
+        order = equipment.orders()["hall"]
+        assert isinstance(order, RoomClimate)
+        orders.append(order.mode)
+    assert orders == [ClimateMode.HEAT, ClimateMode.COOL]
 
 
 def test_a_promise_beats_the_plan() -> None:

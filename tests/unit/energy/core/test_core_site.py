@@ -140,7 +140,14 @@ def test_a_site_says_when_it_rests_and_what_its_air_conditioners_do() -> None:
         Season.OFF,
         Season.COOLING,
     ]
-    for months in ({"cooling_months": (6, 11)}, {"heating_months": (0,)}, {"heating_months": (13,)}):
+    assert CalendarRules(changeover_months=(4,)).changes_over(date(2026, 4, 1))
+    assert not CalendarRules(changeover_months=(4,)).changes_over(date(2026, 1, 1))
+    for months in (
+        {"cooling_months": (6, 11)},
+        {"heating_months": (0,)},
+        {"heating_months": (13,)},
+        {"changeover_months": (5,)},
+    ):
         with pytest.raises(ValidationError, match="months"):
             CalendarRules(**months)
 
