@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 _ACKNOWLEDGE: Final = 5
 _BUSY: Final = 6
 _FAILURE: Final = 4
+_NAMELESS: Final = frozenset({Framing.RTU, Framing.RTU_TCP})  # answers do not say to which question
 _READS: Final = frozenset({1, 2, 3, 4})
 _READS_BITS: Final = frozenset({1, 2})
 _WRITES_ONE: Final = frozenset({5, 6})
@@ -138,6 +139,7 @@ class ModbusTransport:
         self._lock = asyncio.Lock()
         self._scope: asyncio.Timeout | None = None
         self._last_end = float("-inf")
+        self._question = 0
         self.generation = 0
         self.stalls = 0
 
@@ -231,8 +233,10 @@ class ModbusTransport:
 
     def _on_pdu(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
         """The last gate before the wire: what is no reading leaves only where control is allowed."""
-        if sending and pdu.function_code not in _READS:
-            require_control(self._access, where=f"{self._address} unit {pdu.dev_id}", words=pdu.registers)
+        if sending:
+            if pdu.function_code not in _READS:
+                require_control(self._access, where=f"{self._address} unit {pdu.dev_id}", words=pdu.registers)
+            self._question = pdu.transaction_id
         return pdu
 
     def _on_link(self, up: bool) -> None:
@@ -344,6 +348,8 @@ class ModbusTransport:
                 answer = await self._send(request)
                 if answer is None:
                     kind, trouble = "silence", self._silence(where)
+                    if self._framing in _NAMELESS:  # a late answer would pass for that to the next question
+                        await self._drop()
                 elif answer.isError():
                     code = answer.exception_code
                     if code == _ACKNOWLEDGE and writing:
@@ -354,6 +360,8 @@ class ModbusTransport:
                     kind = "busy" if code == _BUSY else "failure"
                 else:
                     wrong = mismatch(answer)
+                    if self._framing is Framing.TCP and answer.transaction_id != self._question:
+                        wrong = f"asked as {self._question}, answered as {answer.transaction_id}"
                     if answer.function_code != function:
                         wrong = f"asked with function {function}, answered with {answer.function_code}"
                     if wrong is None:

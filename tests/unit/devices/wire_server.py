@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -42,12 +42,16 @@ class Request:
 
 @dataclass
 class WireServer:
-    """Answers each read with what ``behave`` gives for it: pieces to send, or none."""
+    """Answers each read with what ``behave`` gives for it: pieces to send, or none.
+
+    After each piece it waits for ``pace``, so that pieces do not melt into one on their way.
+    """
 
     behave: Callable[[Request], Frames] = field(default=lambda request: [request.reply()])
     requests: list[Request] = field(default_factory=list)
     links: int = 0
     port: int = 0
+    pace: Callable[[], Awaitable[None]] | None = None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.links += 1
@@ -59,6 +63,8 @@ class WireServer:
                 for piece in self.behave(request):
                     writer.write(piece)
                     await writer.drain()
+                    if self.pace is not None:
+                        await self.pace()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
@@ -76,3 +82,5 @@ async def wire_server(behave: Callable[[Request], Frames] | None = None) -> Asyn
     finally:
         server.close()
         await server.wait_closed()
+        for _ in range(5):  # links that were dropped at the end are seen some turns later
+            await asyncio.sleep(0)
