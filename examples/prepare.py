@@ -30,6 +30,13 @@ def kwh(day: date, slot: int) -> float:
     return round(max(5.0, base + shift + wave - cut + peak), 1)
 
 
+def sun(day: date, slot: int, kw: float) -> float:
+    """Energy of a half hour of a solar plant. [kWh]"""
+    height = max(0.0, math.sin(math.pi * (slot / 2 + 0.25 - 6.6) / 10.0)) if 13 <= slot < 34 else 0.0
+    cloud = 0.55 + 0.4 * math.sin(day.toordinal() * 1.7) + 0.05 * math.sin(slot * 1.1)
+    return round(max(0.0, 0.5 * kw * 0.75 * height * cloud), 2)
+
+
 def write(name: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> None:
     """One CSV file."""
     with (FOLDER / name).open("w", encoding="utf-8", newline="") as file:
@@ -49,6 +56,9 @@ def main() -> None:
     month = [FIRST + timedelta(days=offset) for offset in range(DAYS)]
     slots = [(day, slot) for day in month for slot in range(48)]
     write("meter.csv", ("timestamp", "kwh"), ((stamp(day, slot + 1), kwh(day, slot)) for day, slot in slots))
+    for plant, kw in (("roof", 50.0), ("valley", 250.0)):
+        rows = ((stamp(day, slot + 1), sun(day, slot, kw)) for day, slot in slots)
+        write(f"generation-{plant}.csv", ("timestamp", "kwh"), rows)
     spot = [
         (stamp(day, slot), f"{12 + 5 * math.sin((slot - 14) / 48 * 4 * math.pi) + day.weekday() * 0.3:.2f}")
         for day, slot in slots

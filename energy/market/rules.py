@@ -9,12 +9,13 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Annotated, Final, TypeVar, cast
+from typing import Annotated, Final, Literal, TypeVar, cast
 
 from pydantic import Field, model_validator
 
 from energy.core.errors import ConfigError
 from energy.core.slots import JST
+from energy.market.dr_rules import BalancingResponse, DeliveryTracking, EconomicTerms, TightTerms, UpTerms
 from energy.market.rule_table import (
     Area,
     RuleFact,
@@ -37,6 +38,7 @@ __all__ = [
     "CapacityProduct",
     "ConsumptionTax",
     "GamingAlarm",
+    "InvoiceRounding",
     "Levy",
     "LossRates",
     "MinimumGroup",
@@ -298,8 +300,17 @@ class ConsumptionTax(RuleValues):
     rate: Share
 
 
+class InvoiceRounding(RuleValues):
+    """How the lines, the subtotal and the tax of an invoice become whole yen; ``none`` keeps the fraction."""
+
+    line: Literal["none", "down", "half_up"]
+    subtotal: Literal["down", "half_up"]
+    tax: Literal["down", "half_up"]
+
+
 RULES: Final[dict[str, type[RuleValues]]] = {
     "balancing_products": BalancingProducts,
+    "balancing_response": BalancingResponse,
     "bill_practice": BillPractice,
     "capacity_product": CapacityProduct,
     "consumption_tax": ConsumptionTax,
@@ -307,13 +318,18 @@ RULES: Final[dict[str, type[RuleValues]]] = {
     "dr_baseline_days": BaselineDays,
     "dr_baseline_error": BaselineError,
     "dr_baseline_shortage": BaselineShortage,
+    "dr_economic": EconomicTerms,
     "dr_gaming": GamingAlarm,
+    "dr_tight": TightTerms,
+    "dr_tracking": DeliveryTracking,
+    "dr_up": UpTerms,
     "high_voltage_bill": BillRules,
     "high_voltage_subsidy": Subsidy,
     "imbalance_scarcity_margins": ScarcityMargins,
     "imbalance_scarcity_price": ScarcityPrice,
     "imbalance_threshold": PriceThreshold,
     "imbalance_threshold_release": ThresholdRelease,
+    "invoice_rounding": InvoiceRounding,
     "loss_rates": LossRates,
     "minimum_group": MinimumGroup,
     "plan_deadlines": PlanDeadlines,

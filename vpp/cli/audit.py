@@ -25,6 +25,8 @@ PLACES: Final = {
     "dr": ("dr-event", "dr-settlement"),
     "batch": ("coin-batch", "coin-receipt"),
     "consent": ("consent",),
+    "settlement": ("settlement",),
+    "claim": ("value-claim",),
     "subject": (),
 }
 

@@ -10,13 +10,17 @@ import typer
 
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
+from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from energy.core.series import Series
     from energy.core.slots import Slot
     from energy.market.rule_table import RuleFact
+    from energy.market.tariff_file import TariffFile
     from vpp.settlement.billing import MeteredBill
+    from vpp.settlement.record import KeptSettlement
 
 __all__ = ["bill", "local", "plain_number", "warn_unverified"]
 
@@ -52,6 +56,13 @@ def bill(
         Path | None,
         typer.Option(help="Spot price of the area: slot_start,yen_per_kwh; if the tariff follows it."),
     ] = None,
+    *,
+    site: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="SITE", help="Keep the bill of this site with all it was made from."),
+    ] = None,
+    actor: Actor = "operator",
+    database: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
     """Make the bill of a month, to the yen, and say which dated rules it rests on.
@@ -61,6 +72,9 @@ def bill(
         timestamp,kwh
         2026-11-01T00:30:00+09:00,31.2
         2026-11-30T24:00:00+09:00,30.8
+
+    --keep SITE records it as bill/SITE/MONTH: the same again changes nothing, anything else is the next version
+    and says what changed; vpp audit trace shows where each figure comes from.
 
     The contract is a YAML file: examples/tariff-high-voltage.yaml, -market-linked.yaml, -low-voltage.yaml.
 
@@ -79,10 +93,41 @@ def bill(
     warn_unverified(console, made.rules)
     for earlier, missing in made.incomplete.items():
         console.say(console.text("bill.incomplete", month=earlier, missing=missing))
+    if site is not None:
+        evidence = {"meter": meter, "tariff": tariff} | ({} if price is None else {"price": price})
+        told = _to_keep(made, contract, read_meter(meter), site=site, month=month, evidence=evidence)
+        keep(console, database, told, actor=actor)
     if json:
         print_json(_document(made))
         return
     _show(console, contract.name_ja if console.lang == "ja" else contract.name_en, month, made)
+
+
+def _to_keep(
+    made: MeteredBill,
+    contract: TariffFile,
+    meter: Series,
+    *,
+    site: str,
+    month: str,
+    evidence: dict[str, Path],
+) -> KeptSettlement:
+    from vpp.settlement.record import Evidence, KeptSettlement
+    from vpp.settlement.traces import bill_trace
+
+    figures = {name: value for name, value in _document(made).items() if name != "rules"}
+    return KeptSettlement(
+        what="bill",
+        subject=site,
+        period=month,
+        figures=figures,
+        trace=bill_trace(made.bill, made.rules, contract, meter, month),
+        rules=made.rules,
+        evidence=[Evidence.of(role, path) for role, path in evidence.items()],
+        notes=tuple(
+            f"{earlier}: {missing} half hours missing" for earlier, missing in made.incomplete.items()
+        ),
+    )
 
 
 def _document(made: MeteredBill) -> dict[str, object]:

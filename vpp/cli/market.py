@@ -13,7 +13,9 @@ from energy.core.errors import ConfigError
 from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
+from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep
 from vpp.cli.market_plan import app as plan_app
+from vpp.cli.market_ppa import app as ppa_app
 from vpp.cli.rules import area_named
 
 if TYPE_CHECKING:
@@ -23,11 +25,13 @@ if TYPE_CHECKING:
     from energy.core.slots import Slot
     from energy.market.imbalance import SlotSettlement
     from energy.market.rule_table import Area, RuleFact
+    from vpp.settlement.record import KeptSettlement
 
 __all__ = ["app"]
 
 app = typer.Typer(help="Plans of balancing groups, and what deviating from them costs.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
+app.add_typer(ppa_app, name="ppa")
 
 
 def _decimals(series: Series) -> dict[Slot, Decimal]:
@@ -62,6 +66,12 @@ def imbalance(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add rules and preliminary slots to the JSON.")
     ] = False,
+    group: Annotated[
+        str | None,
+        typer.Option("--keep", metavar="GROUP", help="Keep the settlement of this balancing group."),
+    ] = None,
+    actor: Actor = "operator",
+    database: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
     """Settle every slot of a plan: the deviation at the sending end, the price of its date, the yen.
@@ -78,6 +88,9 @@ def imbalance(
 
     With --spot the cumulative price threshold is checked: many dear slots cap the scarcity price. Without it
     the earlier rows of the price file stand in for the spot price, and stderr says so if they cap.
+
+    --keep GROUP records it as imbalance/GROUP/AREA-FIRST-DAY-LAST-DAY. Run again with final prices it is the
+    next version, which says what changed; the preliminary one stays.
 
     Example: vpp market imbalance --plan examples/plan.csv --meter examples/meter.csv
     --price examples/imbalance-price.csv --margin examples/margin.csv --area tohoku
@@ -109,10 +122,41 @@ def imbalance(
         stood_in = bool(capped & set(days))
         console.say(console.text("imbalance.price_as_spot" if stood_in else "imbalance.no_spot"))
     early = [one.slot for one in found if one.slot in preliminary]
+    if group is not None:
+        files = {"plan": plan, "meter": meter, "price": price, "margin": margin}
+        files |= {} if spot is None else {"spot": spot}
+        name = f"{place.value}-{days[0]}-{days[-1]}"
+        told = _to_keep(found, rules, early, rate=rate, group=group, period=name, files=files)
+        keep(console, database, told, actor=actor)
     if json:
         print_json(_document(found) | (_explained(rules, early) if explain else {}))
         return
     _show(console, found, len(early))
+
+
+def _to_keep(
+    found: list[SlotSettlement],
+    rules: list[RuleFact],
+    early: list[Slot],
+    *,
+    rate: Decimal,
+    group: str,
+    period: str,
+    files: dict[str, Path],
+) -> KeptSettlement:
+    from vpp.settlement.record import Evidence, KeptSettlement
+    from vpp.settlement.traces import imbalance_trace
+
+    return KeptSettlement(
+        what="imbalance",
+        subject=group,
+        period=period,
+        figures=_document(found),
+        trace=imbalance_trace(found, rules, loss_rate=rate),
+        rules=rules,
+        evidence=[Evidence.of(role, path) for role, path in files.items()],
+        notes=(f"{len(early)} slots have a preliminary price",) if early else (),
+    )
 
 
 def _loss(loss: float | None, voltage: str, days: list[date], area: Area) -> tuple[Decimal, list[RuleFact]]:
