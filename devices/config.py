@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from devices.natures import Nature
 from devices.profile import Profile, load_profile
@@ -12,7 +13,9 @@ from devices.transport import Framing, Tls
 from energy.core.errors import ConfigError
 from energy.core.units import AssetId
 
-__all__ = ["DeviceConfig", "check_devices", "check_one_line"]
+__all__ = ["DeviceConfig", "Pace", "check_devices", "check_one_line"]
+
+Pace = Literal["fast", "normal", "slow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,10 @@ class DeviceConfig:
         is ``experimental`` is only read.
     mains : Mains or None
         Phases and voltage here, where they differ from what the profile expects.
+    pace : str
+        How often it is read: ``fast``, ``normal`` or ``slow``.
+    timeout_s : float or None
+        Deadline of one request where the line differs from what the profile expects. [s]
     """
 
     id: str
@@ -61,6 +68,8 @@ class DeviceConfig:
     rated_kw: float | None = None
     commissioned: bool = False
     mains: Mains | None = None
+    pace: Pace = "normal"
+    timeout_s: float | None = None
 
 
 def check_devices(devices: Sequence[DeviceConfig]) -> dict[str, Profile]:

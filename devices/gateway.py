@@ -57,11 +57,12 @@ def _wires(devices: Sequence[DeviceConfig], profiles: Mapping[str, Profile]) -> 
         wire = profiles[config.id].wire
         gap_ms = wire.min_gap_ms if config.min_gap_ms is None else config.min_gap_ms
         warmup_s = wire.warmup_s if config.warmup_s is None else config.warmup_s
+        timeout_s = wire.timeout_s if config.timeout_s is None else config.timeout_s
         other = wires.get((config.host, config.port))
         wires[config.host, config.port] = wire.model_copy(
             update={
                 "min_gap_ms": max(gap_ms, other.min_gap_ms if other else 0),
-                "timeout_s": max(wire.timeout_s, other.timeout_s if other else 0.0),
+                "timeout_s": max(timeout_s, other.timeout_s if other else 0.0),
                 "warmup_s": max(warmup_s, other.warmup_s if other else 0.0),
                 "busy_wait_s": max(wire.busy_wait_s, other.busy_wait_s if other else 0.0),
             }
@@ -129,6 +130,14 @@ class Gateway:
         return {asset: device for asset, (device, _) in self._places.items()}
 
     @property
+    def links(self) -> tuple[tuple[DeviceConfig, ...], ...]:
+        """Devices, those together that share a link."""
+        shared: dict[tuple[str, int], list[DeviceConfig]] = {}
+        for device in self._devices.values():
+            shared.setdefault((device.config.host, device.config.port), []).append(device.config)
+        return tuple(tuple(configs) for configs in shared.values())
+
+    @property
     def connections(self) -> dict[str, Connection]:
         """How things stand with each device."""
         return {name: device.connection for name, device in self._devices.items()}
@@ -170,11 +179,12 @@ class Gateway:
         ConfigError
             If there is no such device.
         """
-        wanted = list(self._devices) if ids is None else [self._known(name) for name in ids]
+        wanted = list(self._devices) if ids is None else [self.known(name) for name in ids]
         tables = await asyncio.gather(*(self._read(name) for name in wanted))
         return {asset: points for table in tables for asset, points in table.items()}
 
-    def _known(self, name: str) -> str:
+    def known(self, name: str) -> str:
+        """The id of a device, which exists; else ``ConfigError`` with the nearest."""
         if name not in self._devices:
             near = difflib.get_close_matches(name, self._devices, n=1)
             raise ConfigError(
@@ -285,15 +295,24 @@ class Gateway:
             return NotApplied(command, carried.why_not)  # it stands there as written, and nothing happens
         return outcome
 
-    async def refresh(self) -> None:
+    async def refresh(self, ids: Collection[str] | None = None) -> None:
         """What must happen without a message from anybody; to be called every few seconds.
 
         Orders that have ended are ended at the equipment, orders without effect are written again, and what
         would expire there is sent again: limits with a revert timer, chargers with an idle timeout.
+
+        Parameters
+        ----------
+        ids : collection of str or None
+            Devices; all if None.
         """
-        for asset in list(self._carried):
+        wanted = list(self._devices) if ids is None else [self.known(name) for name in ids]
+        await asyncio.gather(*(self._refresh(name) for name in wanted))
+
+    async def _refresh(self, name: str) -> None:
+        for asset in self._devices[name].config.assets:
             await self._settle(asset)
-        await asyncio.gather(*(self._quietly(name, "refresh") for name in self._devices))
+        await self._quietly(name, "refresh")
 
     async def _settle(self, asset: AssetId) -> None:
         """Bring an asset to the order that counts now, or to its safe state if none does."""

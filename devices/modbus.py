@@ -140,6 +140,7 @@ class ModbusTransport:
         self._scope: asyncio.Timeout | None = None
         self._last_end = float("-inf")
         self._question = 0
+        self._torn = False
         self.generation = 0
         self.stalls = 0
 
@@ -164,7 +165,7 @@ class ModbusTransport:
             await self._connect()
 
     async def _connect(self) -> None:
-        if self.connected:
+        if self.connected and not self._torn:
             return
         await self._drop()
         client = self._make_client()
@@ -247,7 +248,7 @@ class ModbusTransport:
     async def _drop(self) -> None:
         if self._client is not None:
             self._client.close()
-            self._client = None
+            self._client, self._torn = None, False
             await asyncio.sleep(0)  # lets the socket close before anyone looks
 
     async def close(self) -> None:
@@ -407,6 +408,9 @@ class ModbusTransport:
                 log.warning("loop.stalled link=%s late_ms=%.0f", self._address, late_s * 1000.0)
             except (ModbusException, OSError):
                 return None
+            except asyncio.CancelledError:
+                self._torn = self._framing in _NAMELESS  # its answer is still to come
+                raise
             finally:
                 self._scope = None
                 self._last_end = loop.time()
