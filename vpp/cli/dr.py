@@ -13,7 +13,8 @@ from energy.core.errors import ConfigError, DataError
 from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.dr_event import app as event_app
-from vpp.cli.dr_event import event_slots, half_hour, nominate, settle
+from vpp.cli.dr_event import event_slots, half_hour
+from vpp.cli.dr_portfolio import calls, nominate, settle, track
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.rules import day_named
 
@@ -30,6 +31,8 @@ __all__ = ["app"]
 app = typer.Typer(help="Demand response: baselines, events, settlement.", no_args_is_help=True)
 app.add_typer(event_app, name="event")
 app.command()(nominate)
+app.command()(track)
+app.command()(calls)
 app.command()(settle)
 
 Meter = Annotated[Path, typer.Option(help="Meter file: timestamp,kwh; rows stamped by their end.")]

@@ -1,15 +1,14 @@
-"""``vpp dr event``, ``nominate``, ``settle``: an event from its announcement to the money."""
+"""``vpp dr event``: announced, answered, changed, cancelled; where it stands and how it came there."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from energy.core.errors import ConfigError, ExitStatus
+from energy.core.errors import ConfigError
 from vpp.cli.bill import plain_number
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, instant, print_json
@@ -17,11 +16,23 @@ from vpp.cli.forecast_site import Json, instant, print_json
 if TYPE_CHECKING:
     from energy.core.slots import Slot
     from energy.store import SqlStore
-    from vpp.settlement.dr_events import DrEvent, Nomination, Settlement
+    from vpp.settlement.dr_event import DrEvent
 
-__all__ = ["app", "event_slots", "half_hour", "nominate", "settle"]
+__all__ = [
+    "DEFAULT_DATABASE",
+    "OPERATOR",
+    "Actor",
+    "Database",
+    "EventId",
+    "amount",
+    "app",
+    "clock_now",
+    "event_slots",
+    "half_hour",
+    "open_events",
+]
 
-app = typer.Typer(help="Events: announce, cancel, opt, list.", no_args_is_help=True)
+app = typer.Typer(help="Events: announce, answer, cancel, opt, list, show.", no_args_is_help=True)
 
 Database = Annotated[
     str, typer.Option("--db", envvar="VPP_DB", help="Database with the events: a file or a URL.")
@@ -32,13 +43,15 @@ DEFAULT_DATABASE = "vpp.db"
 OPERATOR = "operator"
 
 
-def _open(database: str, *, read_only: bool = False) -> SqlStore:
+def open_events(database: str, *, read_only: bool = False) -> SqlStore:
+    """The database with the events."""
     from energy.store import open_store
 
     return open_store(database if "://" in database else f"sqlite:///{database}", read_only=read_only)
 
 
-def _now() -> datetime:
+def clock_now() -> datetime:
+    """Now, by the machine's clock."""
     from energy.core.clock import SystemClock
 
     return SystemClock().now()
@@ -80,7 +93,14 @@ def event_slots(text: str) -> tuple[Slot, Slot]:
     return half_hour(start, "--event"), half_hour(end, "--event")
 
 
-def _number(text: str, option: str) -> Decimal:
+def amount(text: str, option: str) -> Decimal:
+    """A finite number that was typed.
+
+    Raises
+    ------
+    ConfigError
+        If it is none.
+    """
     try:
         value = Decimal(text)
     except InvalidOperation:
@@ -93,7 +113,7 @@ def _number(text: str, option: str) -> Decimal:
 def _event(told: dict[str, object]) -> DrEvent:
     from pydantic import TypeAdapter, ValidationError
 
-    from vpp.settlement.dr_events import DrEvent
+    from vpp.settlement.dr_event import DrEvent
 
     try:
         return TypeAdapter(DrEvent).validate_python(told)
@@ -119,16 +139,27 @@ def announce(
         Literal["economic", "tight", "up", "capacity", "balancing"], typer.Option(help="What it is sold as.")
     ] = "economic",
     modification: Annotated[int, typer.Option(help="Number of the upstream's last change.")] = 0,
+    margin: Annotated[
+        str | None, typer.Option("--margin", help="Reserve margin behind a tight-supply request. [%]")
+    ] = None,
+    service: Annotated[
+        Literal["primary", "secondary1", "secondary2", "tertiary1", "tertiary2"],
+        typer.Option(help="Which product of the balancing market."),
+    ] = "tertiary2",
     actor: Actor = OPERATOR,
     database: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> None:
-    """Take an event or its change: the same modification again changes nothing, a lower one is ignored."""
+    """Take an event or its change: the same modification again changes nothing, a lower one is ignored.
+
+    The hours, size and notice must be those of the product (vpp dr event products). Events of an upstream
+    system with OpenADR come in by themselves: vpp dr listen.
+    """
     from vpp.settlement.dr_events import EventBook
 
     console = cast("Console", context.obj)
     start, end = event_slots(when)
-    now = _now()
+    now = clock_now()
     wanted = _event(
         {
             "id": event_id,
@@ -136,11 +167,13 @@ def announce(
             "modification": modification,
             "start": start.start,
             "end": end.start,
-            "target_kw": _number(target, "--target-kw"),
+            "target_kw": amount(target, "--target-kw"),
             "announced_at": now,
+            "margin_percent": None if margin is None else amount(margin, "--margin"),
+            "service": service,
         }
     )
-    with _open(database) as store:
+    with open_events(database) as store:
         made, changed = EventBook(store).announce(wanted, at=now, actor=actor)
     if json:
         print_json(_document(made) | {"changed": changed})
@@ -158,8 +191,27 @@ def cancel(
     from vpp.settlement.dr_events import EventBook
 
     console = cast("Console", context.obj)
-    with _open(database) as store:
-        made = EventBook(store).cancel(event_id, at=_now(), actor=actor)
+    with open_events(database) as store:
+        made = EventBook(store).cancel(event_id, at=clock_now(), actor=actor)
+    print(_line(console, made))
+
+
+@app.command()
+def answer(
+    context: typer.Context,
+    event_id: EventId,
+    yes: Annotated[Literal["in", "out"], typer.Argument(metavar="in|out", help="Whether we take part.")],
+    *,
+    why: Annotated[str, typer.Option(help="Why, for the audit trail.")] = "",
+    actor: Actor = OPERATOR,
+    database: Database = DEFAULT_DATABASE,
+) -> None:
+    """Say yes or no to an event as a whole. A no releases every site; vpp dr listen passes it on."""
+    from vpp.settlement.dr_events import EventBook
+
+    console = cast("Console", context.obj)
+    with open_events(database) as store:
+        made = EventBook(store).answer(event_id, takes_part=yes == "in", at=clock_now(), actor=actor, why=why)
     print(_line(console, made))
 
 
@@ -177,8 +229,8 @@ def opt(
     from vpp.settlement.dr_events import EventBook
 
     console = cast("Console", context.obj)
-    with _open(database) as store:
-        made = EventBook(store).opt(event_id, site, takes_part=answer == "in", at=_now(), actor=actor)
+    with open_events(database) as store:
+        made = EventBook(store).opt(event_id, site, takes_part=answer == "in", at=clock_now(), actor=actor)
     print(_line(console, made))
 
 
@@ -188,7 +240,7 @@ def list_(context: typer.Context, database: Database = DEFAULT_DATABASE, json: J
     from vpp.settlement.dr_events import EventBook
 
     console = cast("Console", context.obj)
-    with _open(database, read_only=True) as store:
+    with open_events(database, read_only=True) as store:
         found = EventBook(store).events()
     if json:
         print_json([_document(one) for one in found])
@@ -199,11 +251,60 @@ def list_(context: typer.Context, database: Database = DEFAULT_DATABASE, json: J
         print(_line(console, one))
 
 
+@app.command()
+def show(
+    context: typer.Context, event_id: EventId, database: Database = DEFAULT_DATABASE, json: Json = False
+) -> None:
+    """Show one event with its history: every act with its instant, refused ones included."""
+    from vpp.i18n import Messages
+    from vpp.settlement.dr_events import EventBook
+
+    console = cast("Console", context.obj)
+    with open_events(database, read_only=True) as store:
+        event = EventBook(store).require(event_id)
+        acts = store.audit_trail(f"dr/{event_id}")
+    if json:
+        told = [
+            {"at": one.at.isoformat(), "actor": one.actor, "act": one.act, "facts": dict(one.facts)}
+            for one in acts
+        ]
+        print_json(_document(event) | {"history": told})
+        return
+    words = Messages(console.lang)
+    print(_line(console, event))
+    for one in acts:
+        why = one.facts.get("why") or one.facts.get("site") or ""
+        print(f"  {words.moment(one.at)}  {one.act:<22}{one.actor}  {why}".rstrip())
+
+
+@app.command()
+def products(
+    context: typer.Context,
+    on: Annotated[str | None, typer.Option("--on", help="Day of delivery; today if none.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what an event must keep to, product by product: dated rules with their source and status."""
+    from energy.core.slots import JST, jst_midnight
+    from energy.market.dr_products import Product, product_facts
+    from vpp.cli.rules import day_named
+
+    console = cast("Console", context.obj)
+    day = clock_now().astimezone(JST).date() if on is None else day_named(on, "--on")
+    found = {one: product_facts(one, jst_midnight(day)) for one in Product}
+    if json:
+        print_json({one.value: [fact.as_json() for fact in facts] for one, facts in found.items()})
+        return
+    for one, facts in found.items():
+        print(console.text(f"events.product_{one.value}"))
+        for fact in facts:
+            print(f"  {fact.rule:<44}{fact.value:>8} {fact.unit:<6}{fact.status}")
+
+
 def _document(event: DrEvent) -> dict[str, object]:
     return {
         "id": event.id,
         "product": event.product.value,
-        "state": event.state.value,
+        "state": event.state_at(clock_now()).value,
         "modification": event.modification,
         "start": event.start.isoformat(),
         "end": event.end.isoformat(),
@@ -211,6 +312,17 @@ def _document(event: DrEvent) -> dict[str, object]:
         "target_kw": plain_number(event.target_kw),
         "nominated": [{"site": one.site, "kw": plain_number(one.kw)} for one in event.nominated],
         "opted_out": list(event.opted_out),
+        "calls": [
+            {
+                "site": one.site,
+                "kw": plain_number(one.kw),
+                "start": one.start.isoformat(),
+                "end": one.end.isoformat(),
+                "sequence": one.sequence,
+            }
+            for one in event.calls
+        ],
+        "origin": event.origin,
     }
 
 
@@ -222,146 +334,9 @@ def _line(console: Console, event: DrEvent) -> str:
         "events.line",
         event=event.id,
         product=event.product.value,
-        state=console.text(f"events.state_{event.state.value}"),
+        state=console.text(f"events.state_{event.state_at(clock_now()).value}"),
         start=words.moment(event.start),
         end=words.moment(event.stopped_at or event.end),
         target=f"{event.target_kw:f}",
         sites=len(event.taking_part()),
     )
-
-
-def nominate(
-    context: typer.Context,
-    event_id: EventId,
-    resources: Annotated[Path, typer.Option(help="Sites that may take part: site,kw,reliability.")],
-    *,
-    reserve: Annotated[str, typer.Option(help="Share asked for on top of the target.")] = "0.1",
-    actor: Actor = OPERATOR,
-    database: Database = DEFAULT_DATABASE,
-    json: Json = False,
-) -> int:
-    """Choose sites for an event: the surest first, until target and reserve are covered (else status 6).
-
-    A site that declined is not asked again; run it once more to replace sites that fail:
-
-        site,kw,reliability
-        kitakata,18.1,0.9
-    """
-    from vpp.settlement.dr_events import EventBook
-    from vpp.settlement.dr_events import nominate as choose
-    from vpp.settlement.files import read_resources
-
-    console = cast("Console", context.obj)
-    told = read_resources(resources)
-    with _open(database) as store:
-        book = EventBook(store)
-        event = book.require(event_id)
-        asked = [one for one in told if one.site not in event.opted_out]
-        made = choose(asked, event.target_kw, reserve=_number(reserve, "--reserve"))
-        book.nominate(event_id, made.chosen, at=_now(), actor=actor)
-    if json:
-        print_json(
-            {
-                "event": event_id,
-                "needed_kw": plain_number(made.needed_kw),
-                "expected_kw": plain_number(made.expected_kw),
-                "short_kw": plain_number(made.short_kw),
-                "sites": [one.site for one in made.chosen],
-            }
-        )
-    else:
-        _show_nomination(console, event_id, made)
-    return int(ExitStatus.PARTIAL if made.short_kw else ExitStatus.OK)
-
-
-def _show_nomination(console: Console, event_id: str, made: Nomination) -> None:
-    key = "events.nominated_short" if made.short_kw else "events.nominated"
-    print(
-        console.text(
-            key,
-            event=event_id,
-            sites=len(made.chosen),
-            expected=f"{made.expected_kw:.1f}",
-            needed=f"{made.needed_kw:.1f}",
-            short=f"{made.short_kw:.1f}",
-        )
-    )
-    for one in made.chosen:
-        print(f"  {one.site:<24}{one.kw:>10.1f} kW  x {one.reliability}")
-
-
-def settle(
-    context: typer.Context,
-    event_id: EventId,
-    meters: Annotated[list[str], typer.Option("--meter", help="SITE=FILE: timestamp,kwh; may be repeated.")],
-    price: Annotated[str, typer.Option("--yen-per-kwh", help="What a delivered kWh is paid. [yen/kWh]")],
-    *,
-    adjust: Annotated[Literal["add", "ratio", "none"], typer.Option(help="Same-day adjustment.")] = "add",
-    actor: Actor = OPERATOR,
-    database: Database = DEFAULT_DATABASE,
-    json: Json = False,
-) -> int:
-    """Settle an event that is over. The same readings give the same figures; others make a new version.
-
-    Earlier events a site took part in are no baseline days. Status 6: a site could not be measured; it is
-    paid nothing automatically and listed with the reason.
-    """
-    from energy.market.baseline import Adjustment
-    from vpp.settlement.dr_events import EventBook
-    from vpp.settlement.dr_settling import settle_sites, settlement_rules
-
-    console = cast("Console", context.obj)
-    files: dict[str, Path] = {}
-    for told in meters:
-        site, equals, file = told.partition("=")
-        if not equals or site in files:
-            raise ConfigError(
-                f"{told!r} names no meter", where="--meter", hint="write SITE=FILE, each site once"
-            )
-        files[site] = Path(file)
-    yen = _number(price, "--yen-per-kwh")
-    with _open(database) as store:
-        book = EventBook(store)
-        event = book.require(event_id)
-        sites = settle_sites(book, event, files, yen_per_kwh=yen, adjustment=Adjustment(adjust))
-        made, new = book.settle(
-            event_id, sites, yen_per_kwh=yen, at=_now(), actor=actor, rules=settlement_rules(event)
-        )
-    if json:
-        print_json(_settled(made) | {"new": new})
-    else:
-        _show_settlement(console, made, new=new)
-    return int(ExitStatus.PARTIAL if any(one.delivered_kwh is None for one in made.sites) else ExitStatus.OK)
-
-
-def _settled(made: Settlement) -> dict[str, object]:
-    return {
-        "event": made.event,
-        "version": made.version,
-        "delivered_kwh": plain_number(made.delivered_kwh),
-        "yen": plain_number(made.yen),
-        "sites": [
-            {
-                "site": one.site,
-                "delivered_kwh": None if one.delivered_kwh is None else plain_number(one.delivered_kwh),
-                "yen": plain_number(one.yen),
-                "why": one.why,
-            }
-            for one in made.sites
-        ],
-    }
-
-
-def _show_settlement(console: Console, made: Settlement, *, new: bool) -> None:
-    print(
-        console.text(
-            "events.settled" if new else "events.settled_same",
-            event=made.event,
-            version=made.version,
-            kwh=f"{made.delivered_kwh:,.1f}",
-            yen=f"{made.yen:,.0f}",
-        )
-    )
-    for one in made.sites:
-        kwh = "-" if one.delivered_kwh is None else f"{one.delivered_kwh:,.2f} kWh"
-        print(f"  {one.site:<24}{kwh:>16}{one.yen:>12,.0f}  {one.why}".rstrip())

@@ -3,263 +3,39 @@
 An event has an id and a modification number, as upstream systems count them: the same number again changes
 nothing, a lower one is ignored, a higher one replaces. A cancel is honoured at once and freezes what is paid
 at the instant of the stop. Settling the same readings again gives the same figures; other readings make a new
-version, and the one before stays.
+version, and the one before stays. Every act stands in the audit trail with its instant, and so does every act
+that was refused.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field, TypeAdapter, field_validator, model_validator
-from pydantic.dataclasses import dataclass
+from pydantic import TypeAdapter
 
-from energy.core.assets import Identifier, strict
-from energy.core.clock import require_aware
-from energy.core.errors import DataError
-from energy.core.slots import JST, Slot, slots_between
-from energy.market.products import Refused, balancing_bid, capacity_call_faults
+from energy.core.errors import ConsentError, DataError
+from energy.core.slots import JST
+from energy.market.dr_products import Offer, Product, product_faults
+from energy.market.portfolio import Delivery, Resource
 from energy.market.rule_table import RuleFact
 from energy.store import Store, canonical_json
+from vpp.consents import DR_PARTICIPATION, admitted
+from vpp.settlement.dr_event import Call, DrEvent
+from vpp.settlement.dr_life import OPEN, OVER, EventState, require_step
+from vpp.settlement.dr_settled import SettledSite, Settlement
 
-__all__ = [
-    "DR_EVENT",
-    "DrEvent",
-    "EventBook",
-    "EventState",
-    "Nomination",
-    "Product",
-    "Resource",
-    "SettledSite",
-    "Settlement",
-    "nominate",
-]
+__all__ = ["DR_EVENT", "DR_SETTLEMENT", "EventBook"]
 
 DR_EVENT: Final = "dr-event"
 """Kind of the documents: one per event, a version per act."""
 
 DR_SETTLEMENT: Final = "dr-settlement"
 _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
-
-
-class Product(StrEnum):
-    """What an event is sold as."""
-
-    ECONOMIC = "economic"  # a retailer asks its customers (経済DR)
-    TIGHT = "tight"  # 注意報, 警報
-    UP = "up"  # raise the load in hours of surplus (上げDR)
-    CAPACITY = "capacity"  # 発動指令電源
-    BALANCING = "balancing"  # 需給調整市場
-
-
-class EventState(StrEnum):
-    """Where an event stands."""
-
-    ANNOUNCED = "announced"
-    DISPATCHED = "dispatched"
-    CANCELLED = "cancelled"
-    SETTLED = "settled"
-    CORRECTED = "corrected"
-
-
-@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
-class Resource:
-    """A site that may take part: what it can shift, and how sure that is.
-
-    Parameters
-    ----------
-    kw : Decimal
-        What it can give. [kW]
-    reliability : Decimal
-        Share of it that came in the past. [-]
-    """
-
-    site: Identifier
-    kw: Annotated[Decimal, Field(gt=0)]
-    reliability: Annotated[Decimal, Field(gt=0, le=1)] = Decimal(1)
-
-    @property
-    def expected_kw(self) -> Decimal:
-        """What it will likely give. [kW]"""
-        return self.kw * self.reliability
-
-
-@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
-class DrEvent:
-    """One event as it is known now.
-
-    Parameters
-    ----------
-    modification : int
-        Number of the upstream's last change, from 0.
-    start, end : datetime
-        On half hours, UTC.
-    target_kw : Decimal
-        What the portfolio shall shift. [kW]
-    announced_at : datetime
-        When it reached us.
-    stopped_at : datetime or None
-        When it was cancelled.
-    nominated : tuple of Resource
-        Sites that were asked.
-    opted_out : tuple of str
-        Sites that said no.
-    """
-
-    id: Identifier
-    product: Product
-    modification: Annotated[int, Field(ge=0)]
-    start: datetime
-    end: datetime
-    target_kw: Annotated[Decimal, Field(gt=0)]
-    announced_at: datetime
-    state: EventState = EventState.ANNOUNCED
-    stopped_at: datetime | None = None
-    nominated: tuple[Resource, ...] = ()
-    opted_out: tuple[Identifier, ...] = ()
-
-    @field_validator("start", "end", "announced_at", "stopped_at")
-    @classmethod
-    def _in_utc(cls, instant: datetime | None) -> datetime | None:
-        return None if instant is None else require_aware(instant)
-
-    @model_validator(mode="after")
-    def _has_slots(self) -> DrEvent:
-        if not Slot(self.start) < Slot(self.end):
-            msg = f"the event ends {self.end.isoformat()}, not after its start {self.start.isoformat()}"
-            raise ValueError(msg)
-        return self
-
-    @property
-    def day(self) -> date:
-        """Japanese day on which it starts."""
-        return self.start.astimezone(JST).date()
-
-    def paid_slots(self) -> list[Slot]:
-        """Slots that count: all of them, or those that had ended when it was stopped."""
-        stop = self.stopped_at or self.end
-        return [slot for slot in slots_between(self.start, self.end) if slot.end <= stop]
-
-    def taking_part(self) -> tuple[Resource, ...]:
-        """Nominated sites that did not say no."""
-        return tuple(one for one in self.nominated if one.site not in self.opted_out)
-
-
-@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
-class Nomination:
-    """Who is asked for a target.
-
-    Parameters
-    ----------
-    chosen : tuple of Resource
-        The surest first.
-    expected_kw, needed_kw : Decimal
-        What they will likely give, and the target with its reserve. [kW]
-    """
-
-    chosen: tuple[Resource, ...]
-    expected_kw: Decimal
-    needed_kw: Decimal
-
-    @property
-    def short_kw(self) -> Decimal:
-        """What is missing. [kW]"""
-        return max(Decimal(0), self.needed_kw - self.expected_kw)
-
-
-def nominate(
-    resources: Sequence[Resource], target_kw: Decimal, *, reserve: Decimal = Decimal("0.1")
-) -> Nomination:
-    """Choose resources for a target and a reserve against failures: the surest first, then the largest.
-
-    Parameters
-    ----------
-    reserve : Decimal
-        Share of the target that is asked for on top. [-]
-
-    Raises
-    ------
-    DataError
-        If a site comes twice, or target or reserve cannot be.
-
-    Examples
-    --------
-    >>> two = [Resource(site="a", kw=Decimal(60)), Resource(site="b", kw=Decimal(60))]
-    >>> nominate(two, Decimal(50)).expected_kw
-    Decimal('60')
-    """
-    sites = [one.site for one in resources]
-    if len(set(sites)) < len(sites) or target_kw <= 0 or reserve < 0:
-        raise DataError(
-            "resources cannot be nominated",
-            where=f"{len(sites)} rows of {len(set(sites))} sites, target {target_kw} kW, reserve {reserve}",
-            hint="each site once; target > 0; reserve such as 0.1",
-        )
-    needed = target_kw * (1 + reserve)
-    chosen: list[Resource] = []
-    expected = Decimal(0)
-    for one in sorted(resources, key=lambda one: (-one.reliability, -one.kw, one.site)):
-        if expected >= needed:
-            break
-        chosen.append(one)
-        expected += one.expected_kw
-    return Nomination(chosen=tuple(chosen), expected_kw=expected, needed_kw=needed)
-
-
-@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
-class SettledSite:
-    """What one site delivered.
-
-    Parameters
-    ----------
-    delivered_kwh : Decimal or None
-        Against its baseline, in the direction of the product; None if it could not be measured. [kWh]
-    yen : Decimal
-        What that is worth; 0 if it could not be measured, never less than 0. [yen]
-    why : str
-        Empty, or why it could not be measured.
-    method : str
-        Baseline that was used.
-    days_used : tuple of date
-        Days whose mean it is.
-    meter_sha256 : str
-        SHA-256 of the meter file: proves later which readings it was made from.
-    """
-
-    site: Identifier
-    delivered_kwh: Decimal | None
-    yen: Decimal
-    why: str = ""
-    method: str = ""
-    days_used: tuple[date, ...] = ()
-    meter_sha256: str = ""
-
-
-@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
-class Settlement:
-    """One version of an event's settlement; ``rules`` are the dated rows that its baselines rest on."""
-
-    event: Identifier
-    version: Annotated[int, Field(ge=1)]
-    yen_per_kwh: Decimal
-    sites: tuple[SettledSite, ...]
-    rules: tuple[dict[str, str | None], ...] = ()
-
-    @property
-    def delivered_kwh(self) -> Decimal:
-        """Sum of what was measured. [kWh]"""
-        return sum((one.delivered_kwh or Decimal(0) for one in self.sites), Decimal(0))
-
-    @property
-    def yen(self) -> Decimal:
-        """Sum over the sites. [yen]"""
-        return sum((one.yen for one in self.sites), Decimal(0))
-
-
 _EVENT: Final = TypeAdapter(DrEvent)
 _SETTLEMENT: Final = TypeAdapter(Settlement)
 
@@ -270,67 +46,121 @@ class EventBook:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    # -- what comes from upstream ------------------------------------------------------------------------
+
     def announce(self, event: DrEvent, *, at: datetime, actor: str) -> tuple[DrEvent, bool]:
         """Take an announcement or a change; also says whether it changed anything.
+
+        A change of an event that was answered asks for an answer again; one of an event that is dispatched
+        cuts its calls to the new hours.
 
         Raises
         ------
         DataError
-            If the product does not allow such an event, the same modification says something else, or the
-            event was cancelled.
+            If the product does not allow such an event, the same modification says something else, the
+            event is over, or it has begun and its start would move.
         """
-        self._require_eligible(event)
-        with self._store.transaction():
-            known = self.find(event.id)
+        with self._acting("announce", event.id, at=at, actor=actor):
+            known = self._advanced(event.id, at=at, actor=actor)
             if known is None:
+                self._require_eligible(event)
                 return self._put(event, at=at, actor=actor, act="announced"), True
             if event.modification < known.modification:
+                facts = {"modification": event.modification, "on_record": known.modification}
+                self._audit("stale_ignored", known, at=at, actor=actor, facts=facts)
                 return known, False
+            if event.modification == known.modification and _same_request(event, known):
+                return known, False
+            self._require_change(known, event, at)
+            self._require_eligible(replace(event, announced_at=known.announced_at))
             told = replace(
-                event,
-                announced_at=known.announced_at,
-                state=known.state,
-                nominated=known.nominated,
-                opted_out=known.opted_out,
-                stopped_at=known.stopped_at,
+                known.rescheduled(event.start, event.end),
+                product=event.product,
+                modification=event.modification,
+                target_kw=event.target_kw,
+                margin_percent=event.margin_percent,
+                service=event.service,
+                state=known.state if known.state is EventState.DISPATCHED else EventState.ANNOUNCED,
             )
-            if event.modification == known.modification and told == known:
-                return known, False
-            if event.modification == known.modification or known.state not in _OPEN:
-                raise DataError(
-                    f"event {event.id!r} cannot be changed so",
-                    where=f"modification {known.modification} is on record, the event is {known.state.value}",
-                    hint="a change has a higher modification number; a cancelled event stays cancelled",
-                )
             return self._put(told, at=at, actor=actor, act="modified"), True
 
-    def cancel(self, event_id: str, *, at: datetime, actor: str) -> DrEvent:
-        """Stop an event now; what had ended by then is paid. A late or second cancel changes nothing."""
-        with self._store.transaction():
-            known = self.require(event_id)
-            if known.state not in _OPEN or at >= known.end:
-                self._store.audit(
-                    actor, "dr.cancel_ignored", f"dr/{event_id}", at=at, facts={"state": known.state.value}
-                )
+    def cancel(self, event_id: str, *, at: datetime, actor: str, modification: int | None = None) -> DrEvent:
+        """Stop an event now; what had ended by then is paid. A late or second cancel changes nothing.
+
+        Parameters
+        ----------
+        modification : int, optional
+            Number that the upstream gave the cancel.
+        """
+        with self._acting("cancel", event_id, at=at, actor=actor):
+            known = self._advanced(event_id, at=at, actor=actor) or self.require(event_id)
+            if known.state not in OPEN:
+                self._audit("cancel_ignored", known, at=at, actor=actor)
                 return known
-            stopped = replace(known, state=EventState.CANCELLED, stopped_at=at)
+            number = known.modification if modification is None else max(modification, known.modification)
+            stopped = replace(known, state=EventState.CANCELLED, stopped_at=at, modification=number)
             return self._put(stopped, at=at, actor=actor, act="cancelled")
 
+    # -- what we answer and whom we call -----------------------------------------------------------------
+
+    def answer(self, event_id: str, *, takes_part: bool, at: datetime, actor: str, why: str = "") -> DrEvent:
+        """Say yes or no to an event as a whole; a no releases every site. The same answer changes nothing."""
+        wanted = EventState.OPTED_IN if takes_part else EventState.OPTED_OUT
+        with self._acting(wanted.value, event_id, at=at, actor=actor):
+            known = self._open(event_id, at=at, actor=actor)
+            if known.state is wanted or (takes_part and known.state is EventState.DISPATCHED):
+                return known
+            require_step(event_id, known.state, wanted)
+            told = replace(known if takes_part else known.called((), at), state=wanted)
+            return self._put(told, at=at, actor=actor, act=wanted.value, facts={"why": why} if why else {})
+
     def nominate(self, event_id: str, chosen: Sequence[Resource], *, at: datetime, actor: str) -> DrEvent:
-        """Ask the chosen sites; an open event becomes ``dispatched``."""
-        with self._store.transaction():
-            known = self._open(event_id)
-            told = replace(known, nominated=tuple(chosen), state=EventState.DISPATCHED)
+        """Call the chosen sites and release the others; an open event becomes ``dispatched``.
+
+        Raises
+        ------
+        ConsentError
+            If a chosen site's readings are a person's and no consent covers their use now.
+        """
+        persons = [one.site for one in chosen if one.holder == "person"]
+        allowed = admitted(self._store, persons, DR_PARTICIPATION, at=at, actor=actor)
+        with self._acting("nominate", event_id, at=at, actor=actor):
+            known = self._open(event_id, at=at, actor=actor)
+            refused = [site for site in persons if site not in allowed]
+            if refused:
+                raise ConsentError(
+                    f"no consent of {refused[0]} covers taking part in events",
+                    where=f"{len(refused)} of {len(persons)} persons' sites: {', '.join(refused[:5])}",
+                    hint="leave them out, or ask them (vpp consent grant --purpose dr-participation)",
+                )
+            if known.state is not EventState.DISPATCHED:
+                require_step(event_id, known.state, EventState.DISPATCHED)
+            told = replace(known.called(tuple(chosen), at), state=EventState.DISPATCHED)
             return known if told == known else self._put(told, at=at, actor=actor, act="dispatched")
 
     def opt(self, event_id: str, site: str, *, takes_part: bool, at: datetime, actor: str) -> DrEvent:
-        """A site says no, or yes after all; declining costs nothing."""
-        with self._store.transaction():
-            known = self._open(event_id)
+        """A site says no, or yes after all; declining costs nothing, and releases it now."""
+        with self._acting("opt", event_id, at=at, actor=actor):
+            known = self._open(event_id, at=at, actor=actor)
             out = {*known.opted_out, site} if not takes_part else {*known.opted_out} - {site}
             told = replace(known, opted_out=tuple(sorted(out)))
-            act = "opted_in" if takes_part else "opted_out"
-            return known if told == known else self._put(told, at=at, actor=actor, act=act)
+            if told == known:
+                return known
+            act = "site_opted_in" if takes_part else "site_opted_out"
+            return self._put(
+                told.called(told.nominated, at), at=at, actor=actor, act=act, facts={"site": site}
+            )
+
+    # -- what came of it ---------------------------------------------------------------------------------
+
+    def measured(self, event_id: str, *, at: datetime, actor: str, facts: Mapping[str, object]) -> DrEvent:
+        """Note that every called site's readings were read; only once, and only after the end."""
+        with self._acting("measure", event_id, at=at, actor=actor):
+            known = self._over(event_id, at=at, actor=actor)
+            if known.state in {EventState.MEASURED, EventState.SETTLED, EventState.CORRECTED}:
+                return known
+            told = replace(known, state=EventState.MEASURED)
+            return self._put(told, at=at, actor=actor, act="measured", facts=facts)
 
     def settle(
         self,
@@ -349,15 +179,12 @@ class EventBook:
         DataError
             If the event is not over.
         """
-        with self._store.transaction():
-            known = self.require(event_id)
-            if at < (known.stopped_at or known.end):
-                raise DataError(
-                    f"event {event_id!r} is not over",
-                    where=f"it ends {known.end.astimezone(JST):%Y-%m-%d %H:%M} Japan",
-                    hint="settle it when its readings are there",
-                )
+        with self._acting("settle", event_id, at=at, actor=actor):
             before = self.settlement(event_id)
+            unread = sum(one.delivered_kwh is None for one in sites)
+            known = self.measured(
+                event_id, at=at, actor=actor, facts={"sites": len(sites), "unmeasured": unread}
+            )
             made = Settlement(
                 event=event_id,
                 version=1 if before is None else before.version + 1,
@@ -367,11 +194,15 @@ class EventBook:
             )
             if before is not None and replace(made, version=before.version) == before:
                 return before, False
+            state = EventState.SETTLED if before is None else EventState.CORRECTED
+            require_step(event_id, known.state, state)
             body = canonical_json(_SETTLEMENT.dump_python(made, mode="json"))
             self._store.put_document(DR_SETTLEMENT, event_id, known_at=at, body=body)
-            state = EventState.SETTLED if before is None else EventState.CORRECTED
-            self._put(replace(known, state=state), at=at, actor=actor, act=state.value)
+            facts = {"version": made.version, "delivered_kwh": made.delivered_kwh, "yen": made.yen}
+            self._put(replace(known, state=state), at=at, actor=actor, act=state.value, facts=facts)
         return made, True
+
+    # -- what is on record -------------------------------------------------------------------------------
 
     def find(self, event_id: str) -> DrEvent | None:
         """An event as it is known now."""
@@ -410,13 +241,56 @@ class EventBook:
         return frozenset(
             slot.local_date
             for one in self.events()
-            if one.start < before.start and any(part.site == site for part in one.taking_part())
-            for slot in slots_between(one.start, one.end)
+            if one.start < before.start and one.began and site in one.taking_part()
+            for slot in one.slots()
         )
 
-    def _open(self, event_id: str) -> DrEvent:
-        known = self.require(event_id)
-        if known.state not in _OPEN:
+    def deliveries(self) -> list[Delivery]:
+        """What sites were called for and delivered in settled events, oldest first."""
+        found = []
+        for one in self.events():
+            settled = self.settlement(one.id)
+            found += [
+                Delivery(site=site.site, called_kwh=site.called_kwh, delivered_kwh=site.delivered_kwh)
+                for site in (settled.sites if settled else ())
+                if site.called_kwh and site.delivered_kwh is not None
+            ]
+        return found
+
+    def calls(self, site: str, at: datetime) -> list[tuple[DrEvent, Call]]:
+        """What a site has to do from an instant on: calls that stand and are not over, soonest first."""
+        return [
+            (event, one)
+            for event in self.events()
+            if event.state is EventState.DISPATCHED
+            for one in event.calls
+            if one.site == site and one.end > at
+        ]
+
+    # -- rules of the book -------------------------------------------------------------------------------
+
+    @contextmanager
+    def _acting(self, act: str, event_id: str, *, at: datetime, actor: str) -> Iterator[None]:
+        """Write all of an act or nothing; a refusal is written down as well."""
+        try:
+            with self._store.transaction():
+                yield
+        except (DataError, ConsentError) as error:
+            facts = {"act": act, "why": error.what, "where": error.where}
+            self._store.audit(actor, "dr.refused", f"dr/{event_id}", at=at, facts=facts)
+            raise
+
+    def _advanced(self, event_id: str, *, at: datetime, actor: str) -> DrEvent | None:
+        """The event, ended if its hours are over."""
+        known = self.find(event_id)
+        if known is None or known.state_at(at) is known.state:
+            return known
+        ended = replace(known, state=EventState.ENDED)
+        return self._put(ended, at=at, actor=actor, act="ended", facts={"ended_at": known.end})
+
+    def _open(self, event_id: str, *, at: datetime, actor: str) -> DrEvent:
+        known = self._advanced(event_id, at=at, actor=actor) or self.require(event_id)
+        if known.state not in OPEN:
             raise DataError(
                 f"event {event_id!r} is {known.state.value}",
                 where="nobody can be asked any more",
@@ -424,33 +298,95 @@ class EventBook:
             )
         return known
 
+    def _over(self, event_id: str, *, at: datetime, actor: str) -> DrEvent:
+        known = self._advanced(event_id, at=at, actor=actor) or self.require(event_id)
+        if known.state not in OVER:
+            raise DataError(
+                f"event {event_id!r} is not over",
+                where=f"it ends {known.end.astimezone(JST):%Y-%m-%d %H:%M} Japan",
+                hint="settle it when its readings are there",
+            )
+        return known
+
+    def _require_change(self, known: DrEvent, event: DrEvent, at: datetime) -> None:
+        """Refuse a change that cannot be."""
+        where = ""
+        if event.modification == known.modification or known.state not in OPEN:
+            where = f"modification {known.modification} is on record, the event is {known.state.value}"
+        elif at >= known.start and event.start != known.start:
+            where = f"it began {known.start.astimezone(JST):%Y-%m-%d %H:%M} Japan; its start cannot move"
+        elif event.end <= at:
+            where = f"its new end {event.end.astimezone(JST):%Y-%m-%d %H:%M} Japan is over"
+        if where:
+            raise DataError(
+                f"event {event.id!r} cannot be changed so",
+                where=where,
+                hint="a change has a higher modification number; what began is cancelled or shortened",
+            )
+
     def _require_eligible(self, event: DrEvent) -> None:
         """What the product's dated rules say against an event."""
-        faults: list[str] = []
-        if event.product is Product.CAPACITY:
-            others = [
-                one.start
-                for one in self.events()
-                if one.product is Product.CAPACITY and one.id != event.id and one.start < event.start
-            ]
-            found = capacity_call_faults(event.announced_at, event.start, earlier=others)
-            faults = [fault.value for fault in found]
-        elif event.product is Product.BALANCING:
-            bid = balancing_bid(event.target_kw, event.day)
-            faults = [bid.why] if isinstance(bid, Refused) else []
+        others = [
+            one.start
+            for one in (self.events() if event.product is Product.CAPACITY else ())
+            if one.product is Product.CAPACITY
+            and one.id != event.id
+            and one.start < event.start
+            and one.began
+        ]
+        offer = Offer(
+            announced_at=event.announced_at,
+            start=event.start,
+            end=event.end,
+            target_kw=event.target_kw,
+            earlier=others,
+            margin_percent=event.margin_percent,
+            service=event.service,
+        )
+        faults = product_faults(event.product, offer)
         if faults:
             raise DataError(
                 f"event {event.id!r} is not valid as {event.product.value}",
-                where=", ".join(faults),
-                hint="vpp rules show capacity_product, or balancing_products",
+                where="; ".join(str(fault) for fault in faults),
+                hint=f"vpp dr event products --on {event.day} shows the dated rules",
             )
 
-    def _put(self, event: DrEvent, *, at: datetime, actor: str, act: str) -> DrEvent:
+    def _put(
+        self,
+        event: DrEvent,
+        *,
+        at: datetime,
+        actor: str,
+        act: str,
+        facts: Mapping[str, object] | None = None,
+    ) -> DrEvent:
+        """Keep a version of an event, and the act that made it."""
+        before = self._store.as_of(_END_OF_TIME).document(DR_EVENT, event.id)
+        known_at = at if before is None else max(at, before.known_at + timedelta(microseconds=1))
         told: Mapping[str, object] = _EVENT.dump_python(event, mode="json")
-        self._store.put_document(DR_EVENT, event.id, known_at=at, body=canonical_json(told))
-        facts = {"state": event.state.value, "modification": event.modification, "target_kw": event.target_kw}
-        self._store.audit(actor, f"dr.{act}", f"dr/{event.id}", at=at, facts=facts)
+        self._store.put_document(DR_EVENT, event.id, known_at=known_at, body=canonical_json(told))
+        self._audit(act, event, at=at, actor=actor, facts=facts)
         return event
 
+    def _audit(
+        self,
+        act: str,
+        event: DrEvent,
+        *,
+        at: datetime,
+        actor: str,
+        facts: Mapping[str, object] | None = None,
+    ) -> None:
+        told = {"state": event.state.value, "modification": event.modification, "target_kw": event.target_kw}
+        if act == "dispatched":
+            told["called"] = {one.site: one.kw for one in event.standing()}  # type: ignore[assignment]
+        self._store.audit(actor, f"dr.{act}", f"dr/{event.id}", at=at, facts={**told, **(facts or {})})
 
-_OPEN: Final = frozenset({EventState.ANNOUNCED, EventState.DISPATCHED})
+
+def _same_request(offered: DrEvent, known: DrEvent) -> bool:
+    """Whether two announcements ask for the same."""
+
+    def request(one: DrEvent) -> tuple[object, ...]:
+        return one.product, one.start, one.end, one.target_kw, one.margin_percent, one.service, one.origin
+
+    return request(offered) == request(known)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
@@ -12,28 +13,23 @@ from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
 from energy.core.slots import Slot
 from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
+from energy.market.dr_products import Product, product_facts
 from energy.market.rule_table import RuleFact
 from energy.market.rules import facts_on
+from energy.store import Store
+from vpp.consents import DR_PARTICIPATION, admitted
 from vpp.ingest.layout import read_bytes
-from vpp.settlement.dr_events import DrEvent, EventBook, Product, SettledSite
+from vpp.settlement.dr_event import DrEvent
+from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
 
-__all__ = ["settle_sites", "settlement_rules"]
+__all__ = ["Measuring", "settle_sites", "settlement_rules", "without_consent"]
 
 
-def settle_sites(
-    book: EventBook,
-    event: DrEvent,
-    meters: Mapping[str, Path],
-    *,
-    yen_per_kwh: Decimal,
-    adjustment: Adjustment = Adjustment.ADD,
-    calendar: SiteCalendar | None = None,
-) -> list[SettledSite]:
-    """Delivered energy and yen of every site that took part.
-
-    A site without a usable meter or baseline gets nothing automatically, and the reason is kept. Delivering
-    less than nothing costs nothing: there is no penalty.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """How sites are measured: meter files, price, adjustment, days of rest.
 
     Parameters
     ----------
@@ -41,48 +37,71 @@ def settle_sites(
         Meter file of each site.
     yen_per_kwh : Decimal
         What a delivered kWh is paid. [yen/kWh]
+    """
+
+    meters: Mapping[str, Path]
+    yen_per_kwh: Decimal
+    adjustment: Adjustment = Adjustment.ADD
+    calendar: SiteCalendar | None = None
+
+
+def settle_sites(
+    store: Store, event: DrEvent, how: Measuring, *, at: datetime, actor: str
+) -> list[SettledSite]:
+    """Delivered energy and yen of every site that took part.
+
+    A site without a usable meter or baseline gets nothing automatically, and the reason is kept. Delivering
+    less than nothing costs nothing: there is no penalty. The readings of a person without consent now are
+    not opened; what an earlier version settled for them stays as it was.
 
     Raises
     ------
     DataError
         If a file is named for a site that did not take part.
     """
-    sites = [one.site for one in event.taking_part()]
-    strangers = sorted(set(meters) - set(sites))
+    book = EventBook(store)
+    sites = event.taking_part()
+    strangers = sorted(set(how.meters) - set(sites))
     if strangers:
         raise DataError(
             f"{strangers[0]!r} did not take part in event {event.id!r}",
             where=f"taking part: {', '.join(sites) or 'nobody'}",
             hint="nominate the site before the event, or leave its file out",
         )
+    silent = without_consent(store, event, at=at, actor=actor)
+    before = book.settlement(event.id)
+    kept = {one.site: one for one in before.sites} if before else {}
     return [
-        _settled(book, event, site, meters.get(site), yen_per_kwh, adjustment, calendar or SiteCalendar())
+        kept.get(site, SettledSite(site=site, delivered_kwh=None, yen=Decimal(0), why="no consent now"))
+        if site in silent
+        else _settled(book, event, site, how)
         for site in sites
     ]
 
 
-def _settled(
-    book: EventBook,
-    event: DrEvent,
-    site: str,
-    file: Path | None,
-    yen_per_kwh: Decimal,
-    adjustment: Adjustment,
-    calendar: SiteCalendar,
-) -> SettledSite:
-    nothing = SettledSite(site=site, delivered_kwh=None, yen=Decimal(0), why="")
+def without_consent(store: Store, event: DrEvent, *, at: datetime, actor: str) -> frozenset[str]:
+    """Sites of persons in an event whose readings may not be looked at now; each is noted in the audit."""
+    persons = sorted({one.site for one in event.calls if one.holder == "person"})
+    return frozenset(persons) - admitted(store, persons, DR_PARTICIPATION, at=at, actor=actor)
+
+
+def _settled(book: EventBook, event: DrEvent, site: str, how: Measuring) -> SettledSite:
+    nothing = SettledSite(
+        site=site, delivered_kwh=None, yen=Decimal(0), why="", called_kwh=event.called_kwh(site)
+    )
+    file = how.meters.get(site)
     if file is None:
         return replace(nothing, why="no meter file")
     nothing = replace(nothing, meter_sha256=sha256(read_bytes(file)).hexdigest())
-    paid = set(event.paid_slots())
+    paid = set(event.paid_slots(site))
     if not paid:
         return replace(nothing, delivered_kwh=Decimal(0), why="stopped before the first half hour ended")
     request = BaselineRequest(  # of the event as announced: a stop must not choose other days
         start=Slot(event.start),
         end=Slot(event.end),
         event_days=book.event_days(site, event),
-        calendar=calendar,
-        adjustment=adjustment,
+        calendar=how.calendar or SiteCalendar(),
+        adjustment=how.adjustment,
     )
     try:
         found = baseline(request, read_meter(file))
@@ -95,13 +114,16 @@ def _settled(
     return replace(
         nothing,
         delivered_kwh=delivered,
-        yen=max(Decimal(0), delivered * yen_per_kwh),
+        yen=max(Decimal(0), delivered * how.yen_per_kwh),
         method=found.method,
         days_used=found.days_used,
     )
 
 
 def settlement_rules(event: DrEvent) -> list[RuleFact]:
-    """The dated rules behind the baselines of an event."""
+    """The dated rules behind an event: its product's terms and those of its baselines."""
     ids = ("dr_baseline_days", "dr_baseline_adjustment", "dr_baseline_shortage")
-    return [fact for rule_id in ids for fact in facts_on(rule_id, event.day)]
+    return [
+        *product_facts(event.product, event.start),
+        *(fact for rule_id in ids for fact in facts_on(rule_id, event.day)),
+    ]

@@ -22,10 +22,10 @@ from energy.core.series import Grid, Series, Unit
 from energy.core.slots import JST, SLOT_LENGTH, Slot, slots_of_day
 from energy.ledger import ReceiptLine
 from energy.market.plans import Trade, read_trade
+from energy.market.portfolio import Resource
 from vpp.ingest.layout import csv_rows, decode, read_bytes
 from vpp.ingest.table import missing_column
 from vpp.ingest.times import RowFault, number, parse_date, parse_stamp, whole_number
-from vpp.settlement.dr_events import Resource
 
 __all__ = [
     "SlotRow",
@@ -331,7 +331,7 @@ def read_receipt(path: Path) -> list[ReceiptLine]:
 
 
 def read_resources(path: Path) -> list[Resource]:
-    """Sites of a file ``site,kw[,reliability]``.
+    """Sites of a file ``site,kw[,reliability][,holder]``.
 
     Raises
     ------
@@ -340,7 +340,8 @@ def read_resources(path: Path) -> list[Resource]:
     """
     found = []
     for line, cells in _rows(path, ("site", "kw")):
-        told = {"site": cells["site"], "kw": cells["kw"], "reliability": cells.get("reliability", "1")}
+        told = {"site": cells["site"], "kw": cells["kw"]}
+        told |= {name: cells[name] for name in ("reliability", "holder") if cells.get(name)}
         try:
             found.append(TypeAdapter(Resource).validate_python(told))
         except ValidationError as error:

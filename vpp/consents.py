@@ -1,0 +1,82 @@
+"""The one place where somebody's data are let through: every use by name, asked at the moment of use.
+
+Whoever reads a person's data (who drives when, what a household uses, what somebody earned) calls
+:func:`admitted` or :func:`require_consent` right before. Every refusal goes into the audit trail. A
+withdrawal counts from its instant on; what was made before it stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from energy.ledger import Consent, ConsentRegister, DataUse
+from energy.store import Store
+
+__all__ = [
+    "CONTROLLER",
+    "DR_PARTICIPATION",
+    "HEMS_REWARDS",
+    "REWARDS",
+    "USES",
+    "admitted",
+    "require_consent",
+]
+
+CONTROLLER: Final = "aizu-spc"
+"""Who is responsible for all uses below (個人情報取扱事業者)."""
+
+REWARDS: Final = DataUse(
+    controller=CONTROLLER,
+    purpose="coin-rewards",
+    purpose_version=1,
+    categories=("charging-energy",),
+    recipient="coin-operator",
+)
+"""What drivers agree to so that their energy may become points."""
+
+HEMS_REWARDS: Final = DataUse(
+    controller=CONTROLLER,
+    purpose="saving-rewards",
+    purpose_version=1,
+    categories=("meter-energy",),
+    recipient="coin-operator",
+)
+"""What people without a car agree to so that their saving may become points."""
+
+DR_PARTICIPATION: Final = DataUse(
+    controller=CONTROLLER,
+    purpose="dr-participation",
+    purpose_version=1,
+    categories=("meter-energy",),
+    recipient=CONTROLLER,
+)
+"""What a household agrees to so that it may be called in events and measured."""
+
+USES: Final = {use.purpose: use for use in (REWARDS, HEMS_REWARDS, DR_PARTICIPATION)}
+"""Uses whose terms stand in code; those of deliveries and plans are made from their orders."""
+
+
+def admitted(
+    store: Store, subjects: Sequence[str], use: DataUse, *, at: datetime, actor: str
+) -> frozenset[str]:
+    """Subjects whose data may be used now.
+
+    Parameters
+    ----------
+    actor : str
+        Who is about to use them, for the audit trail.
+    """
+    return ConsentRegister(store).admit(subjects, use, at=at, actor=actor) if subjects else frozenset()
+
+
+def require_consent(store: Store, subject: str, use: DataUse, *, at: datetime) -> Consent:
+    """The consent that covers a use of one subject's data.
+
+    Raises
+    ------
+    ConsentError
+        If there is none.
+    """
+    return ConsentRegister(store).require(subject, use, at=at)

@@ -1,0 +1,67 @@
+"""What an event came to, by site and version."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from energy.core.assets import Identifier, strict
+
+__all__ = ["SettledSite", "Settlement"]
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class SettledSite:
+    """What one site delivered.
+
+    Parameters
+    ----------
+    delivered_kwh : Decimal or None
+        Against its baseline, in the direction of the product; None if it could not be measured. [kWh]
+    called_kwh : Decimal or None
+        What it was called for in the half hours that count; None if nobody called it. [kWh]
+    yen : Decimal
+        What that is worth; 0 if it could not be measured, never less than 0. [yen]
+    why : str
+        Empty, or why it could not be measured.
+    method : str
+        Baseline that was used.
+    days_used : tuple of date
+        Days whose mean it is.
+    meter_sha256 : str
+        SHA-256 of the meter file: proves later which readings it was made from.
+    """
+
+    site: Identifier
+    delivered_kwh: Decimal | None
+    yen: Decimal
+    called_kwh: Decimal | None = None
+    why: str = ""
+    method: str = ""
+    days_used: tuple[date, ...] = ()
+    meter_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class Settlement:
+    """One version of an event's settlement; ``rules`` are the dated rows that its baselines rest on."""
+
+    event: Identifier
+    version: Annotated[int, Field(ge=1)]
+    yen_per_kwh: Decimal
+    sites: tuple[SettledSite, ...]
+    rules: tuple[dict[str, str | None], ...] = ()
+
+    @property
+    def delivered_kwh(self) -> Decimal:
+        """Sum of what was measured. [kWh]"""
+        return sum((one.delivered_kwh or Decimal(0) for one in self.sites), Decimal(0))
+
+    @property
+    def yen(self) -> Decimal:
+        """Sum over the sites. [yen]"""
+        return sum((one.yen for one in self.sites), Decimal(0))

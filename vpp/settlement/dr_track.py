@@ -1,0 +1,193 @@
+"""Delivery while an event runs: what was promised, called and delivered, half hour by half hour.
+
+The figures are provisional: the baseline is made from the half hours that are over, while the settlement
+takes the whole event. They decide whom to replace, not what is paid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final, Literal
+
+from energy.core.calendar import SiteCalendar
+from energy.core.errors import DataError
+from energy.core.slots import SLOT_LENGTH, Slot
+from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
+from energy.market.dr_products import Product
+from energy.market.dr_rules import DeliveryTracking
+from energy.market.portfolio import (
+    Nomination,
+    Resource,
+    SiteTrack,
+    SlotTrack,
+    failing,
+    measured_resource,
+    nominate,
+    slot_totals,
+)
+from energy.market.rules import rule_row
+from energy.store import Store
+from vpp.settlement.dr_event import Call, DrEvent
+from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_settling import without_consent
+from vpp.settlement.files import read_meter
+
+__all__ = ["Tracked", "choose", "replacement", "track"]
+
+_HOURS: Final = Decimal(int(SLOT_LENGTH.total_seconds())) / 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """How an event goes.
+
+    Parameters
+    ----------
+    slots : tuple of SlotTrack
+        Half hours that are over, all sites together.
+    sites : tuple of SiteTrack
+        The same by site.
+    failing : mapping of str to str
+        Sites that fail now, and how.
+    why : mapping of str to str
+        Why a site has no figures.
+    """
+
+    slots: tuple[SlotTrack, ...]
+    sites: tuple[SiteTrack, ...]
+    failing: Mapping[str, Literal["low", "unread"]]
+    why: Mapping[str, str]
+
+
+def choose(
+    book: EventBook, event: DrEvent, stated: Sequence[Resource], *, target_kw: Decimal, reserve: Decimal
+) -> Nomination:
+    """Nominate for a target with the reliability that settled events show, leaving out who said no."""
+    rule = rule_row(DeliveryTracking, event.day).values
+    deliveries = book.deliveries()
+    asked = [
+        measured_resource(one, deliveries, prior_events=rule.prior_events)
+        for one in stated
+        if one.site not in event.opted_out
+    ]
+    return nominate(asked, target_kw, reserve=reserve, certainty=rule.certainty)
+
+
+def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datetime, actor: str) -> Tracked:
+    """Look at every half hour of an event that is over by now.
+
+    Parameters
+    ----------
+    meters : mapping of str to Path
+        Meter file of each site; a site without one counts as not read.
+
+    Raises
+    ------
+    DataError
+        If a file is named for a site that was not called.
+    """
+    strangers = sorted(set(meters) - set(event.taking_part()))
+    if strangers:
+        raise DataError(
+            f"{strangers[0]!r} was not called in event {event.id!r}",
+            where=f"called: {', '.join(event.taking_part()) or 'nobody'}",
+            hint="leave its file out",
+        )
+    book = EventBook(store)
+    silent = without_consent(store, event, at=at, actor=actor)
+    stop = min(at, event.stopped_at or event.end)
+    over = [slot for slot in event.slots() if slot.end <= stop]
+    why: dict[str, str] = {}
+    rows = []
+    for site in event.taking_part():
+        delivered: dict[Slot, Decimal] = {}
+        if site in silent:
+            why[site] = "no consent now"
+        elif site not in meters:
+            why[site] = "no meter file"
+        else:
+            delivered, why[site] = _delivered(book, event, site, meters[site], over)
+        rows += [
+            SiteTrack(site=site, slot=slot, called_kwh=call.kw * _HOURS, delivered_kwh=delivered.get(slot))
+            for call in event.calls
+            if call.site == site
+            for slot in over
+            if call.start <= slot.start and slot.end <= call.end
+        ]
+    released = {one.site for one in event.calls} - {one.site for one in event.standing()}
+    rule = rule_row(DeliveryTracking, event.day).values
+    return Tracked(
+        slots=tuple(slot_totals(event.target_kw, rows)),
+        sites=tuple(rows),
+        failing=failing(rows, rule, released=released),
+        why={site: said for site, said in why.items() if said},
+    )
+
+
+def _delivered(
+    book: EventBook, event: DrEvent, site: str, file: Path, over: Sequence[Slot]
+) -> tuple[dict[Slot, Decimal], str]:
+    """Delivered energy of the half hours that are over and read, and why the rest is missing. [kWh]
+
+    A meter that is behind is looked at up to its last reading.
+    """
+    said = ""
+    try:
+        meter = read_meter(file)
+    except DataError as error:
+        return {}, error.what
+    for count in range(len(over), 0, -1):
+        request = BaselineRequest(
+            start=over[0],
+            end=over[count - 1].shifted(1),
+            event_days=book.event_days(site, event),
+            calendar=SiteCalendar(),
+            adjustment=Adjustment.ADD,
+        )
+        try:
+            found = baseline(request, meter)
+        except DataError as error:
+            said = said or error.what
+            continue
+        if not isinstance(found, Baseline):
+            return {}, "too few days for a baseline"
+        sign = -1 if event.product is Product.UP else 1
+        return {one.slot: sign * one.reduction_kwh for one in found.slots}, said
+    return {}, said
+
+
+def replacement(
+    book: EventBook,
+    event: DrEvent,
+    failed: Collection[str],
+    stated: Sequence[Resource],
+    *,
+    reserve: Decimal,
+) -> tuple[tuple[Resource, ...], Nomination]:
+    """Who is called from now on: those who deliver, and new sites for what the failing ones leave open.
+
+    Returns
+    -------
+    tuple
+        All resources to be called, and the nomination of the new ones.
+    """
+    kept = tuple(one for one in event.nominated if one.site not in failed and _stands(event, one.site))
+    open_kw = event.target_kw * (1 + reserve) - sum((one.expected_kw for one in kept), Decimal(0))
+    used = {one.site for one in event.calls} | {one.site for one in kept}
+    fresh = [one for one in stated if one.site not in used]
+    if open_kw <= 0:
+        none = Nomination(
+            chosen=(), expected_kw=Decimal(0), needed_kw=Decimal(0), target_kw=Decimal(0), firm_kw=Decimal(0)
+        )
+        return kept, none
+    made = choose(book, event, fresh, target_kw=open_kw, reserve=Decimal(0))
+    return (*kept, *made.chosen), made
+
+
+def _stands(event: DrEvent, site: str) -> bool:
+    calls: tuple[Call, ...] = event.standing()
+    return any(one.site == site for one in calls)
