@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from devices.arbiter import Arbiter
-from devices.config import DeviceConfig, check_devices
+from devices.config import DeviceConfig, Pace, check_devices
 from devices.device import Connection, Device
 from devices.drivers import Driver, driver_for
 from devices.modbus import ModbusTransport
@@ -130,12 +130,19 @@ class Gateway:
         return {asset: device for asset, (device, _) in self._places.items()}
 
     @property
-    def links(self) -> tuple[tuple[DeviceConfig, ...], ...]:
+    def links(self) -> tuple[tuple[str, ...], ...]:
         """Devices, those together that share a link."""
-        shared: dict[tuple[str, int], list[DeviceConfig]] = {}
-        for device in self._devices.values():
-            shared.setdefault((device.config.host, device.config.port), []).append(device.config)
-        return tuple(tuple(configs) for configs in shared.values())
+        shared: dict[tuple[str, int], list[str]] = {}
+        for name, device in self._devices.items():
+            # equipment of other protocols has a link of its own, and no host
+            place = (getattr(device.config, "host", name), getattr(device.config, "port", -1))
+            shared.setdefault(place, []).append(name)
+        return tuple(tuple(names) for names in shared.values())
+
+    def pace(self, name: str) -> Pace:
+        """How often a device is to be read."""
+        pace: Pace = getattr(self._devices[name].config, "pace", "normal")
+        return pace
 
     @property
     def connections(self) -> dict[str, Connection]:

@@ -17,10 +17,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from devices.config import DeviceConfig
+from devices.config import Pace
 from devices.gateway import Connection, Gateway
 from devices.metrics import DeviceMetrics, GatewayMetrics
-from devices.profile import load_profile
 from energy.core.clock import Clock
 from energy.core.measurement import Measurement, Quality
 from energy.core.outcome import Command, NotApplied, Outcome
@@ -48,9 +47,9 @@ class Paces:
     normal: float = 5.0
     slow: float = 60.0
 
-    def of(self, config: DeviceConfig) -> float:
-        """Of a device. [s]"""
-        return {"fast": self.fast, "normal": self.normal, "slow": self.slow}[config.pace]
+    def of(self, pace: Pace) -> float:
+        """Of a device with a pace. [s]"""
+        return {"fast": self.fast, "normal": self.normal, "slow": self.slow}[pace]
 
 
 def notify_systemd(message: str, environment: Mapping[str, str] = os.environ) -> bool:
@@ -89,13 +88,14 @@ class GatewayService:
         notify: Callable[[str], object] = notify_systemd,
     ) -> None:
         self.gateway = gateway
-        self.metrics = GatewayMetrics(
-            {config.id: DeviceMetrics() for link in gateway.links for config in link}
-        )
+        self.metrics = GatewayMetrics({name: DeviceMetrics() for link in gateway.links for name in link})
         self._clock = clock
         self._paces = paces or Paces()
         self._notify = notify
-        self._configs = {config.id: config for link in gateway.links for config in link}
+        self._every = {name: self._paces.of(gateway.pace(name)) for name in self.metrics.devices}
+        self._assets: dict[str, list[AssetId]] = {}
+        for asset, name in gateway.assets.items():
+            self._assets.setdefault(name, []).append(asset)
         self._table: Table = {}
         self._turned: dict[int, float] = {}
         self._stop = asyncio.Event()
@@ -139,13 +139,11 @@ class GatewayService:
         """Wait until every device was tried once."""
         await self._ready.wait()
 
-    async def _serve(self, number: int, link: tuple[DeviceConfig, ...]) -> None:
+    async def _serve(self, number: int, link: tuple[str, ...]) -> None:
         """Read and refresh the devices of one link, each in its time."""
         loop = asyncio.get_running_loop()
-        due: dict[tuple[str, str], float] = {("read", config.id): loop.time() for config in link}
-        for config in link:
-            if load_profile(config.profile).control != "none":
-                due["refresh", config.id] = loop.time() + _BEAT_S
+        due: dict[tuple[str, str], float] = {("read", name): loop.time() for name in link}
+        due |= {("refresh", name): loop.time() + _BEAT_S for name in link}
         while True:
             (what, name), at = min(due.items(), key=lambda item: item[1])
             self._turned[number] = loop.time()
@@ -156,7 +154,7 @@ class GatewayService:
                 await self._read(name)
             else:
                 await self.gateway.refresh([name])
-            every = self._paces.of(self._configs[name]) if what == "read" else _BEAT_S
+            every = self._every[name] if what == "read" else _BEAT_S
             due[what, name] = max(at + every, loop.time() - every)  # what was missed is not made up for
             self._say_ready()
 
@@ -208,12 +206,11 @@ class GatewayService:
         ConfigError
             If there is no such device.
         """
-        wanted = self._configs if ids is None else [self.gateway.known(name) for name in ids]
+        wanted = self._every if ids is None else [self.gateway.known(name) for name in ids]
         now, table = self._clock.now(), Table()
         for name in wanted:
-            config = self._configs[name]
-            limit_s = max(_STALE_AFTER * self._paces.of(config), _STALE_LEAST_S)
-            for asset in config.assets:
+            limit_s = max(_STALE_AFTER * self._every[name], _STALE_LEAST_S)
+            for asset in self._assets[name]:
                 points = self._table.get(asset, {})
                 table[asset] = {
                     point: one
