@@ -18,6 +18,7 @@ from forecasting.calibration import BAND, band_factor, widened
 from forecasting.day_experts import RIDGE_FIRST
 from forecasting.forest import QuantileForest
 from forecasting.holiday_weeks import holiday_factors
+from forecasting.level_steps import LevelStep, level_step
 from forecasting.load_day import prepare_load
 from forecasting.panel import Panel
 from forecasting.past import first_whole_day
@@ -41,11 +42,13 @@ class DayAheadModel:
     Parameters
     ----------
     panel : Panel
-        The past it was learned from, as ordinary days; its last row is the target day.
+        The past it was learned from, as ordinary days at today's level; its last row is the target day.
     holidays : ndarray, shape (n,)
         How many times an ordinary day each day is (:mod:`forecasting.holiday_weeks`). [-]
     factor : float
         By how much the band is wider than the parts say. [-]
+    step : LevelStep or None
+        The level that the past was brought to (:mod:`forecasting.level_steps`).
     """
 
     panel: Panel
@@ -53,6 +56,7 @@ class DayAheadModel:
     forests: tuple[QuantileForest, ...]
     holidays: FloatArray
     factor: float = 1.0
+    step: LevelStep | None = None
 
     def quantiles(self, levels: tuple[float, ...]) -> FloatArray:
         """Quantiles of the target day, shape (n_levels, slots). [unit of the panel]"""
@@ -82,6 +86,10 @@ class DayAheadModel:
         rows = np.arange(newest - days + 1, newest + 1)
         found = _raw(self.panel, self.prepared, self.forests, rows, (*levels, 0.5))
         said = widened(found[..., :-1], found[..., -1], self.factor, levels)
+        if self.step is not None:  # as it was then
+            said = np.maximum(
+                said - np.where(rows < self.step.row, self.step.offset, 0.0)[:, None, None], 0.0
+            )
         return np.moveaxis(said * self.holidays[rows, None, None], -1, 0)
 
 
@@ -136,13 +144,16 @@ def learn(panel: Panel, row: int) -> DayAheadModel:
             whole_days=whole,
             needed_days=needed,
         )
-    holidays = np.ones(known.count)
+    holidays, step = np.ones(known.count), None
     if known.kind == "load":
         holidays = holiday_factors(known.actual, known.days)
-        known = replace(known, actual=known.actual / holidays[:, None])
+        ordinary = known.actual / holidays[:, None]
+        step = level_step(ordinary, known.days)
+        known = replace(known, actual=ordinary if step is None else step.levelled(ordinary))
     prepared = prepare_load(known) if known.kind == "load" else prepare_pv(known)
     forests = _forests(known, prepared)
-    return _calibrated(DayAheadModel(panel=known, prepared=prepared, forests=forests, holidays=holidays))
+    model = DayAheadModel(panel=known, prepared=prepared, forests=forests, holidays=holidays, step=step)
+    return _calibrated(model)
 
 
 def issue(panel: Panel, row: int, levels: tuple[float, ...]) -> FloatArray:

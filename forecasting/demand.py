@@ -28,7 +28,7 @@ from energy.core.clock import require_aware
 from energy.core.errors import AlignmentError, ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
-from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
+from energy.core.slots import JST, SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
 from forecasting.dayahead import LEAST_DAYS, MAX_DAYS, DayAheadModel, learn, least_days
 from forecasting.days import (
     DayKinds,
@@ -251,7 +251,16 @@ class FittedDemand:
         }
         if self.temperature_gain is not None:
             facts["temperature_gain"] = round(self.temperature_gain, 3)
+        facts |= self._step_facts(here)
         return values[:, ahead], name, facts
+
+    def _step_facts(self, here: int) -> dict[str, object]:
+        """The step in the level that the models of an issue day believe in, if there is one."""
+        for key, model in self._models.items():
+            if key[0] == here and model.step is not None:
+                since = model.panel.start.astimezone(JST).date() + timedelta(days=model.step.row)
+                return {"level_step_kw": round(model.step.offset, 1), "level_step_since": since.isoformat()}
+        return {}
 
     def _learned(self, offset: int) -> bool:
         """Whether the history suffices for forests so many days after the issue day."""

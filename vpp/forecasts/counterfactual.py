@@ -85,8 +85,12 @@ class MixedSnapshot:
         return Series(grid, values, unit, known_at)
 
     def span(self, series: SeriesId) -> tuple[datetime, datetime] | None:
-        """First and last ``at`` of the world as it is."""
-        return self.now.span(series)
+        """First and last ``at`` of the values shown: moved with them where they are those of the past."""
+        today = self.now.span(series)
+        if today is None or self.cause(series, today[0]) in self.kept:
+            return today
+        before = self.then.span(series)
+        return None if before is None else (before[0] + self.back, before[1] + self.back)
 
     def gaps(self, series: SeriesId, grid: Grid) -> list[tuple[datetime, datetime]]:
         """Stretches of the grid without a usable value."""

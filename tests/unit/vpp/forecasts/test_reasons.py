@@ -114,10 +114,10 @@ def test_the_model_run_again_gives_the_very_forecast_and_its_reasons_add_up(stor
 def test_the_last_days_explain_what_moved_since_the_forecast_that_was_issued_a_week_ago(
     store: SqlStore,
 ) -> None:
-    """A new machine draws 40 kW since ten days; issued at midnight, so that no morning plays a part."""
+    """A new machine draws 40 kW since five days; issued at midnight, so that no morning plays a part."""
 
     def step(values: FloatArray, grid: Grid) -> FloatArray:
-        values[grid.index(MIDNIGHT) - 10 * 48 :] += 40.0
+        values[grid.index(MIDNIGHT) - 5 * 48 :] += 40.0
         return values
 
     told = explained(store, step, at=MIDNIGHT)
@@ -128,12 +128,11 @@ def test_the_last_days_explain_what_moved_since_the_forecast_that_was_issued_a_w
     found = effects(told, slice(None))
     assert set(found) == {Cause.LAST_DAYS, Cause.CHANCE}
     moved = float(np.mean(told.reasons.forecast_kw - then))
-    assert moved > 2.0
-    # a week also moves the season and which days the trees are grown on, which is no reason to tell
-    assert 0.75 * moved < found[Cause.LAST_DAYS] < 1.15 * moved
+    assert moved == pytest.approx(40.0, abs=2.0)
+    assert found[Cause.LAST_DAYS] == pytest.approx(moved, rel=0.05)
     last_days = next(effect for effect in told.reasons.effects if effect.cause is Cause.LAST_DAYS)
     facts = last_days.facts
-    assert float(str(facts["now_kw"])) - float(str(facts["then_kw"])) == pytest.approx(40.0 * 4 / 7, abs=1.0)
+    assert float(str(facts["now_kw"])) - float(str(facts["then_kw"])) == pytest.approx(40.0 * 5 / 7, abs=1.0)
 
 
 def test_a_shutdown_in_the_calendar_is_found_under_day_type(store: SqlStore) -> None:
