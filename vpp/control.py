@@ -144,6 +144,7 @@ class SiteController:
     _setpoints: dict[AssetId, Setpoint] = field(default_factory=dict)
     standing: StandingOrders = field(default_factory=StandingOrders)
     _fast: tuple[str, ...] | None = None
+    _ranges: Mapping[AssetId, PowerRange] = field(default_factory=dict)
 
     def read_every_minute(self, device_ids: Sequence[str]) -> None:
         """Name the devices that are read every minute; sub-meters are read once a slot."""
@@ -170,6 +171,7 @@ class SiteController:
             for vehicle in self.site.vehicles
         }
         wishes = self._planned(readings, now)
+        self._ranges = ranges
         decision = self._guard(window, readings, ranges, wishes, now)
         if decision is not None:
             self._heed(decision, wishes, readings, now)
@@ -412,6 +414,15 @@ class SiteController:
             issued_at=now,
             expires_at=slot.end + timedelta(minutes=1),
         )
+
+    def allowed(self, command: Command) -> tuple[Order, str | None]:
+        """What the envelope leaves of an order, whoever gives it, and why; for the gateway."""
+        bounds = self._ranges.get(command.asset)
+        if bounds is None or not isinstance(command.order, ChargerPower):
+            return command.order, None
+        power_kw, why = bounds.clip(command.order.power_kw, command.reason)
+        cut = abs(power_kw - command.order.power_kw) > 1e-9
+        return (ChargerPower(power_kw), why.code.value) if cut else (command.order, None)
 
     def forget(self, asset: AssetId) -> None:
         """Take the standing order of an asset for unknown, so that the next one is written."""

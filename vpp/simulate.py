@@ -96,6 +96,7 @@ class ScenarioRun:
         devices = await twins.start()
         gateway = Gateway(devices, clock=self._clock, access=Access.CONTROL)
         self.operator = self._make_operator(gateway)
+        gateway.envelope = self.operator.control.allowed
         if saved is not None:
             self.operator.restore(saved["operator"])
         else:
