@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Final
 
 from energy.core.slots import JST, SLOT_HOURS, SLOTS_PER_DAY
@@ -106,6 +107,8 @@ def _values(words: Messages, effect: Effect, told: Explained) -> Mapping[str, st
     hours = told.reasons.grid.count * SLOT_HOURS
 
     def shown(name: str, value: float) -> str:
+        if name == "level_step_kw":
+            return f"{value:+.0f} kW"
         if name.endswith("_w_m2"):
             return words.quantity(value * hours / 1000.0, "kWh/m²")
         if name.endswith("_c"):
@@ -118,6 +121,8 @@ def _values(words: Messages, effect: Effect, told: Explained) -> Mapping[str, st
     for name, value in effect.facts.items():
         if isinstance(value, float) and name != "hours":
             values[_short(name)] = shown(name, value)
+        elif name == "level_step_since" and isinstance(value, str):
+            values["since"] = words.day(date.fromisoformat(value))
         elif name in ("now_roof", "then_roof") and isinstance(value, str):
             values[name] = words.text(f"roof.{value}")
     return values
@@ -127,6 +132,8 @@ def _short(name: str) -> str:
     """``now_kw`` is ``now`` in a text: the unit comes with the number."""
     if name.endswith("_recent_ratio"):
         return name
+    if name == "level_step_kw":
+        return "step"
     return name.split("_", 1)[0]
 
 

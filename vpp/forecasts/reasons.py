@@ -351,9 +351,11 @@ class _Worlds:
                 calendar = self.site.calendar.calendar()
                 return {"now": calendar.day_type(day).value, "then": calendar.day_type(day - self.back).value}
             case Cause.LAST_DAYS:
-                return self._pair(
+                levels = self._pair(
                     self.own, Unit.KW, self.midnight - timedelta(days=LEVEL_DAYS), self.midnight, "kw"
                 )
+                moved = nothing.facts.get("level_step_since") != whole.facts.get("level_step_since")
+                return levels | (_step(whole) if moved else {})
             case Cause.MORNING:
                 errors = self._errors()
                 mean = float(np.nanmean(errors)) if not np.isnan(errors).all() else None
@@ -389,6 +391,13 @@ class _Worlds:
                 None if np.isnan(values).all() else float(np.nanmean(values))
             )
         return dict(found)
+
+
+def _step(forecast: QuantileForecast) -> dict[str, object]:
+    """The step in the level that a forecast believes in (:mod:`forecasting.level_steps`)."""
+    return {
+        name: forecast.facts[name] for name in ("level_step_kw", "level_step_since") if name in forecast.facts
+    }
 
 
 def _rounded(value: float | None) -> float | None:

@@ -133,6 +133,11 @@ def test_the_last_days_explain_what_moved_since_the_forecast_that_was_issued_a_w
     last_days = next(effect for effect in told.reasons.effects if effect.cause is Cause.LAST_DAYS)
     facts = last_days.facts
     assert float(str(facts["now_kw"])) - float(str(facts["then_kw"])) == pytest.approx(40.0 * 5 / 7, abs=1.0)
+    assert facts["level_step_since"] == (DAY - timedelta(days=6)).isoformat()
+    assert facts["level_step_kw"] == pytest.approx(40.0, abs=1.0)
+    english, japanese = (" ".join(reason_lines(Messages(lang), told)) for lang in ("en", "ja"))
+    assert "the level has moved by +40 kW on Wed 10 Jun" in english
+    assert "6月10日(水)から水準が+40 kW変わりました" in japanese
 
 
 def test_a_shutdown_in_the_calendar_is_found_under_day_type(store: SqlStore) -> None:
