@@ -37,6 +37,7 @@ PLANTED = [
     ("pure", "dispatch/planted.py", "from energy import store"),
     ("sql", "vpp/planted.py", "def late():\n    import sqlalchemy"),
     ("modbus", "vpp/planted.py", "import pymodbus.client"),
+    ("charging", "vpp/planted.py", "import websockets"),
     ("optimiser", "forecasting/planted.py", "import pyomo.environ"),
     ("learning", "dispatch/planted.py", "from pvlib import irradiance"),
     ("light-checks", "dispatch/checks.py", "import highspy"),

@@ -1,0 +1,151 @@
+"""Equipment of other protocols behind the same gateway: same readings, same arbiter, same envelope.
+
+A guest is device and driver in one: it has a link of its own kind and one of the natures. The gateway reads
+and commands it like a Modbus device; nothing above knows the difference.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+from devices.backoff import Connection
+from devices.drivers.base import Verdict
+from devices.gateway import Gateway
+from devices.natures import NATURES, Nature
+from energy.core.errors import ConfigError
+from energy.core.measurement import Measurement, Quality
+from energy.core.outcome import Command, Outcome
+from energy.core.units import AssetId
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from devices.device import Device
+
+__all__ = ["Guest", "GuestConfig", "MixedGateway", "Service", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class GuestConfig:
+    """Name of a guest, and the assets it speaks for, in unit order."""
+
+    id: str
+    assets: tuple[AssetId, ...]
+
+
+class Guest(ABC):
+    """A device of another protocol, with its driver."""
+
+    def __init__(self, name: str, assets: Sequence[AssetId], *, may_control: bool) -> None:
+        self.config = GuestConfig(name, tuple(assets))
+        self.lock = asyncio.Lock()
+        self.connection = Connection.NEVER
+        self.writes = 0
+        self.may_control = may_control
+
+    @property
+    def online(self) -> bool:
+        """Whether it answers, as far as we know."""
+        return self.connection is Connection.ONLINE
+
+    @abstractmethod
+    async def ensure_online(self) -> None:
+        """Be connected and set up, or raise ``DeviceError``."""
+
+    @abstractmethod
+    async def poll(self) -> None:
+        """Read what is read every time, or raise ``DeviceError``."""
+
+    @abstractmethod
+    def measurements(self, unit: int) -> dict[str, Measurement]:
+        """The nature's points of one unit, from what was last read."""
+
+    @abstractmethod
+    async def apply(self, command: Command, unit: int) -> Outcome:
+        """Carry out a command."""
+
+    async def refresh(self) -> None:  # noqa: B027  (most equipment forgets nothing)
+        """Send again what would expire."""
+
+    async def safe_state(self) -> None:  # noqa: B027  (a meter has none)
+        """Leave the device as it should be when nobody is in control."""
+
+    def verdict(self, unit: int) -> Verdict:  # noqa: ARG002
+        """Whether the equipment does what one unit was told, by what was last read."""
+        return Verdict()
+
+    def forget(self, unit: int) -> None:  # noqa: B027
+        """Take for unknown what one unit was told, so that it is written again."""
+
+
+class Service(Protocol):
+    """What speaks a protocol for all its devices: a server or a socket."""
+
+    @property
+    def guests(self) -> Sequence[Guest]:
+        """Its devices."""
+        ...
+
+    async def start(self) -> None:
+        """Listen."""
+        ...
+
+    async def close(self) -> None:
+        """End all links."""
+        ...
+
+
+class MixedGateway(Gateway):
+    """A gateway that takes guests in beside its Modbus devices."""
+
+    _services: tuple[Service, ...] = ()
+
+    def attach(self, service: Service) -> None:
+        """Take the equipment of another protocol in.
+
+        Raises
+        ------
+        ConfigError
+            If its name or one of its assets is taken.
+        """
+        for guest in service.guests:
+            self._admit(guest)
+        self._services = (*self._services, service)
+
+    def _admit(self, guest: Guest) -> None:
+        name = guest.config.id
+        if name in self._devices:
+            raise ConfigError(
+                f"two devices are called {name!r}", where="guests", hint="ids are unique on a site"
+            )
+        for asset in guest.config.assets:
+            if asset in self._places:
+                raise ConfigError(
+                    f"two devices speak for {asset!r}",
+                    where=f"{self._places[asset][0]} and {name}",
+                    hint="each asset has one device",
+                )
+        self._devices[name] = cast("Device", guest)  # it has all that the gateway asks of a device
+        self._drivers[name] = guest
+        self._places |= {asset: (name, unit) for unit, asset in enumerate(guest.config.assets)}
+
+    async def connect(self) -> None:
+        """Listen for the guests, then connect what can be connected."""
+        for service in self._services:
+            await service.start()
+        await super().connect()
+
+    async def close(self) -> None:
+        """Leave the safe state, if control was allowed, and end all links."""
+        await super().close()
+        for service in self._services:
+            await service.close()
+
+
+def unknown(nature: Nature, at: datetime, quality: Quality) -> dict[str, Measurement]:
+    """All points of a nature without a value."""
+    return {name: Measurement(name, None, unit, at, quality) for name, unit in NATURES[nature].items()}
