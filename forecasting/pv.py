@@ -20,8 +20,10 @@ from energy.core.clock import require_aware
 from energy.core.errors import ForecastError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import FloatArray, Grid, Series, Unit
-from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, Slot
+from energy.core.slots import JST, SLOT_LENGTH, SLOTS_PER_DAY, Slot
+from forecasting.dayahead import MAX_DAYS
 from forecasting.days import BoolArray, day_and_slot, require_slots
+from forecasting.pv_days import PvDays, days_of
 from forecasting.pv_learning import (
     COVERED_RATIO,
     FAIR_SHARE,
@@ -111,13 +113,15 @@ class PvModel:
         issued = require_aware(issued_at)
         if generation_kw is None or weather is None or generation_kw.grid.count == 0:
             return self._fitted(issued, None)
-        history = pair_history(self._place(), generation_kw, weather, issued, curtailed)
-        return self._fitted(issued, history)
+        place = self._place()
+        history = pair_history(place, generation_kw, weather, issued, curtailed)
+        whole = pair_history(place, generation_kw, weather, issued, curtailed, days=MAX_DAYS)
+        return self._fitted(issued, history, None if whole is None else PvDays.of(place, whole, weather))
 
     def _place(self) -> Place:
         return Place(self._array, self._latitude, self._longitude)
 
-    def _fitted(self, issued: datetime, history: History | None) -> FittedPv:
+    def _fitted(self, issued: datetime, history: History | None, ahead: PvDays | None = None) -> FittedPv:
         slot_gain = np.ones(SLOTS_PER_DAY) if history is None else slot_gains(history)
         days = 0 if history is None else int(np.unique(history.day[history.learn]).size)
         return FittedPv(
@@ -128,6 +132,7 @@ class PvModel:
             ratio=ratio_table(history, slot_gain),
             correction=None if history is None else learn_correction(history, slot_gain),
             known=None if history is None else history.sky,
+            ahead=ahead,
         )
 
 
@@ -143,6 +148,8 @@ class FittedPv:
         Metered over physical power by slot of the Japanese day. [-]
     ratio : ndarray, shape (3, n_clear, n_sun)
         P10, P50, P90 of actual over forecast at nodes of clearness and elevation. [-]
+    ahead : PvDays or None
+        Whole days learned by the day-ahead engine; None if they are too few.
     """
 
     place: Place
@@ -152,6 +159,7 @@ class FittedPv:
     ratio: FloatArray
     correction: Correction | None
     known: Sky | None
+    ahead: PvDays | None
 
     def predict(
         self, weather: PvWeather, recent: Series | None, grid: Grid, *, issued_at: datetime
@@ -179,7 +187,9 @@ class FittedPv:
         Notes
         -----
         ``P_q = physical * slot_gain * ratio_q(clearness, elevation)``, moved by the errors of the last two
-        hours, 0 at night, at most ``inverter_kw``. Under snow P10 = 0 and P50 loses the covered share.
+        hours, 0 at night, at most ``inverter_kw``. From tomorrow on the day-ahead engine speaks where it has
+        learned enough and the weather is known to the end of the day (``pv-days``). Under snow P10 = 0 and
+        P50 loses the covered share.
         """
         issued = require_aware(issued_at)
         _check_request(weather, recent, grid, issued)
@@ -192,6 +202,7 @@ class FittedPv:
         values = np.maximum(self._expected(sky) * look_up(self.ratio, sky.clearness, sky.elevation), 0.0)
         if state is RoofState.CLEAR:
             values = self._moved(values, judged, grid, issued)
+        values, by_days = self._by_days(values, weather, grid, issued)
         values = self._snowed(values, used, state, seen)
         values = np.where(sky.physical_kw > 0.0, np.clip(values, 0.0, self.place.array.inverter_kw), 0.0)
         values = np.maximum.accumulate(values, axis=0)
@@ -203,13 +214,32 @@ class FittedPv:
             p10=values[0],
             p50=values[1],
             p90=values[2],
-            model="pv-learned" if self.learned_days else "pv-physics",
+            model=self._name(by_days),
             facts={
                 "learned_days": self.learned_days,
                 "roof": state.value,
                 "recent_ratio": None if seen is None else round(seen, 3),
             },
         )
+
+    def _by_days(
+        self, values: FloatArray, weather: PvWeather, grid: Grid, issued: datetime
+    ) -> tuple[FloatArray, BoolArray]:
+        """Quantiles with the days after today from the engine, and which slots those are."""
+        said, out = np.zeros(grid.count, dtype=np.bool_), values.copy()
+        if self.ahead is None:
+            return values, said
+        today = issued.astimezone(JST).date()
+        for day, here, there in days_of(grid):
+            found = self.ahead.quantiles(day, weather) if day > today else None
+            if found is not None:
+                out[:, here], said[here] = found[:, there], True
+        return out, said
+
+    def _name(self, by_days: BoolArray) -> str:
+        """Methods in the order in which they speak."""
+        own = "pv-learned" if self.learned_days else "pv-physics"
+        return "+".join(dict.fromkeys("pv-days" if said else own for said in by_days))
 
     def _expected(self, sky: Sky) -> FloatArray:
         """Physical power with the slot's own correction. [kW]"""

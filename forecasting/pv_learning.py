@@ -18,6 +18,7 @@ from forecasting.quantiles import least_absolute, trailing_mean
 __all__ = [
     "COVERED_RATIO",
     "FAIR_SHARE",
+    "LEVELS",
     "SPANS",
     "Correction",
     "History",
@@ -104,7 +105,11 @@ class Sky:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Pairs of metered and physical power with what they depend on; NaN where not to be learned from."""
+    """Pairs of metered and physical power with what they depend on.
+
+    ``told`` are the slots that were metered, not held back and not of a day under snow or an outage;
+    ``learn`` those of them with a fair sun.
+    """
 
     inverter_kw: float
     actual_kw: FloatArray
@@ -116,6 +121,7 @@ class History:
     learn: BoolArray
     weight: FloatArray
     sky: Sky
+    told: BoolArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +141,13 @@ class Correction:
 
 
 def pair_history(
-    place: Place, generation: Series, weather: PvWeather, issued: datetime, curtailed: BoolArray | None
+    place: Place,
+    generation: Series,
+    weather: PvWeather,
+    issued: datetime,
+    curtailed: BoolArray | None,
+    *,
+    days: int = HISTORY_DAYS,
 ) -> History | None:
     """Metered and physical power side by side, where both are known; None if that is nowhere."""
     check_generation(generation, issued)
@@ -150,7 +162,7 @@ def pair_history(
             hint="give the forecasts that were in force for each slot: store.as_of",
         )
     end = min(generation.grid.end, weather.grid.end, Slot.containing(issued).start)
-    start = max(generation.grid.start, weather.grid.start, end - timedelta(days=HISTORY_DAYS))
+    start = max(generation.grid.start, weather.grid.start, end - timedelta(days=days))
     grid = Grid.between(start, end)
     if grid.count == 0:
         return None
@@ -166,7 +178,11 @@ def pair_history(
     learn = fair & ~np.isnan(actual)
     if curtailed is not None:
         learn &= ~curtailed[skipped:stop]
-    learn &= ~np.isin(day, _dark_days(day, np.where(learn, actual, 0.0), np.where(learn, physical, 0.0)))
+    dark = _dark_days(day, np.where(learn, actual, 0.0), np.where(learn, physical, 0.0))
+    learn &= ~np.isin(day, dark)
+    told = ~np.isnan(actual) & ~np.isin(day, dark)
+    if curtailed is not None:
+        told &= ~curtailed[skipped:stop]
     return History(
         inverter_kw=place.array.inverter_kw,
         actual_kw=actual,
@@ -178,6 +194,7 @@ def pair_history(
         learn=learn,
         weight=0.5 ** ((day[-1] - day) / HALF_LIFE_DAYS),
         sky=sky,
+        told=told,
     )
 
 

@@ -31,7 +31,7 @@ from vpp.backtest.bench import bench_cases
 from vpp.backtest.panel import build_panel
 
 SHEET_DAYS = (3, 14, 30, 90, 240)  # days of history of PvModel
-ENGINE_DAYS = (30, 90, 400)
+ENGINE_DAYS = (30, 60, 90, 400)
 FIELDS = ("ghi_w_m2", "temp_c")  # what the product stores of a weather forecast
 
 
@@ -48,7 +48,7 @@ def by_sheet(path: Path, zone: int, offset: int) -> Iterator[tuple[str, FloatArr
     for name, sheet in (("site sheet", ZONES[zone]), ("no sheet", (20.0, 0.0))):
         for days in SHEET_DAYS:
             past = made.between(max(made.grid.start, now - timedelta(days=days)), now)
-            fitted = plant(*sheet).fit(past, weather, issued_at=now)
+            fitted = replace(plant(*sheet).fit(past, weather, issued_at=now), ahead=None)  # the physics alone
             recent = past.between(now - timedelta(days=2), now)
             found = fitted.predict(weather, recent, Grid(now, 48), issued_at=now)
             bands = [part.reshape(-1, 2).mean(axis=1) for part in (found.p10, found.p50, found.p90)]

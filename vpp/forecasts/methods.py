@@ -20,6 +20,7 @@ from energy.core.slots import JST, Slot, jst_midnight
 from energy.core.units import SeriesId
 from energy.store import Snapshot, Store
 from forecasting.card import Availability, InputUsed
+from forecasting.dayahead import MAX_DAYS
 from forecasting.days import BoolArray
 from forecasting.demand import REACH_DAYS, DemandModel, FittedDemand
 from forecasting.fallback import recent_days_forecast, same_weekday_forecast
@@ -41,8 +42,8 @@ __all__ = [
 
 # How much of the past the forecasts read at every slot; the models say what they need at most.
 RECENT = timedelta(days=10)
-# How much of the past the PV model learns from: a season, not a year.
-PV_HISTORY = timedelta(days=90)
+# How much of the past the PV model learns from: so that this season a year ago is whole.
+PV_HISTORY = timedelta(days=MAX_DAYS)
 # How much of the past the rules of thumb need: eight weeks of errors of a rule that looks four weeks back.
 RULE_HISTORY = timedelta(days=85)
 
@@ -405,7 +406,8 @@ class _FittedSun:
     def predict(self, view: View, grid: Grid) -> QuantileForecast:
         power, curtailed = self.read.metered(view, RECENT)
         unlimited = replace(power, values=np.where(curtailed, np.nan, power.values))
-        sky = self.read.sky(view, Grid.between(power.grid.start, grid.end))
+        last = (grid.end - grid.step).astimezone(JST).date()  # a day is forecast as a whole
+        sky = self.read.sky(view, Grid.between(power.grid.start, jst_midnight(last + timedelta(days=1))))
         return self.model.predict(sky, unlimited, grid, issued_at=view.at)
 
 
