@@ -112,6 +112,8 @@ class Station(Guest):
             if self._link is link and not self._ready:
                 try:
                     await self._set_up(link)
+                except UnreachableError:
+                    return  # that it has gone is logged where it is noticed
                 except DeviceError as error:
                     log.warning("ocpp.no_set_up station=%s why=%s", self.config.id, error)
 
