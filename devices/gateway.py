@@ -42,10 +42,12 @@ Envelope = Callable[[Command], tuple[Order, str | None]]
 
 @dataclass(slots=True)
 class _Carried:
-    """An order that was given to a device: whether it can have heard it, how often, what it does instead."""
+    """An order that was given to a device: whether and when it can have heard it, what it does instead."""
 
     command: Command
     told: bool
+    epoch: object  # of the device: in another one it may have forgotten
+    lost: bool = False  # on its way, at the first time or when it was sent again
     tries: int = 1
     why_not: str | None = None
 
@@ -294,7 +296,7 @@ class Gateway:
             outcome = Clipped(command, outcome.order if isinstance(outcome, Clipped) else given.order, limit)
         before = self._carried.get(command.asset)
         told = not isinstance(outcome, Refused) or (before is not None and before.told)
-        carried = self._carried[command.asset] = _Carried(command, told)
+        carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name))
         if before is not None and before.command.order == command.order:
             carried.tries, carried.why_not = before.tries, before.why_not
         done = isinstance(outcome, Applied | Clipped) and device.writes == written
@@ -305,8 +307,9 @@ class Gateway:
     async def refresh(self, ids: Collection[str] | None = None) -> None:
         """What must happen without a message from anybody; to be called every few seconds.
 
-        Orders that have ended are ended at the equipment, orders without effect are written again, and what
-        would expire there is sent again: limits with a revert timer, chargers with an idle timeout.
+        Orders that have ended are ended at the equipment; orders that had no effect, or that a device may
+        have forgotten when it was gone, are given again; and what would expire there is sent again: limits
+        with a revert timer, chargers with an idle timeout.
 
         Parameters
         ----------
@@ -317,9 +320,13 @@ class Gateway:
         await asyncio.gather(*(self._refresh(name) for name in wanted))
 
     async def _refresh(self, name: str) -> None:
-        for asset in self._devices[name].config.assets:
+        assets = self._devices[name].config.assets
+        for asset in assets:
             await self._settle(asset)
-        await self._quietly(name, "refresh")
+        if not await self._quietly(name, "refresh"):
+            for asset in assets:
+                if asset in self._carried:
+                    self._carried[asset].lost = True
 
     async def _settle(self, asset: AssetId) -> None:
         """Bring an asset to the order that counts now, or to its safe state if none does."""
@@ -336,8 +343,12 @@ class Gateway:
         if again:
             carried.tries += 1
             self._drivers[name].forget(unit)
-        if again or heard is not carried.command:
+        forgotten = carried.told and (carried.lost or self._epoch(name) != carried.epoch)
+        if again or forgotten or heard is not carried.command:
             await self._carry_out(heard)
+
+    def _epoch(self, name: str) -> object:
+        return getattr(self._devices[name], "epoch", None)  # equipment of other protocols counts none
 
     async def safe_state(self) -> None:
         """Stop the chargers, release the PV limit, leave the air conditioners at their setpoints."""

@@ -13,6 +13,7 @@ from devices.quality import Evidence, evidence_of, level, quality
 from devices.twins.stands import STANDS
 from tests.contract.test_driver_contract import CASES
 from tests.sessions.script import SCENES
+from tests.soak.device_soak import MODELS
 from tests.unit.devices.test_device_counterparts import KNOWN_BY_OTHERS
 from tests.unit.devices.test_device_recordings import RECORDED
 
@@ -27,6 +28,7 @@ def proved() -> dict[str, list[str]]:
         Evidence.CONTRACT: {case.profile for case in CASES},
         Evidence.COUNTERPART: set(KNOWN_BY_OTHERS),
         Evidence.RECORDED: {file.stem for file in RECORDED},
+        Evidence.SOAK: set(MODELS),
     }
     return {name: [kind.value for kind in suites if name in suites[kind]] for name in profile_names()}
 
@@ -39,9 +41,9 @@ def test_the_shipped_evidence_is_what_the_suites_prove() -> None:
 
 
 def test_every_shipped_profile_is_at_least_silver() -> None:
-    assert {quality(name) for name in profile_names()} <= {"silver", "gold"}
+    assert {quality(name) for name in profile_names()} <= {"silver", "gold", "platinum"}
     assert quality("wallbox-quasar1") == "silver"
-    assert quality("sunspec-inverter") == "gold"
+    assert quality("sunspec-inverter") == "platinum"
 
 
 def test_a_profile_of_ones_own_has_no_evidence() -> None:
