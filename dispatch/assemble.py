@@ -7,10 +7,11 @@ from datetime import timedelta
 
 import numpy as np
 
-from dispatch.reasons import pv_reasons, setting, storage_reasons, zone_reasons
+from dispatch.agreed import event_yen, imbalance_yen, step_excess_kw
+from dispatch.reasons import other_reasons, pv_reasons, setting, storage_reasons, zone_reasons
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
-from dispatch.terms import energy_yen
+from dispatch.terms import by_slot, energy_yen, share_of_slot
 from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
@@ -41,6 +42,7 @@ def assemble(problem: Problem, schedule: Schedule, origin: Origin) -> Plan:
         hvac_kw=_rounded(schedule.hvac_kw),
         pv_kw=_rounded(schedule.pv_kw),
         battery_kw=_rounded(schedule.battery_kw),
+        other_kw=_rounded(schedule.other_kw),
     )
     expected = expect(problem, clean)
     return Plan(
@@ -74,11 +76,16 @@ def _setpoints(problem: Problem, schedule: Schedule, expected: Expected, origin:
     )
     slots = [Slot(moment) for moment in problem.grid.times()]
     points: list[Setpoint] = []
+    halves = _Halves(problem)
 
     def add(asset: AssetId, power: FloatArray, reasons: list[Reason], state: FloatArray | None) -> None:
-        states = [None] * len(slots) if state is None else [round(value, 6) for value in state.tolist()]
-        for slot, kw, reason, end in zip(slots, power.tolist(), reasons, states, strict=True):
-            points.append(Setpoint(asset=asset, slot=slot, power_kw=kw, reason=reason, expected=end))
+        states = [None] * len(slots) if state is None else halves.last(np.round(state, 6))
+        kept, steps_kw = halves.strongest(power, reasons), halves.steps(power)
+        rows = zip(slots, halves.mean(power), kept, states, steps_kw, strict=True)
+        for slot, kw, reason, end, steps in rows:
+            points.append(
+                Setpoint(asset=asset, slot=slot, power_kw=kw, reason=reason, expected=end, steps_kw=steps)
+            )
 
     for car, power in zip(problem.cars, schedule.car_kw, strict=True):
         soc = expected.soc_kwh[car.id]
@@ -91,19 +98,59 @@ def _setpoints(problem: Problem, schedule: Schedule, expected: Expected, origin:
     for battery, power in zip(problem.batteries, schedule.battery_kw, strict=True):
         soc = expected.soc_kwh[battery.id]
         add(battery.id, power, storage_reasons(view, battery, power, soc), soc)
+    for other, power in zip(problem.others, schedule.other_kw, strict=True):
+        add(other.id, power, other_reasons(view, other, power), expected.other[other.id])
     return points
+
+
+class _Halves:
+    """From intervals to half-hours, and what is kept of the intervals."""
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem, self._parts = problem, problem.parts
+        self._ends = np.cumsum(problem.parts)
+        self._share = share_of_slot(problem)
+
+    def mean(self, power_kw: FloatArray) -> list[float]:
+        """Mean over what lies ahead of each half-hour."""
+        if not self._problem.divisions:
+            return list(power_kw.tolist())
+        whole = by_slot(self._problem, self._share)
+        mean = by_slot(self._problem, self._share * power_kw) / whole
+        return list((np.round(mean, 9) + 0.0).tolist())
+
+    def last(self, state: FloatArray) -> list[float | None]:
+        """State at the end of each half-hour."""
+        return list(state[self._ends - 1].tolist())
+
+    def strongest(self, power_kw: FloatArray, reasons: list[Reason]) -> list[Reason]:
+        """Of each half-hour's reasons the one for the most power; the first of equals."""
+        if not self._problem.divisions:
+            return reasons
+        spans = zip(self._ends - self._parts, self._ends, strict=True)
+        return [reasons[int(first + np.argmax(np.abs(power_kw[first:end])))] for first, end in spans]
+
+    def steps(self, power_kw: FloatArray) -> list[tuple[float, ...]]:
+        """Powers of the intervals of divided half-hours."""
+        spans = zip(self._ends - self._parts, self._ends, strict=True)
+        return [tuple(power_kw[first:end].tolist()) if end - first > 1 else () for first, end in spans]
 
 
 def _trajectory(problem: Problem, schedule: Schedule, expected: Expected) -> Trajectory:
     """What the plan expects at the medians; the peak is what the expected demand adds to the memory."""
-    excess = max(0.0, float(expected.demand_kw.max()) - problem.limits.peak_memory_kw)
+    limits, halves = problem.limits, _Halves(problem)
+    counted = expected.demand_kw[: limits.memory_until]
+    excess = max(0.0, float(counted.max(initial=0.0)) - limits.peak_memory_kw)
+    steps = (step.yen_per_kw * step_excess_kw(problem, step, expected.demand_kw) for step in limits.steps)
     return Trajectory(
-        import_kw=tuple(np.round(expected.import_kw, 6).tolist()),
-        load_kw=tuple(float(value) for value in problem.load_p50_kw),
-        pv_kw=tuple(schedule.pv_kw.sum(axis=0).tolist()),
-        curtailed_kw=tuple(np.round(curtailed_kw(problem, schedule), 6).tolist()),
+        import_kw=tuple(halves.mean(np.round(expected.import_kw, 6))),
+        load_kw=tuple(halves.mean(np.asarray(problem.load_p50_kw, dtype=float))),
+        pv_kw=tuple(halves.mean(schedule.pv_kw.sum(axis=0))),
+        curtailed_kw=tuple(halves.mean(np.round(curtailed_kw(problem, schedule), 6))),
         energy_yen=float(np.sum(energy_yen(problem, expected.import_kw))),
-        peak_yen=problem.limits.peak_yen_per_kw * excess,
+        peak_yen=limits.peak_yen_per_kw * excess + sum(steps),
+        event_yen=event_yen(problem, expected.import_kw),
+        imbalance_yen=imbalance_yen(problem, expected.import_kw),
     )
 
 

@@ -39,9 +39,9 @@ def _needed_kwh(problem: Problem, car: CarProblem, charge_kw: FloatArray) -> Flo
     """Least energy at the end of each interval that keeps all later promises within reach. [kWh]"""
     gain = hours(problem) * car.charge_efficiency * charge_kw
     promised, ceiling = promised_kwh(car), ceiling_kwh(car)
-    needed = np.zeros(problem.grid.count)
+    needed = np.zeros(problem.count)
     ahead = 0.0
-    for t in range(problem.grid.count - 1, -1, -1):
+    for t in range(problem.count - 1, -1, -1):
         needed[t] = min(ceiling[t], max(promised[t], ahead))
         ahead = max(0.0, needed[t] + car.drive_kwh[t] - gain[t])
     return needed
@@ -51,8 +51,8 @@ def _give(problem: Problem, car: CarProblem, net_kw: FloatArray, needed_kwh: Flo
     """What the car gives back in tight hours, negative. [kW]"""
     length, least = hours(problem), least_import_kw(problem)
     gives = np.asarray(problem.tight) & np.asarray(car.plugged) & np.asarray(car.may_discharge)
-    power, soc = np.zeros(problem.grid.count), car.soc0_kwh
-    for t in range(problem.grid.count):
+    power, soc = np.zeros(problem.count), car.soc0_kwh
+    for t in range(problem.count):
         if gives[t]:
             last = t
             while last + 1 < len(gives) and gives[last + 1]:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dispatch.kinds import kind_of
 from dispatch.terms import assets, storages
 from energy.core.errors import InvalidPlanError
 from energy.core.plan import CarProblem, Plan, Problem, StorageProblem, ZoneProblem
+from energy.core.plan_parts import OtherAsset
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
 from energy.core.units import AssetId
@@ -24,6 +26,7 @@ __all__ = ["Violation", "check_plan", "require_valid"]
 _KW = 1e-4  # powers are printed to a watt; a tenth of it is rounding
 _KWH = 1e-3
 _KELVIN = 1e-3
+_STAGE = 1e-3
 _SITE = AssetId("site")
 
 
@@ -35,8 +38,8 @@ class Violation:
     ----------
     kind : str
         ``completeness``, ``number``, ``power``, ``away``, ``opted_out``, ``floor``, ``ceiling``,
-        ``departure``, ``comfort``, ``sun``, ``export``, ``contract``, ``balance``, ``expected`` or
-        ``target``.
+        ``departure``, ``comfort``, ``stage``, ``minimum_time``, ``feeder``, ``supply``, ``sun``, ``export``,
+        ``contract``, ``recovery``, ``balance``, ``expected`` or ``target``.
     index : int
         Interval, -1 for the plan as a whole.
     amount : float
@@ -105,8 +108,16 @@ def _complete(problem: Problem, plan: Plan) -> Iterator[Violation]:
     for name in ("target_demand_kw", "objective_yen"):
         if not math.isfinite(getattr(plan, name)):
             yield Violation("number", _SITE, -1, 0.0, f"{name} is not a number")
+    yield from _sound_setpoints(problem, plan, starts)
+
+
+def _sound_setpoints(problem: Problem, plan: Plan, starts: dict[Slot, int]) -> Iterator[Violation]:
     for point in plan.setpoints:
-        numbers = (point.power_kw, 0.0 if point.expected is None else point.expected)
+        wanted = problem.parts[starts[point.slot]] if point.slot in starts else 1
+        if len(point.steps_kw) != (wanted if wanted > 1 else 0):
+            text = f"setpoint of {point.slot.label()} has {len(point.steps_kw)} steps, not {wanted}"
+            yield Violation("completeness", point.asset, -1, 0.0, text)
+        numbers = (point.power_kw, 0.0 if point.expected is None else point.expected, *point.steps_kw)
         if not all(map(math.isfinite, numbers)):
             yield Violation(
                 "number", point.asset, -1, 0.0, f"setpoint of {point.slot.label()} is not a number"
@@ -118,20 +129,34 @@ class _Check:
 
     def __init__(self, problem: Problem, plan: Plan) -> None:
         self.problem, self.plan = problem, plan
-        self.n = problem.grid.count
-        power: dict[AssetId, list[tuple[Slot, float, float | None]]] = defaultdict(list)
+        self.n = problem.count
+        self.parts = np.asarray(problem.parts)
+        self.last = np.cumsum(self.parts) - 1  # last interval of each half-hour
+        self.first = self.last - self.parts + 1
+        power: dict[AssetId, list[tuple[Slot, tuple[float, ...], float | None, float]]] = defaultdict(list)
         for point in plan.setpoints:
-            power[point.asset].append((point.slot, point.power_kw, point.expected))
+            steps = point.steps_kw or (point.power_kw,)
+            power[point.asset].append((point.slot, steps, point.expected, point.power_kw))
         self.power: dict[AssetId, FloatArray] = {}
+        self.mean: dict[AssetId, FloatArray] = {}
         self.expected: dict[AssetId, FloatArray] = {}
         for asset, rows in power.items():
             rows.sort(key=lambda row: row[0])
-            self.power[asset] = np.array([row[1] for row in rows])
+            self.power[asset] = np.array([kw for row in rows for kw in row[1]])
+            self.mean[asset] = np.array([row[3] for row in rows])
             self.expected[asset] = np.array([np.nan if row[2] is None else row[2] for row in rows])
         self.step_h = problem.grid.step.total_seconds() / 3600.0
-        self.h = np.full(self.n, self.step_h)
+        ahead = np.full(problem.grid.count, self.step_h)
         if problem.limits.demand_so_far_kwh > 0.0:  # made inside the first slot: its powers hold for the rest
-            self.h[0] -= (problem.made_at - problem.grid.start).total_seconds() / 3600.0
+            ahead[0] -= (problem.made_at - problem.grid.start).total_seconds() / 3600.0
+        self.ahead = ahead
+        self.h = np.concatenate([np.full(k, a / k) for k, a in zip(problem.parts, ahead, strict=True)])
+
+    def _halves(self, values: FloatArray) -> FloatArray:
+        """Mean over what lies ahead of each half-hour."""
+        total = np.add.reduceat(values * self.h, self.first)
+        mean: FloatArray = total / self.ahead
+        return mean
 
     def run(self) -> Iterator[Violation]:
         for storage in storages(self.problem):
@@ -142,7 +167,16 @@ class _Check:
             used = -self.power[array.id]
             yield from self._above(array.id, "sun", used - np.asarray(array.p50_kw), _KW, "more than the sun")
             yield from self._above(array.id, "sun", -used, _KW, "a PV array does not consume")
+        for other in self.problem.others:
+            yield from self._other(other)
+        for asset, power in self.power.items():
+            wrong = np.abs(self._halves(power) - self.mean[asset])
+            yield from self._above(asset, "balance", wrong[self._slots()], _KW, "not the mean of its steps")
+        yield from self._feeders()
         yield from self._site()
+
+    def _slots(self) -> np.ndarray:
+        return np.repeat(np.arange(len(self.parts)), self.parts)
 
     def _above(
         self, asset: AssetId, kind: str, excess: FloatArray, tolerance: float, text: str
@@ -177,6 +211,8 @@ class _Check:
             may = np.asarray(car.may_discharge, dtype=bool)
             yield from self._above(car.id, "away", np.abs(power) * ~here, _KW, "power of a car that is away")
             yield from self._above(car.id, "opted_out", -power * ~may, _KW, "gives back against its driver")
+            low = np.where(np.abs(power) > _KW, car.min_power_kw - np.abs(power), 0.0)
+            yield from self._above(car.id, "stage", low, _KW, "below the charger's least power")
         soc = np.empty(self.n)
         level = storage.soc0_kwh
         for t in range(self.n):
@@ -203,8 +239,10 @@ class _Check:
                 yield Violation("departure", car.id, promise.index, missing, text)
 
     def _match(self, asset: AssetId, path: FloatArray, tolerance: float) -> Iterator[Violation]:
-        wrong = np.where(np.isnan(self.expected[asset]), np.inf, np.abs(self.expected[asset] - path))
-        yield from self._above(asset, "expected", wrong, tolerance, "the expected state is not what follows")
+        ends = path[self.last]
+        wrong = np.where(np.isnan(self.expected[asset]), np.inf, np.abs(self.expected[asset] - ends))
+        text = "the expected state is not what follows"
+        yield from self._above(asset, "expected", wrong[self._slots()], tolerance, text)
 
     def _zone(self, zone: ZoneProblem) -> Iterator[Violation]:
         power, room = self.power[zone.id], np.empty(self.n)
@@ -214,7 +252,8 @@ class _Check:
         yield from self._above(zone.id, "power", -power, _KW, "an air conditioner does not generate")
         u, c, level = zone.loss_kw_per_k, zone.capacitance_kwh_per_k, zone.temp0_c
         for t in range(self.n):
-            heat = zone.gain_kw[t] + zone.mode_sign[t] * zone.cop[t] * power[t]
+            heats = 1.0 - zone.defrost[t] if zone.defrost else 1.0
+            heat = zone.gain_kw[t] + zone.mode_sign[t] * zone.cop[t] * heats * power[t]
             if u > 0.0:
                 rest = self.problem.outdoor_c[t] + heat / u
                 level = rest + (level - rest) * math.exp(-u * self.h[t] / c)
@@ -222,39 +261,131 @@ class _Check:
                 level += heat * self.h[t] / c
             room[t] = level
         yield from self._match(zone.id, room, _KELVIN)
+        yield from self._unit(zone, power, runs)
         outside = np.maximum(np.asarray(zone.low_c) - room, room - np.asarray(zone.high_c))
         outside -= self._declared(zone.id, "comfort")
         yield from self._above(
             zone.id, "comfort", outside, 2 * _KELVIN, "undeclared outside the comfort band"
         )
 
+    def _unit(self, zone: ZoneProblem, power: FloatArray, runs: np.ndarray) -> Iterator[Violation]:
+        """Powers that a unit can run at, and how long it runs and rests."""
+        if zone.least_kw:
+            low = np.minimum(zone.least_kw, np.where(runs, zone.max_electric_kw, 0.0)) - power
+            yield from self._above(zone.id, "power", low, _KW, "below what the unit takes anyway")
+        if not zone.stages_kw and zone.min_power_kw <= 0.0:
+            return
+        levels = np.array([0.0, *zone.stages_kw])
+        on, since, at = zone.was_on, -zone.in_state_h, 0.0
+        until = self.n if zone.whole_steps is None else min(self.n, zone.whole_steps)
+        for t in range(until):
+            if not runs[t]:
+                on, since, at = False, at - 24.0, at + self.h[t]
+                continue
+            if zone.stages_kw:
+                away = float(np.min(np.abs(levels - power[t])))
+            else:
+                away = max(0.0, zone.min_power_kw - power[t]) if power[t] > _KW else 0.0
+            if away > _STAGE:
+                yield Violation("stage", zone.id, t, away, f"{power[t]:.3f} kW is no power of the unit")
+            if (power[t] > _KW) != on:
+                least = zone.min_on_h if on else zone.min_off_h
+                if at - since < least - 1e-6:
+                    text = f"{'ran' if on else 'rested'} for {60.0 * (at - since):.1f} min only"
+                    yield Violation("minimum_time", zone.id, t, float(least - at + since), text)
+                on, since = not on, at
+            at += self.h[t]
+
+    def _other(self, other: OtherAsset) -> Iterator[Violation]:
+        kind, power = kind_of(other.kind), self.power[other.id]
+        wrong = np.abs(power - kind.trim(self.problem, other, power))
+        yield from self._above(other.id, "power", wrong, _KW, "more or less than it can take")
+        state = kind.state(self.problem, other, power)
+        yield from self._match(other.id, state, _KWH)
+        lacking = kind.missing_kwh(self.problem, other, state) - self._declared(other.id, "supply")
+        yield from self._above(other.id, "supply", lacking, 2 * _KWH, "undeclared missing")
+
+    def _feeders(self) -> Iterator[Violation]:
+        problem, none = self.problem, np.zeros(self.n)
+        fixed = {array.id: np.asarray(array.p50_kw) for array in problem.pv if not array.curtailable}
+        held = {zone.id: np.asarray(zone.least_kw) for zone in problem.zones if zone.least_kw}
+        for feeder in problem.feeders:
+            load = np.asarray(feeder.load_kw) if feeder.load_kw else none
+            through = sum((self.power[name] for name in feeder.members), none)
+            forced = sum((held.get(name, none) for name in feeder.members), none)
+            free = sum((fixed.get(name, none) for name in feeder.members), none)
+            most = np.maximum(feeder.limit_kw - load, forced)
+            least = np.maximum(feeder.back_kw + load, free)
+            name = AssetId(feeder.id)
+            yield from self._above(
+                name, "feeder", through - np.maximum(most, 0.0), 2 * _KW, "more than the feeder carries"
+            )
+            yield from self._above(name, "feeder", -through - least, 2 * _KW, "more back than it carries")
+
+    def _agreed(self, demand: FloatArray) -> Iterator[Violation]:
+        """Events and the submitted plan: what they bring, and the demand after an event."""
+        problem, flows, earned, beside = self.problem, self.plan.trajectory, 0.0, 0.0
+        for event in problem.events:
+            shift, window = 0.0, event.adjustment
+            if window is not None:
+                usual = dict(zip(range(window.first, window.last), window.usual_kw, strict=True))
+                moved = sum(float(demand[s]) - kw for s, kw in usual.items())
+                shift = min(window.most_kw, (moved + window.so_far_kw) / window.slots)
+            for s, baseline in zip(range(event.first, event.last), event.baseline_kw, strict=True):
+                paid = min(event.most_kw, max(0.0, baseline + shift - float(demand[s])))
+                earned += self.step_h * event.reward_yen_per_kwh * paid
+            after = zip(range(event.last, len(demand)), event.recovery_kw, strict=False)
+            for s, limit in after:
+                over = float(demand[s]) - limit - self._declared(_SITE, "recovery")
+                if over > 2e-3:
+                    yield Violation(
+                        "recovery", _SITE, problem.first_of(s), over, "undeclared above what was agreed"
+                    )
+        if problem.submitted is not None:
+            given = problem.submitted
+            prices = zip(given.short_yen_per_kwh, given.long_yen_per_kwh, strict=True)
+            for had, wanted, (short, long) in zip(demand, given.import_kw, prices, strict=True):
+                beside += self.step_h * abs(float(had) - wanted) * (short if had > wanted else long)
+        for name, told, found in (
+            ("event", flows.event_yen, earned),
+            ("imbalance", flows.imbalance_yen, beside),
+        ):
+            if abs(told - found) > 1e-1 + 1e-5 * abs(found):
+                yield Violation(
+                    "balance", _SITE, -1, float(found - told), f"the {name} money does not add up"
+                )
+
     def _site(self) -> Iterator[Violation]:
         problem, flows, limits = self.problem, self.plan.trajectory, self.problem.limits
-        load, imported = np.asarray(problem.load_p50_kw), np.asarray(flows.import_kw)
-        balance = load + sum(self.power.values(), np.zeros(self.n))
+        load, slots = np.asarray(problem.load_p50_kw), self._slots()
+        imported = load + sum(self.power.values(), np.zeros(self.n))
+        told = np.asarray(flows.import_kw)
         yield from self._above(
-            _SITE, "balance", np.abs(imported - balance), _KW, "the balance does not close"
+            _SITE, "balance", np.abs(told - self._halves(imported))[slots], _KW, "the balance does not close"
         )
-        yield from self._above(
-            _SITE, "balance", np.abs(np.asarray(flows.load_kw) - load), _KW, "another load"
-        )
+        other = np.abs(np.asarray(flows.load_kw) - self._halves(load))
+        yield from self._above(_SITE, "balance", other[slots], _KW, "another load")
         used = -sum((self.power[array.id] for array in problem.pv), np.zeros(self.n))
         sun = sum((np.asarray(array.p50_kw) for array in problem.pv), np.zeros(self.n))
         fixed = [array for array in problem.pv if not array.curtailable]
         for array in fixed:
             held = np.asarray(array.p50_kw) + self.power[array.id]
             yield from self._above(array.id, "sun", held, _KW, "held back, which nothing can")
-        told = np.abs(np.asarray(flows.pv_kw) - used) + np.abs(np.asarray(flows.curtailed_kw) - (sun - used))
-        yield from self._above(_SITE, "balance", told, 2 * _KW, "used and curtailed sun do not add up")
+        spare = np.abs(np.asarray(flows.curtailed_kw) - self._halves(sun - used))
+        spare += np.abs(np.asarray(flows.pv_kw) - self._halves(used))
+        yield from self._above(
+            _SITE, "balance", spare[slots], 2 * _KW, "used and curtailed sun do not add up"
+        )
         least = np.full(self.n, -limits.max_export_kw)
         if limits.max_export_kw == 0.0:
             least = np.minimum(limits.import_margin_kw, load)
         least = least - self._declared(_SITE, "export")
         yield from self._above(_SITE, "export", least - imported, 2 * _KW, "below the no-export margin")
-        demand = imported * self.h / self.step_h
+        demand = np.add.reduceat(imported * self.h, self.first) / self.step_h
         demand[0] += limits.demand_so_far_kwh / self.step_h
         over = demand - limits.contract_kw - self._declared(_SITE, "contract")
-        yield from self._above(_SITE, "contract", over, 2e-3, "undeclared above the contract")
+        yield from self._above(_SITE, "contract", over[slots], 2e-3, "undeclared above the contract")
+        yield from self._agreed(demand)
         price = np.where(imported < 0.0, problem.sell_yen_per_kwh or 0.0, problem.price_yen_per_kwh)
         energy = float(np.sum(self.h * price * imported))
         if abs(energy - flows.energy_yen) > 1e-2 + 1e-6 * abs(energy):

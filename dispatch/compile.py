@@ -188,14 +188,7 @@ def compile_core(structure: Structure) -> Template:
     """
     begun = time.perf_counter()
     core = structure.core
-    model = build_site(
-        core.intervals,
-        cars=core.cars,
-        zones=core.zones,
-        pv=core.pv,
-        batteries=core.batteries,
-        features=core.features,
-    )
+    model = build_site(core)
     kinds = [kind for kind, count in core.counts.items() if count]
     walk, matrix = _Compiler(model, kinds), _Matrix()
     rows: dict[str, int] = {}

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dispatch.agreed import event_values, feeder_limits_kw, members_of, step_values, submitted_values
 from dispatch.features import Features
+from dispatch.kinds import kind_of
 from dispatch.template import BoolArray, Structure
 from dispatch.terms import (
+    Asset,
     SlackPrices,
+    by_slot,
     drop_kwh,
     hours,
+    is_steady,
+    lateness_of,
     least_import_kw,
     most_export_kw,
+    others_by_kind,
     peak_margin_kw,
+    planned_range_kw,
     promised_kwh,
     ready_bands,
     refill_yen_per_kwh,
     room_terms,
     share_of_slot,
     slack_prices,
+    slots_of,
 )
+from dispatch.units import lags_of, stages_kw, unit_values
 from energy.core.plan import CarProblem, Problem, StorageProblem, ZoneProblem
 from energy.core.series import FloatArray
 
 __all__ = ["TieBreaks", "features_of", "structure_of", "values_of"]
 
+FAR_KW = 1e6  # a demand that nobody reaches
 Values = dict[str, Any]  # numbers and arrays, as dispatch.template.Template.vector takes them
 
 
@@ -52,23 +64,33 @@ class TieBreaks:
 def structure_of(problem: Problem) -> Structure:
     """What the template of a problem is compiled for."""
     return Structure(
-        intervals=problem.grid.count,
+        intervals=problem.count,
         cars=len(problem.cars),
         zones=len(problem.zones),
         pv=len(problem.pv),
         batteries=len(problem.batteries),
         features=features_of(problem),
+        divisions=problem.divisions if any(part != 1 for part in problem.divisions) else (),
+        feeders=len(problem.feeders),
+        events=len(problem.events),
+        steps=len(problem.limits.steps),
+        others=tuple(sorted(Counter(other.kind for other in problem.others).items())),
     )
 
 
 def features_of(problem: Problem) -> Features:
-    """What the batteries of a problem have; what none has is left out of the model."""
+    """What the assets of a problem have; what none has is left out of the model."""
     cars, batteries = problem.cars, problem.batteries
     return Features(
         floors=any(car.floor_kwh > 0.0 for car in cars) or any(one.reserve_kwh > 0.0 for one in batteries),
         trips=any(any(car.drive_kwh) for car in cars),
         ready=any(car.ready_kwh > 0.0 and car.ready_yen_per_kwh_h > 0.0 for car in cars),
         ends=bool(cars or batteries) and refill_yen_per_kwh(problem, 1.0) > 0.0,
+        minimum=any(car.min_power_kw > 0.0 for car in cars),
+        stages=max((len(stages_kw(zone)) for zone in problem.zones), default=0),
+        lags=max((lags_of(problem, zone) for zone in problem.zones), default=0),
+        steady=is_steady(problem),
+        submitted=problem.submitted is not None,
     )
 
 
@@ -82,17 +104,30 @@ def values_of(problem: Problem, *, peak_quantile_share: float, ties: TieBreaks) 
     """
     prices, features = slack_prices(problem), features_of(problem)
     values = _under("", _site(problem, peak_quantile_share, prices))
+    ports: dict[str, tuple[Values, Sequence[Asset]]] = {}
     if problem.cars:
-        values |= _under("car[*].", _present(_cars(problem, prices, ties), features))
+        ports["car"] = _present(_cars(problem, prices, ties), features), problem.cars
     if problem.zones:
-        zones = [_zone(problem, zone, ties) for zone in problem.zones]
-        values |= _under("zone[*].", _stacked(zones, problem.grid.count))
+        zones = [_present(_zone(problem, zone, ties, features), features) for zone in problem.zones]
+        ports["zone"] = _stacked(zones), problem.zones
     if problem.pv:
         suns = np.array([array.p50_kw for array in problem.pv], dtype=float)
         free = _column([float(not array.curtailable) for array in problem.pv])
-        values |= _under("pv[*].", {"available_kw": suns, "least_kw": suns * free})
+        ports["pv"] = {"available_kw": suns, "least_kw": suns * free}, problem.pv
     if problem.batteries:
-        values |= _under("battery[*].", _present(_batteries(problem, prices, ties), features))
+        ports["battery"] = _present(_batteries(problem, prices, ties), features), problem.batteries
+    for name, group in others_by_kind(problem).items():
+        ports[name] = _stacked([kind_of(name).values(problem, other) for other in group]), group
+    for kind, (data, members) in ports.items():
+        if problem.feeders:
+            data = data | {"on_feeder": members_of(problem, members)}
+        values |= _under(f"{kind}[*].", data)
+    if problem.events:
+        values |= _under("event[*].", _stacked([event_values(problem, event) for event in problem.events]))
+    if problem.limits.steps:
+        margin = peak_margin_kw(problem, peak_quantile_share)
+        steps = [step_values(problem, step, margin) for step in problem.limits.steps]
+        values |= _under("step[*].", _stacked(steps))
     return values
 
 
@@ -116,13 +151,14 @@ def _table(series: list[tuple[float, ...]], kind: type = float) -> NDArray[Any]:
     return np.array([arrays[id(row)] for row in series])
 
 
-def _stacked(assets: list[Values], count: int) -> Values:
-    """Values of several assets, one row each."""
-    wide = {name for name, value in assets[0].items() if np.ndim(value)}
-    return {
-        name: np.array([np.broadcast_to(values[name], count if name in wide else 1) for values in assets])
-        for name in assets[0]
-    }
+def _stacked(assets: Sequence[Mapping[str, FloatArray | float]]) -> Values:
+    """Values of several assets, one row each; a number beside others' series is repeated."""
+    stacked: Values = {}
+    for name in assets[0]:
+        rows = [np.atleast_1d(np.asarray(values[name], dtype=float)) for values in assets]
+        width = max(len(row) for row in rows)
+        stacked[name] = np.array([np.broadcast_to(row, width) for row in rows])
+    return stacked
 
 
 def _site(problem: Problem, peak_quantile_share: float, prices: SlackPrices) -> Values:
@@ -131,27 +167,38 @@ def _site(problem: Problem, peak_quantile_share: float, prices: SlackPrices) -> 
     The contract is a bound of what is imported within it: ``share*within + margin <= contract``, and 0 where
     the margin takes it all. A no-export margin that lies above it is the least of what is imported over it.
     """
-    limits, share = problem.limits, share_of_slot(problem)
+    limits, share, slots = problem.limits, share_of_slot(problem), slots_of(problem)
     margin = peak_margin_kw(problem, peak_quantile_share)
     margin[0] += limits.demand_so_far_kwh / problem.grid.hours
-    within = np.maximum(0.0, limits.contract_kw - margin) / share
+    left = np.maximum(0.0, limits.contract_kw - margin)
+    within = left[slots] / share
+    even = left[slots] / by_slot(problem, share)[slots]  # what all intervals of the half-hour can have
     least = np.maximum(0.0, least_import_kw(problem))
     energy = hours(problem) * np.asarray(problem.price_yen_per_kwh)
     sale = hours(problem) * np.asarray(problem.sell_yen_per_kwh) if problem.sell_yen_per_kwh else 0.0
-    return {
+    if limits.memory_until is not None:
+        margin[limits.memory_until :] -= FAR_KW  # another memory counts from here on
+    values: Values = {
         "load_kw": np.asarray(problem.load_p50_kw),
-        "min_within_kw": np.minimum(least, within),
+        "min_within_kw": np.minimum(least, even),
         "max_within_kw": within,
-        "min_over_kw": np.maximum(0.0, least - within),
+        "min_over_kw": np.maximum(0.0, least - even),
         "max_export_kw": most_export_kw(problem),
         "within_yen_per_kw": energy,
         "over_yen_per_kw": energy + share * prices.contract_yen_per_kw,
         "export_yen_per_kw": -sale,
         "share": share,
         "peak_margin_kw": margin,
+        "contract_kw": left,
         "peak_memory_kw": limits.peak_memory_kw,
         "peak_yen_per_kw": limits.peak_yen_per_kw,
     }
+    if problem.submitted is not None:
+        values |= submitted_values(problem, problem.submitted)
+    if problem.feeders:
+        towards, away = feeder_limits_kw(problem)
+        values |= {"towards_kw": towards.ravel(), "away_kw": away.ravel()}
+    return values
 
 
 def _storages(
@@ -162,7 +209,7 @@ def _storages(
     ties: TieBreaks,
 ) -> Values:
     length = hours(problem)
-    lateness = np.arange(problem.grid.count) / problem.grid.count
+    lateness = lateness_of(problem)
     refill = _column([refill_yen_per_kwh(problem, one.charge_efficiency) for one in storages])
     soc0 = _column([one.soc0_kwh for one in storages])
     return {
@@ -178,6 +225,19 @@ def _storages(
         "keep_yen_per_kwh": refill,
         "ready_kwh": 0.0,
         "unready_yen_per_kwh": 0.0,
+        "min_power_kw": 0.0,
+    } | _planned(problem, storages)
+
+
+def _planned(problem: Problem, assets: Sequence[CarProblem | StorageProblem | ZoneProblem]) -> Values:
+    """The plan in force: where none is known, both limits are out of reach."""
+    if not is_steady(problem):
+        return dict.fromkeys(("most_planned_kw", "least_planned_kw", "change_yen_per_kw"), 0.0)
+    rows = [planned_range_kw(problem, asset) for asset in assets]
+    return {
+        "most_planned_kw": np.array([most for _, most in rows]),
+        "least_planned_kw": np.array([least for least, _ in rows]),
+        "change_yen_per_kw": hours(problem) * problem.change_yen_per_kwh,
     }
 
 
@@ -217,6 +277,7 @@ def _cars(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values:
         "drive_kwh": drive,
         "drop_kwh": drop,
         "promise_kwh": promise,
+        "min_power_kw": _column([car.min_power_kw for car in cars]),
         "lacking_yen_per_kwh": prices.departure_yen_per_kwh,
         "road_yen_per_kwh": prices.road_yen_per_kwh,
     }
@@ -238,13 +299,14 @@ def _batteries(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values
     }
 
 
-def _zone(problem: Problem, zone: ZoneProblem, ties: TieBreaks) -> Values:
+def _zone(problem: Problem, zone: ZoneProblem, ties: TieBreaks, features: Features) -> Values:
     room = room_terms(problem, zone)
     drift = room.drift_c.copy()
     drift[0] += room.decay[0] * zone.temp0_c
     above_low, below_high = ready_bands(problem, zone)
     return {
         "max_kw": room.max_kw,
+        "least_kw": room.least_kw,
         "decay": room.decay,
         "kelvin_per_kw": room.kelvin_per_kw,
         "drift_c": drift,
@@ -255,4 +317,6 @@ def _zone(problem: Problem, zone: ZoneProblem, ties: TieBreaks) -> Values:
         "ready_yen_per_k": hours(problem) * zone.ready_yen_per_degc_h,
         "discomfort_yen_per_k": hours(problem) * problem.discomfort_yen_per_degc_h,
         "smooth_yen_per_kw": ties.smooth_yen_per_kw,
+        **{name: np.ravel(row) for name, row in _planned(problem, [zone]).items()},
+        **(unit_values(problem, zone, stages=features.stages, lags=features.lags) if features.stages else {}),
     }

@@ -1,10 +1,11 @@
 """From a problem to the best schedule: the linear program first, more only where it cheats.
 
-The linear program may cheat in three ways. It may charge and discharge one battery at once where burning
+The linear program may cheat in several ways. It may charge and discharge one battery at once where burning
 energy pays (negative prices), and import and export at once where selling earns more than buying costs; then
 the direction of *those* intervals becomes binary and it is solved again. And a car that came home below its
-floor may be charged first and give back later while still below; then giving back is barred until then. All
-are looked for after every solve; the gap is told against the last proven bound.
+floor may be charged first and give back later while still below; then giving back is barred until then. And
+it runs units between their stages and chargers below their least power; then those become whole. All are
+looked for after every solve; the gap is told against the last proven bound.
 """
 
 from __future__ import annotations
@@ -16,10 +17,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dispatch.fill import TieBreaks, values_of
+from dispatch.kinds import kind_of
 from dispatch.schedule import Schedule, settle
 from dispatch.shortfalls import objective_yen
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
 from dispatch.template import BoolArray, Structure, Template
+from dispatch.terms import others_by_kind
+from dispatch.units import runs_whole
 from energy.core.plan import Problem
 from energy.core.series import FloatArray
 
@@ -32,6 +36,8 @@ _ROUNDS = 10
 _BAR_ALL = 3  # from this round on a car that gives back below its floor is barred for good
 _BOTH_KW = 1e-4  # two directions together above this are cheating
 _BELOW_KWH = 1e-4
+_WHOLE = 1e-6
+_ONE_WAY = ("charge_one_way", "discharge_one_way")
 _LAST_S = 0.05  # with less time left no further round is begun
 
 
@@ -203,7 +209,7 @@ def _compiled(structure: Structure) -> Template:
 
 def schedule_of(problem: Problem, found: Found) -> Schedule:
     """Powers of all assets in a solution. [kW]"""
-    n, columns = problem.grid.count, found.template.columns
+    n, columns = problem.count, found.template.columns
 
     def table(kind: str, *names: str) -> FloatArray:
         read = [columns.of_all(found.x, kind, name) for name in names if kind in columns.tables]
@@ -216,7 +222,18 @@ def schedule_of(problem: Problem, found: Found) -> Schedule:
         hvac_kw=table("zone", "hvac_kw"),
         pv_kw=table("pv", "used_kw"),
         battery_kw=table("battery", "charge_kw", "discharge_kw"),
+        other_kw=_others_kw(problem, found),
     )
+
+
+def _others_kw(problem: Problem, found: Found) -> FloatArray:
+    """Powers of assets of kinds from outside, in the order of the problem. [kW]"""
+    power = np.zeros((len(problem.others), problem.count))
+    place = {other.id: k for k, other in enumerate(problem.others)}
+    for name, group in others_by_kind(problem).items():
+        rows = found.template.columns.of_all(found.x, name, kind_of(name).power)
+        power[[place[other.id] for other in group]] = rows
+    return power
 
 
 class _Cure:
@@ -228,11 +245,14 @@ class _Cure:
         self.integer = np.zeros(len(template.binary), dtype=bool)
         self.lazy = np.zeros(len(template.lazy), dtype=bool)
         self.needs_whole = False
+        self.staged = False
 
     def moved(self, template: Template) -> _Cure:
         """The same for a template whose directions can be binary."""
         cure = _Cure(self.problem, template)
         cure.forbidden = self.template.columns.moved(self.forbidden, template.columns)
+        cure.integer = self.template.columns.moved(self.integer, template.columns)
+        cure.staged = self.staged
         return cure
 
     def arguments(self) -> dict[str, BoolArray | None]:
@@ -254,14 +274,15 @@ class _Cure:
         whole_all : bool
             Make directions whole wherever they could matter: there is no second way then.
         """
-        cheats = self._two_ways(x, everywhere=whole_all)
+        cheats = self._two_ways(x, everywhere=whole_all) | self._between_stages(x)
         for kind in ("car", "battery"):
             if kind in self.template.columns.tables:
                 cheats |= self._both_directions(x, kind, everywhere=whole_all)
+                cheats |= self._too_little(x, kind, everywhere=whole_all)
                 cheats |= self._below_floor(x, kind, everywhere=bar_all)
         return cheats
 
-    def _whole(self, choice: str, rows: tuple[str, str], where: BoolArray, kind: str = "") -> None:
+    def _whole(self, choice: str, rows: tuple[str, ...], where: BoolArray, kind: str = "") -> None:
         """Make a direction binary in some intervals, or note that the template has none."""
         if not self.template.structure.features.whole:
             self.needs_whole = True
@@ -292,7 +313,42 @@ class _Cure:
             return False
         if everywhere:
             both = self._stays(kind)  # of all batteries: another one may cheat once this one cannot
-        self._whole("charging", ("charge_one_way", "discharge_one_way"), both, kind)
+        self._whole("charging", _ONE_WAY, both, kind)
+        return True
+
+    def _too_little(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:
+        """Charging or giving back at less than the charger's least power."""
+        least = self.problem.cars if kind == "car" else ()
+        if not any(car.min_power_kw > 0.0 for car in least):
+            return False
+        columns = self.template.columns
+        limit = np.array([[car.min_power_kw] for car in least])
+        powers = [columns.of_all(x, kind, name) for name in ("charge_kw", "discharge_kw")]
+        little = np.any([(power > _BOTH_KW) & (power < limit - _BOTH_KW) for power in powers], axis=0)
+        if not little.any():
+            return False
+        # of the whole stay: what may not trickle in one interval trickles in the next
+        stays = self._stays(kind) & (limit > 0.0)
+        owners = little.any(axis=1)[:, None]
+        where = stays if everywhere else stays & owners
+        self._whole("charging", (*_ONE_WAY, "charge_at_least"), where, kind)
+        self._whole("giving", ("give_if_giving", "give_at_least"), where, kind)
+        return True
+
+    def _between_stages(self, x: FloatArray) -> bool:
+        """Air conditioners between two stages, or running shorter than they may."""
+        zones = self.problem.zones
+        if not self.template.structure.features.stages:
+            return False
+        at = self.template.columns.block("zone", "at")
+        whole = np.array([runs_whole(zone) for zone in zones])
+        part = np.abs(x[at] - np.round(x[at])) > _WHOLE
+        stages = self.template.structure.features.stages
+        staged = np.tile(whole, (1, stages)) & ~self.integer[at]
+        if not (part & staged).any():
+            return False
+        self.integer[at[staged]] = True
+        self.staged = True
         return True
 
     def _below_floor(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:
@@ -314,7 +370,7 @@ class _Cure:
         """Where each battery is plugged; a stationary one always."""
         if kind == "car":
             return np.array([car.plugged for car in self.problem.cars], dtype=bool)
-        return np.ones((len(self.problem.batteries), self.problem.grid.count), dtype=bool)
+        return np.ones((len(self.problem.batteries), self.problem.count), dtype=bool)
 
 
 def _until_last(plugged: BoolArray, marked: BoolArray) -> BoolArray:

@@ -15,6 +15,12 @@ comfort        ``room_c``, ``limit_c``; ``at`` if the room is made ready for peo
 export         ``curtailed_kw``, ``import_margin_kw``
 surplus        ``pv_kw``
 away           ``back_at`` if the return lies within the horizon
+feeder         ``feeder``, ``limit_kw``
+imbalance      ``submitted_kw``
+rebound        ``demand_kw``, ``limit_kw``
+minimum_time   ``minimum_minutes``, ``on`` (1 if it must run, 0 if it must rest)
+defrost        ``defrost_percent`` of the interval
+steady         ``planned_kw``
 idle           ``soc_percent`` (with ``soc_min_percent`` close to it), or ``room_c``, or ``available_kw``
 =============  ===================================================================================
 """
@@ -25,13 +31,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from dispatch.because import Agreed, agreed_reasons, in_event, unit_reason
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected
-from dispatch.terms import peak_margin_kw
+from dispatch.terms import peak_margin_kw, slots_of
 from energy.core.plan import CarProblem, Problem, Reason, ReasonCode, StorageProblem, ZoneProblem
+from energy.core.plan_parts import OtherAsset
 from energy.core.series import FloatArray
 
-__all__ = ["Setting", "pv_reasons", "setting", "storage_reasons", "zone_reasons"]
+__all__ = ["Setting", "other_reasons", "pv_reasons", "setting", "storage_reasons", "zone_reasons"]
 
 _KW = 1e-3  # less is off
 _YEN = 0.05  # price differences below this are none
@@ -53,6 +61,8 @@ class Setting:
         Where sun is curtailed.
     optimised : bool
         Whether an optimiser weighed the rooms against peaks and prices.
+    agreed : Agreed
+        What feeders, events and a submitted plan say.
     """
 
     times: list[str]
@@ -65,6 +75,7 @@ class Setting:
     sun_kw: list[float]
     import_margin_kw: float
     optimised: bool
+    agreed: Agreed
 
 
 def setting(
@@ -82,6 +93,7 @@ def setting(
     peak_dual : ndarray or None
         Price of one kW of demand by interval, from the optimiser. [yen/kW]
     """
+    slots = slots_of(problem)
     guarded = expected.demand_kw + peak_margin_kw(problem, peak_quantile_share)
     limit = max(problem.limits.peak_memory_kw, float(guarded.max()))
     at_limit = guarded >= limit - 0.5
@@ -89,16 +101,17 @@ def setting(
         at_limit |= np.abs(peak_dual) > 1.0
     curtailed = curtailed_kw(problem, schedule)
     return Setting(
-        times=[moment.isoformat() for moment in (*problem.grid.times(), problem.grid.end)],
+        times=[problem.time(t).isoformat() for t in range(problem.count + 1)],
         price=[float(value) for value in problem.price_yen_per_kwh],
-        tight=list(problem.tight),
-        peak=at_limit.tolist(),
-        demand_kw=[round(value, 1) for value in expected.demand_kw.tolist()],
+        tight=(np.asarray(problem.tight, dtype=bool) | in_event(problem)[slots]).tolist(),
+        peak=at_limit[slots].tolist(),
+        demand_kw=[round(value, 1) for value in expected.demand_kw[slots].tolist()],
         limit_kw=round(min(limit, max(problem.limits.contract_kw, float(guarded.max()))), 1),
         spare_sun=(curtailed > _KW).tolist(),
         sun_kw=[round(value, 1) for value in schedule.pv_kw.sum(axis=0).tolist()],
         import_margin_kw=problem.limits.import_margin_kw,
         optimised=peak_dual is not None,
+        agreed=agreed_reasons(problem, schedule, expected),
     )
 
 
@@ -256,14 +269,31 @@ def storage_reasons(
 ) -> list[Reason]:
     """Reasons of a car or a battery, one per interval."""
     view = _StorageView(s, storage, power_kw, soc_kwh)
-    return [view.why(t) for t in range(len(s.price))]
+    return [s.agreed.reason(storage, t, view.power[t], view.why(t)) for t in range(len(s.price))]
+
+
+def other_reasons(s: Setting, other: OtherAsset, power_kw: FloatArray) -> list[Reason]:
+    """Reasons of an asset of a kind from outside: its feeder, the peak, the price."""
+    reasons = []
+    for t, power in enumerate(power_kw.tolist()):
+        own = Reason(ReasonCode.IDLE, {"power_kw": round(power, 2)})
+        if s.peak[t]:
+            own = _peak(s, t)
+        elif power > _KW and s.price[t] < max(s.price[t:]) - _YEN:
+            own = _price(s, t, _dearest(s, t))
+        reasons.append(s.agreed.reason(other, t, power, own))
+    return reasons
 
 
 def zone_reasons(s: Setting, zone: ZoneProblem, power_kw: FloatArray, room_c: FloatArray) -> list[Reason]:
     """Reasons of an air conditioner, one per interval."""
     power, room = power_kw.tolist(), room_c.tolist()
     ahead = _zone_ahead(s, zone)
-    return [_zone_why(s, zone, t, power=power[t], room=room[t], ahead=ahead[t]) for t in range(len(power))]
+    reasons = []
+    for t, kw in enumerate(power):
+        own = _zone_why(s, zone, t, power=kw, room=room[t], ahead=ahead[t])
+        reasons.append(s.agreed.reason(zone, t, kw, unit_reason(s.agreed, zone, power, t) or own))
+    return reasons
 
 
 def _limit(zone: ZoneProblem, t: int) -> float:

@@ -28,8 +28,8 @@ def hold_rooms(problem: Problem, room_kw: FloatArray) -> FloatArray:
     rooms = [room_terms(problem, zone) for zone in problem.zones]
     targets = [_targets(zone, room) for zone, room in zip(problem.zones, rooms, strict=True)]
     level = [zone.temp0_c for zone in problem.zones]
-    power = np.zeros((len(rooms), problem.grid.count))
-    for t in range(problem.grid.count):
+    power = np.zeros((len(rooms), problem.count))
+    for t in range(problem.count):
         for k, room in enumerate(rooms):
             drift = room.decay[t] * level[k] + room.drift_c[t]
             if room.max_kw[t] > 0.0:

@@ -11,9 +11,10 @@ import numpy as np
 
 from dispatch.assemble import Origin, assemble
 from dispatch.carrules import charge_and_give
+from dispatch.kinds import kind_of
 from dispatch.roomrules import hold_rooms
 from dispatch.schedule import Schedule, settle
-from dispatch.terms import available_kw, hours, least_import_kw, peak_margin_kw
+from dispatch.terms import available_kw, hours, least_import_kw, rise_kw
 from dispatch.validate import require_sound
 from energy.core.plan import Plan, PlanSource, Problem, StorageProblem
 from energy.core.series import FloatArray
@@ -51,9 +52,10 @@ def charge_on_arrival_plan(problem: Problem) -> Plan:
     limits = [np.where(car.plugged, car.max_charge_kw, 0.0) for car in problem.cars]
     full = Schedule(
         car_kw=np.array(limits).reshape(idle.car_kw.shape),
-        hvac_kw=hold_rooms(problem, np.full(problem.grid.count, np.inf)),
+        hvac_kw=hold_rooms(problem, np.full(problem.count, np.inf)),
         pv_kw=idle.pv_kw,
         battery_kw=idle.battery_kw,
+        other_kw=_wishes(problem),
     )
     origin = Origin(source=PlanSource.RULES, peak_quantile_share=0.0, note="charge on arrival")
     return assemble(problem, settle(problem, full), origin)
@@ -61,8 +63,9 @@ def charge_on_arrival_plan(problem: Problem) -> Plan:
 
 def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> Schedule:
     """Powers by rules of thumb: rooms first, then batteries, then cars in order of their departures."""
-    limits, margin = problem.limits, peak_margin_kw(problem, peak_quantile_share)
-    rest = np.asarray(problem.load_p50_kw) - available_kw(problem)
+    limits, margin = problem.limits, rise_kw(problem, peak_quantile_share)
+    others = _wishes(problem)
+    rest = np.asarray(problem.load_p50_kw) - available_kw(problem) + others.sum(axis=0)
     contract = limits.contract_kw - margin
     hvac = hold_rooms(problem, contract - rest)
     net = rest + hvac.sum(axis=0)
@@ -82,12 +85,22 @@ def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> 
         hvac_kw=hvac,
         pv_kw=idle.pv_kw,
         battery_kw=np.array(battery).reshape(idle.battery_kw.shape),
+        other_kw=others,
     )
     return settle(problem, wanted)
 
 
+def _wishes(problem: Problem) -> FloatArray:
+    """What assets of kinds from outside take when nobody plans. [kW]"""
+    wanted = Schedule.idle(problem).other_kw
+    for k, other in enumerate(problem.others):
+        kind = kind_of(other.kind)
+        wanted[k] = kind.trim(problem, other, kind.wish(problem, other))
+    return wanted
+
+
 def _first_departure(problem: Problem, k: int) -> tuple[int, int]:
-    return min((promise.index for promise in problem.cars[k].promises), default=problem.grid.count + 1), k
+    return min((promise.index for promise in problem.cars[k].promises), default=problem.count + 1), k
 
 
 def _battery(
@@ -96,8 +109,8 @@ def _battery(
     """Take the sun that would be wasted, give in tight hours and above the peak, refill below it. [kW]"""
     length, soc = hours(problem), storage.soc0_kwh
     least = least_import_kw(problem)
-    power = np.zeros(problem.grid.count)
-    for t in range(problem.grid.count):
+    power = np.zeros(problem.count)
+    for t in range(problem.count):
         room = (storage.capacity_kwh - soc) / (length[t] * storage.charge_efficiency)
         spare = max(0.0, soc - storage.reserve_kwh) * storage.discharge_efficiency / length[t]
         surplus = least[t] - net_kw[t]

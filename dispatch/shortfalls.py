@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dispatch.agreed import agreed_yen, recovery_limit_kw
+from dispatch.kinds import kind_of
 from dispatch.schedule import Schedule, import_kw, room_path, soc_path
 from dispatch.terms import (
+    by_slot,
     demand_kw,
     energy_yen,
     hours,
+    is_steady,
     least_net_kw,
     peak_margin_kw,
+    planned_range_kw,
     promised_kwh,
     ready_bands,
     ready_kwh,
@@ -38,17 +43,20 @@ class Expected:
     Parameters
     ----------
     import_kw, demand_kw : ndarray
-        At the connection point, medians. [kW]
+        At the connection point, medians; per interval and per half-hour. [kW]
     soc_kwh : dict
         Energy stored at the end of each interval, by car and battery. [kWh]
     room_c : dict
         Temperature at the end of each interval, by zone. [degC]
+    other : dict
+        State at the end of each interval of assets of kinds from outside.
     """
 
     import_kw: FloatArray
     demand_kw: FloatArray
     soc_kwh: dict[AssetId, FloatArray]
     room_c: dict[AssetId, FloatArray]
+    other: dict[AssetId, FloatArray]
 
 
 def expect(problem: Problem, schedule: Schedule) -> Expected:
@@ -61,6 +69,10 @@ def expect(problem: Problem, schedule: Schedule) -> Expected:
         demand_kw=demand_kw(problem, imported),
         soc_kwh={storage.id: soc_path(problem, storage, power) for storage, power in powered},
         room_c={zone.id: room_path(problem, zone, power) for zone, power in zones},
+        other={
+            other.id: kind_of(other.kind).state(problem, other, power)
+            for other, power in zip(problem.others, schedule.other_kw, strict=True)
+        },
     )
 
 
@@ -80,9 +92,25 @@ def shortfalls(problem: Problem, expected: Expected) -> tuple[Shortfall, ...]:
         room = expected.room_c[zone.id]
         outside = np.maximum(np.asarray(zone.low_c) - room, room - np.asarray(zone.high_c))
         found += _stretches(zone.id, "comfort", outside)
-    found += _stretches(CONNECTION, "contract", expected.demand_kw - problem.limits.contract_kw)
+    for other in problem.others:
+        lacking = kind_of(other.kind).missing_kwh(problem, other, expected.other[other.id])
+        found += _stretches(other.id, "supply", lacking)
+    found += _of_slots(problem, "contract", expected.demand_kw - problem.limits.contract_kw)
+    for event in problem.events:
+        found += _of_slots(problem, "recovery", expected.demand_kw - recovery_limit_kw(problem, event))
+    for step in problem.limits.steps:
+        if step.target:
+            counts = np.full(problem.grid.count, -np.inf)
+            counts[step.first : step.last] = expected.demand_kw[step.first : step.last] - step.level_kw
+            found += _of_slots(problem, "target", counts)
     found += _stretches(CONNECTION, "export", least_net_kw(problem) - expected.import_kw)
     return tuple(found)
+
+
+def _of_slots(problem: Problem, kind: str, missing: FloatArray) -> list[Shortfall]:
+    """Stretches of half-hours of the connection; the index is that of their first interval."""
+    found = _stretches(CONNECTION, kind, missing)
+    return [replace(short, index=problem.first_of(short.index)) for short in found]
 
 
 def _missing(asset: AssetId, kind: str, index: int, amount: float) -> Shortfall:
@@ -106,10 +134,11 @@ def objective_yen(problem: Problem, schedule: Schedule, *, peak_quantile_share: 
     expected, length, prices = expect(problem, schedule), hours(problem), slack_prices(problem)
     limits = problem.limits
     guarded = expected.demand_kw + peak_margin_kw(problem, peak_quantile_share)
-    planned = share_of_slot(problem) * expected.import_kw
-    excess = max(0.0, float(np.max(guarded)) - limits.peak_memory_kw)
+    planned = by_slot(problem, share_of_slot(problem) * expected.import_kw)
+    counted = guarded[: limits.memory_until]
+    excess = max(0.0, float(np.max(counted, initial=0.0)) - limits.peak_memory_kw)
     total = float(np.sum(energy_yen(problem, expected.import_kw)))
-    total += limits.peak_yen_per_kw * excess
+    total += limits.peak_yen_per_kw * excess + agreed_yen(problem, expected.import_kw, guarded)
     left = np.maximum(
         0.0, limits.contract_kw - (guarded - planned)
     )  # none where room for errors takes it all
@@ -131,7 +160,22 @@ def objective_yen(problem: Problem, schedule: Schedule, *, peak_quantile_share: 
         discomfort = float(np.sum(length * np.maximum(0.0, outside)))
         total += problem.discomfort_yen_per_degc_h * discomfort
         total += zone.ready_yen_per_degc_h * _used_up_kelvin_h(problem, zone, room)
-    return total
+    for other, power in zip(problem.others, schedule.other_kw, strict=True):
+        total += kind_of(other.kind).yen(problem, other, power)
+    return total + _change_yen(problem, schedule)
+
+
+def _change_yen(problem: Problem, schedule: Schedule) -> float:
+    """What leaving the plan in force costs. [yen]"""
+    if not is_steady(problem):
+        return 0.0
+    length, moved = hours(problem), 0.0
+    assets = (*storages(problem), *problem.zones)
+    powers = (*schedule.car_kw, *schedule.battery_kw, *schedule.hvac_kw)
+    for asset, power in zip(assets, powers, strict=True):
+        least, most = planned_range_kw(problem, asset)
+        moved += float(np.sum(length * (np.maximum(0.0, power - most) + np.maximum(0.0, least - power))))
+    return problem.change_yen_per_kwh * moved
 
 
 def _used_up_kelvin_h(problem: Problem, zone: ZoneProblem, room_c: FloatArray) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +19,28 @@ from dispatch.layout import IntArray, Layout
 from energy.core.errors import PlanError
 from energy.core.series import FloatArray
 
-__all__ = ["Affine", "BoolArray", "Structure", "Template", "tile"]
+__all__ = ["DEMANDS", "Affine", "BoolArray", "Structure", "Template", "tile"]
 
+DEMANDS: Final = ("event", "step")  # kinds without a power of their own: they look at the connection's
 BoolArray = NDArray[np.bool_]
 Values = Mapping[str, FloatArray | float]
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """How many intervals and assets a model has, and what it may have."""
+    """How many intervals and assets a model has, and what it may have.
+
+    Parameters
+    ----------
+    divisions : tuple of int
+        How many intervals each half-hour has; empty for one each.
+    feeders : int
+        Groups of assets with a common limit; of these the number is compiled.
+    events, steps : int
+        Demand-response events, and further prices of demand.
+    others : tuple of (str, int)
+        Assets of kinds that were added from outside.
+    """
 
     intervals: int
     cars: int = 0
@@ -34,11 +48,22 @@ class Structure:
     pv: int = 0
     batteries: int = 0
     features: Features = field(default_factory=Features)
+    divisions: tuple[int, ...] = ()
+    feeders: int = 0
+    events: int = 0
+    steps: int = 0
+    others: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Intervals of each half-hour."""
+        return self.divisions or (1,) * self.intervals
 
     @property
     def counts(self) -> dict[str, int]:
         """Assets by kind, as the blocks are called."""
-        return {"car": self.cars, "zone": self.zones, "pv": self.pv, "battery": self.batteries}
+        known = {"car": self.cars, "zone": self.zones, "pv": self.pv, "battery": self.batteries}
+        return known | dict(self.others) | {"event": self.events, "step": self.steps}
 
     @property
     def whole(self) -> Structure:
@@ -48,8 +73,9 @@ class Structure:
     @property
     def core(self) -> Structure:
         """The structure with one asset of each kind that it has; what is compiled."""
-        one = {name: min(1, getattr(self, name)) for name in ("cars", "zones", "pv", "batteries")}
-        return replace(self, **one)
+        numbers = ("cars", "zones", "pv", "batteries", "events", "steps")
+        one = {name: min(1, getattr(self, name)) for name in numbers}
+        return replace(self, **one, others=tuple((kind, 1) for kind, _ in self.others))
 
 
 @dataclass(frozen=True, slots=True)

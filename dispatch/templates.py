@@ -105,8 +105,10 @@ def core_from_bytes(content: bytes) -> Template | None:
     parts |= {name: array for name, array in arrays.items() if "." not in name}
     parts |= {name: _layout(rows) for name, rows in head["layouts"].items()}
     structure = head["structure"]
-    features = Features(**structure.pop("features"))
-    return Template(structure=Structure(**structure, features=features), **parts)
+    structure["features"] = Features(**structure["features"])
+    structure["divisions"] = tuple(structure["divisions"])
+    structure["others"] = tuple((kind, count) for kind, count in structure["others"])
+    return Template(structure=Structure(**structure), **parts)
 
 
 def _layout_json(layout: Layout) -> dict[str, object]:
@@ -173,7 +175,8 @@ class TemplateCache:
         return core
 
     def _shelved(self, structure: Structure) -> Template | None:
-        content = self._shelf.read(core_name(structure)) if self._shelf else None
+        known = self._shelf is not None and not structure.others
+        content = self._shelf.read(core_name(structure)) if self._shelf and known else None
         if content is None:
             return None
         core = core_from_bytes(content)
@@ -190,6 +193,6 @@ class TemplateCache:
 
         core = compile_core(structure)
         self.counts["compiled"] += 1
-        if self._shelf:
+        if self._shelf and not structure.others:  # code from outside is in no digest
             self._shelf.write(core_name(structure), core_to_bytes(core))
         return core

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from energy.core.plan import CarProblem, Problem, PvProblem, StorageProblem, ZoneProblem
+from energy.core.plan_parts import OtherAsset
 from energy.core.series import FloatArray
 
 __all__ = [
@@ -16,34 +18,42 @@ __all__ = [
     "Storage",
     "assets",
     "available_kw",
+    "by_slot",
     "ceiling_kwh",
     "demand_kw",
     "drop_kwh",
     "energy_yen",
     "hours",
+    "is_steady",
+    "lateness_of",
     "least_import_kw",
     "least_net_kw",
     "most_export_kw",
+    "others_by_kind",
     "peak_margin_kw",
+    "planned_range_kw",
     "promised_kwh",
     "ready_bands",
     "ready_kwh",
     "refill_yen_per_kwh",
+    "rise_kw",
     "room_terms",
     "share_of_slot",
     "slack_prices",
+    "slots_of",
     "storages",
     "unstoppable_kw",
 ]
 
 
 Storage = CarProblem | StorageProblem
-Asset = CarProblem | ZoneProblem | PvProblem | StorageProblem
+Asset = CarProblem | ZoneProblem | PvProblem | StorageProblem | OtherAsset
+IntArray = NDArray[np.int64]
 
 
 def assets(problem: Problem) -> list[Asset]:
     """All controllable assets, in the order of their setpoints."""
-    return [*problem.cars, *problem.zones, *problem.pv, *problem.batteries]
+    return [*problem.cars, *problem.zones, *problem.pv, *problem.batteries, *problem.others]
 
 
 def storages(problem: Problem) -> list[Storage]:
@@ -51,16 +61,66 @@ def storages(problem: Problem) -> list[Storage]:
     return [*problem.cars, *problem.batteries]
 
 
+def others_by_kind(problem: Problem) -> dict[str, list[OtherAsset]]:
+    """Assets of kinds from outside, by kind in the order of their names."""
+    groups: dict[str, list[OtherAsset]] = {}
+    for other in sorted(problem.others, key=lambda one: one.kind):
+        groups.setdefault(other.kind, []).append(other)
+    return groups
+
+
+def is_steady(problem: Problem) -> bool:
+    """Whether leaving a plan in force has a price."""
+    parts: list[Storage | ZoneProblem] = [*problem.cars, *problem.zones, *problem.batteries]
+    return problem.change_yen_per_kwh > 0.0 and any(part.planned_kw for part in parts)
+
+
+def planned_range_kw(problem: Problem, asset: Storage | ZoneProblem) -> tuple[FloatArray, FloatArray]:
+    """Powers between which an asset stays with the plan in force: the planned one, or any where none is."""
+    n = problem.count
+    if isinstance(asset, ZoneProblem):
+        least, most = np.zeros(n), np.full(n, asset.max_electric_kw)
+    else:
+        least, most = np.full(n, -asset.max_discharge_kw), np.full(n, asset.max_charge_kw)
+    known = len(asset.planned_kw)
+    planned = np.clip(asset.planned_kw, least[:known], most[:known])
+    least[:known] = most[:known] = planned
+    return least, most
+
+
+def lateness_of(problem: Problem) -> FloatArray:
+    """How far into the horizon each interval begins. [-]"""
+    length = hours(problem)
+    late: FloatArray = (np.cumsum(length) - length) / float(length.sum())
+    return late
+
+
 def share_of_slot(problem: Problem) -> FloatArray:
-    """Part of each interval that still lies ahead: 1, but less in interval 0 of a plan made inside it. [-]
+    """Part of its half-hour that each interval covers; together 1, less in one that has begun. [-]
 
     A plan is made inside its first slot if it brings what the slot has imported so far
-    (``limits.demand_so_far_kwh > 0``); powers of interval 0 then hold from ``made_at`` to its end.
+    (``limits.demand_so_far_kwh > 0``); powers of its intervals then hold from ``made_at`` on.
     """
-    share = np.ones(problem.grid.count)
+    parts = problem.parts
+    share = np.repeat(1.0 / np.asarray(parts), parts)
     if problem.limits.demand_so_far_kwh > 0.0:
-        share[0] = 1.0 - (problem.made_at - problem.grid.start) / problem.grid.step
+        share[: parts[0]] *= 1.0 - (problem.made_at - problem.grid.start) / problem.grid.step
     return share
+
+
+def slots_of(problem: Problem) -> IntArray:
+    """Half-hour of each interval."""
+    slots: IntArray = np.repeat(np.arange(problem.grid.count), problem.parts)
+    return slots
+
+
+def by_slot(problem: Problem, values: FloatArray) -> FloatArray:
+    """Sum of the values of each half-hour's intervals, along the last axis."""
+    if not problem.divisions:
+        return values.copy()
+    firsts = np.cumsum((0, *problem.parts[:-1]))
+    summed: FloatArray = np.add.reduceat(values, firsts, axis=-1)
+    return summed
 
 
 def hours(problem: Problem) -> FloatArray:
@@ -71,28 +131,37 @@ def hours(problem: Problem) -> FloatArray:
 
 def available_kw(problem: Problem) -> FloatArray:
     """Median of what all arrays together could give. [kW]"""
-    suns = np.array([array.p50_kw for array in problem.pv], dtype=float).reshape(-1, problem.grid.count)
+    suns = np.array([array.p50_kw for array in problem.pv], dtype=float).reshape(-1, problem.count)
     total: FloatArray = suns.sum(axis=0)
     return total
 
 
 def demand_kw(problem: Problem, import_kw: FloatArray) -> FloatArray:
-    """Demand (デマンド値) of each slot: the imports so far and those planned. [kW]"""
-    demand = share_of_slot(problem) * import_kw
+    """Demand (デマンド値) of each half-hour: the imports so far and those planned. [kW]"""
+    demand = by_slot(problem, share_of_slot(problem) * import_kw)
     demand[0] += problem.limits.demand_so_far_kwh / problem.grid.hours
     return demand
 
 
 def peak_margin_kw(problem: Problem, share: float) -> FloatArray:
-    """Room that is left for forecast errors below contract and peak: how far the net load may rise. [kW]
+    """Room for forecast errors below contract and peak: how far a half-hour's demand may rise. [kW]
 
-    ``share * sqrt((load P90 - P50)^2 + (pv P50 - P10)^2)``: errors of load and sun are taken as independent.
-    ``share = 1`` reaches up to P90, 0 trusts the median.
+    ``share * sqrt((load P90 - P50)^2 + (pv P50 - P10)^2)``: errors of load and sun are taken as independent,
+    those of the intervals of one half-hour as one. ``share = 1`` reaches up to P90, 0 trusts the median.
     """
-    load = np.subtract(problem.load_p90_kw, problem.load_p50_kw)
-    low = np.array([array.p10_kw for array in problem.pv], dtype=float).reshape(-1, problem.grid.count)
-    room: FloatArray = share * np.hypot(load, available_kw(problem) - low.sum(axis=0))
+    part = share_of_slot(problem)
+    load = by_slot(problem, part * np.subtract(problem.load_p90_kw, problem.load_p50_kw))
+    low = np.array([array.p10_kw for array in problem.pv], dtype=float).reshape(-1, problem.count)
+    sun = by_slot(problem, part * (available_kw(problem) - low.sum(axis=0)))
+    room: FloatArray = share * np.hypot(load, sun)
     return room
+
+
+def rise_kw(problem: Problem, share: float) -> FloatArray:
+    """The same for each interval by itself: how far its power may rise above the median. [kW]"""
+    whole = by_slot(problem, share_of_slot(problem))
+    rise: FloatArray = (peak_margin_kw(problem, share) / np.maximum(whole, 1e-9))[slots_of(problem)]
+    return rise
 
 
 def least_import_kw(problem: Problem) -> FloatArray:
@@ -110,7 +179,7 @@ def least_import_kw(problem: Problem) -> FloatArray:
 def least_net_kw(problem: Problem) -> FloatArray:
     """Lowest net power at the connection: the no-export margin, or what may be exported, negative. [kW]"""
     if problem.limits.max_export_kw > 0.0:
-        return np.full(problem.grid.count, -problem.limits.max_export_kw)
+        return np.full(problem.count, -problem.limits.max_export_kw)
     return least_import_kw(problem)
 
 
@@ -124,7 +193,7 @@ def most_export_kw(problem: Problem) -> FloatArray:
 def unstoppable_kw(problem: Problem) -> FloatArray:
     """Median of what the arrays give that nothing can hold back. [kW]"""
     suns = [array.p50_kw for array in problem.pv if not array.curtailable]
-    total: FloatArray = np.array(suns, dtype=float).reshape(-1, problem.grid.count).sum(axis=0)
+    total: FloatArray = np.array(suns, dtype=float).reshape(-1, problem.count).sum(axis=0)
     return total
 
 
@@ -173,7 +242,7 @@ def drop_kwh(car: CarProblem) -> FloatArray:
 
 def ready_bands(problem: Problem, zone: ZoneProblem) -> tuple[FloatArray, FloatArray]:
     """Degrees kept from the band's lower (heating) and upper edge (cooling), never past its middle. [K]"""
-    ready = np.asarray(zone.ready_k) if zone.ready_k else np.zeros(problem.grid.count)
+    ready = np.asarray(zone.ready_k) if zone.ready_k else np.zeros(problem.count)
     sign = np.asarray(zone.mode_sign)
     ready = np.clip(ready, 0.0, (np.asarray(zone.high_c) - np.asarray(zone.low_c)) / 2.0)
     return np.where(sign > 0, ready, 0.0), np.where(sign < 0, ready, 0.0)
@@ -207,20 +276,24 @@ class RoomTerms:
     drift_c: FloatArray
     kelvin_per_kw: FloatArray
     max_kw: FloatArray
+    least_kw: FloatArray
 
 
 def room_terms(problem: Problem, zone: ZoneProblem) -> RoomTerms:
     """Coefficients of a room: ``a = exp(-U h / C)``; heat enters with ``(1 - a) / U`` (U = 0: ``h / C``)."""
     length = hours(problem)
     capacity, loss = zone.capacitance_kwh_per_k, zone.loss_kw_per_k
+    heats = 1.0 - np.asarray(zone.defrost) if zone.defrost else 1.0
     decay = np.exp(-loss * length / capacity)
     kelvin_per_heat = -np.expm1(-loss * length / capacity) / loss if loss > 0.0 else length / capacity
     sign = np.asarray(zone.mode_sign, dtype=float)
+    most = np.where(sign != 0.0, zone.max_electric_kw, 0.0)
     return RoomTerms(
         decay=decay,
         drift_c=(1.0 - decay) * np.asarray(problem.outdoor_c) + kelvin_per_heat * np.asarray(zone.gain_kw),
-        kelvin_per_kw=kelvin_per_heat * sign * np.asarray(zone.cop),
-        max_kw=np.where(sign != 0.0, zone.max_electric_kw, 0.0),
+        kelvin_per_kw=kelvin_per_heat * sign * np.asarray(zone.cop) * heats,
+        max_kw=most,
+        least_kw=np.minimum(zone.least_kw, most) if zone.least_kw else np.zeros_like(most),
     )
 
 
@@ -246,7 +319,13 @@ def slack_prices(problem: Problem) -> SlackPrices:
     """
     length = problem.grid.hours
     dearest = max(1.0, float(np.max(np.abs(problem.price_yen_per_kwh))))
-    departure = 3.0 * problem.limits.peak_yen_per_kw / length + 20.0 * dearest + 1000.0
+    for event in problem.events:
+        dearest += event.reward_yen_per_kwh * (2.0 if event.adjustment else 1.0) + event.recovery_yen_per_kwh
+    if problem.submitted is not None:
+        beside = (problem.submitted.short_yen_per_kwh, problem.submitted.long_yen_per_kwh)
+        dearest += float(np.max(np.abs(beside)))
+    peak = problem.limits.peak_yen_per_kw + sum(step.yen_per_kw for step in problem.limits.steps)
+    departure = 3.0 * peak / length + 20.0 * dearest + 1000.0
     return SlackPrices(
         contract_yen_per_kw=4.0 * length * departure,
         departure_yen_per_kwh=departure,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from dispatch.terms import by_slot, hours
 from energy.core.plan import CarProblem, Plan, Problem, Setpoint, Shortfall
 from energy.core.units import AssetId
 from vpp.i18n import AssetKind, Messages, reason_sentence
@@ -20,6 +21,7 @@ def kinds_of(problem: Problem) -> dict[AssetId, AssetKind]:
     kinds |= {zone.id: "zone" for zone in problem.zones}
     kinds |= {array.id: "pv" for array in problem.pv}
     kinds |= {battery.id: "battery" for battery in problem.batteries}
+    kinds |= {other.id: "other" for other in problem.others}
     return kinds
 
 
@@ -58,7 +60,7 @@ def softened(problem: Problem, plan: Plan, words: Messages) -> list[Softened]:
     told = []
     cars = {car.id: car for car in problem.cars}
     for short in sorted(plan.shortfalls, key=lambda one: (one.index, one.asset)):
-        at = problem.grid.time(short.index)
+        at = problem.time(short.index)
         if short.kind == "departure":
             sentence, remedy = _departure(problem, cars[short.asset], short, words)
         else:
@@ -79,7 +81,7 @@ def _amount(short: Shortfall, words: Messages) -> str:
     match short.kind:
         case "comfort":
             return words.quantity(short.amount, "K")
-        case "floor":
+        case "floor" | "supply":
             return words.kwh(short.amount)
         case _:
             return words.kw(short.amount)
@@ -89,7 +91,7 @@ def _departure(problem: Problem, car: CarProblem, short: Shortfall, words: Messa
     """What is promised, stored and possible for a departure, and what would help."""
     promised = max(p.soc_kwh for p in car.promises if p.index == short.index)
     most = _can_add_kwh(problem, car, short.index)
-    at = problem.grid.time(short.index)
+    at = problem.time(short.index)
     sentence = words.text(
         "softened.departure",
         name=car.id,
@@ -100,10 +102,12 @@ def _departure(problem: Problem, car: CarProblem, short: Shortfall, words: Messa
         missing=words.kwh(short.amount),
     )
     accept = words.percent(np.floor(100.0 * (promised - short.amount) / car.capacity_kwh) / 100.0)
-    hours = short.amount / (car.max_charge_kw * car.charge_efficiency) if car.max_charge_kw > 0.0 else np.inf
-    steps = int(np.ceil(hours / problem.grid.hours - 1e-9)) if np.isfinite(hours) else -1
-    if steps > 0 and short.index + steps <= problem.grid.count:
-        later = words.moment(problem.grid.time(short.index + steps))
+    stored_kw = car.max_charge_kw * car.charge_efficiency
+    lacking = short.amount / stored_kw if stored_kw > 0.0 else np.inf
+    ahead = np.cumsum(hours(problem)[short.index :])
+    steps = 1 + int(np.searchsorted(ahead, lacking - 1e-9))
+    if steps <= len(ahead):
+        later = words.moment(problem.time(short.index + steps))
         return sentence, words.text("softened.departure_later", later=later, accept=accept)
     return sentence, words.text("softened.departure_less", accept=accept)
 
@@ -112,12 +116,13 @@ def _can_add_kwh(problem: Problem, car: CarProblem, index: int) -> float:
     """What the charger could add at most before interval ``index``. [kWh]"""
     plugged = np.asarray(car.plugged[:index], dtype=bool)
     room = max(0.0, car.ceiling_kwh - car.soc0_kwh)
-    return min(room, float(plugged.sum()) * problem.grid.hours * car.max_charge_kw * car.charge_efficiency)
+    time_h = float(np.sum(hours(problem)[:index] * plugged))
+    return min(room, time_h * car.max_charge_kw * car.charge_efficiency)
 
 
 def plan_sentences(problem: Problem, plan: Plan, words: Messages) -> list[str]:
     """Where a plan came from, what it costs, its highest demand, and what each asset does in all."""
-    flows, h = plan.trajectory, problem.grid.hours
+    flows, h = plan.trajectory, by_slot(problem, hours(problem))
     last = words.moment(problem.grid.end)
     lines = [
         words.text(
@@ -135,13 +140,16 @@ def plan_sentences(problem: Problem, plan: Plan, words: Messages) -> list[str]:
             target=words.kw(plan.target_demand_kw),
         ),
     ]
+    if problem.events or problem.submitted is not None:
+        earned, beside = words.yen(flows.event_yen), words.yen(flows.imbalance_yen)
+        lines.append(words.text("planned.event", earned=earned, beside=beside))
     if plan.gap is not None and plan.gap > 0.0:
         lines.append(words.text("planned.gap", gap=words.percent(plan.gap, 3)))
     if plan.note:
         lines.append(words.text("planned.note", note=plan.note))
     for asset in kinds_of(problem):
         powers = np.array([point.power_kw for point in plan.of(asset)])
-        taken, given = h * float(powers.clip(min=0.0).sum()), -h * float(powers.clip(max=0.0).sum())
+        taken, given = float(np.sum(h * powers.clip(min=0.0))), -float(np.sum(h * powers.clip(max=0.0)))
         lines.append(words.text("planned.asset", name=asset, taken=words.kwh(taken), given=words.kwh(given)))
     return lines
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 from dispatch.planner import Planner
 from energy.core.plan import CarProblem, Plan, Problem, Setpoint
@@ -108,38 +108,52 @@ class WhatIf:
         ``load``: one more kW of load in an interval; ``charge``: 10 % of the capacity more at a departure.
     cost_yen : float
         What the whole plan would cost more. [yen]
+    within_yen : float
+        How well that is known: what the gaps of both plans leave open. [yen]
     """
 
     kind: str
     asset: str
     index: int
     cost_yen: float
+    within_yen: float = 0.0
 
     def to_json(self) -> dict[str, object]:
         """The facts under English keys."""
-        return {"kind": self.kind, "asset": self.asset, "index": self.index, "cost_yen": self.cost_yen}
+        return asdict(self)
 
 
 def what_if(problem: Problem, plan: Plan, planner: Planner, *, index: int) -> list[WhatIf]:
     """What one more kW of load in an interval, and 10 % more charge at each next departure, would cost.
 
     Each is planned anew: the answer holds for that step and not only for the first watt of it.
+
+    Parameters
+    ----------
+    index : int
+        First interval of a half-hour of the problem.
     """
-    load = planner.plan(_more_load(problem, index))
-    found = [WhatIf("load", "site", index, load.objective_yen - plan.objective_yen)]
+
+    def cost(kind: str, asset: str, at: int, again: Plan) -> WhatIf:
+        open_yen = sum((one.gap or 0.0) * abs(one.objective_yen) for one in (plan, again))
+        return WhatIf(kind, asset, at, again.objective_yen - plan.objective_yen, round(open_yen, 2))
+
+    found = [cost("load", "site", index, planner.plan(_more_load(problem, index)))]
     for k, car in enumerate(problem.cars):
         changed = _more_charge(car, index)
         if changed is None:
             continue
         at, other = changed
         again = planner.plan(replace(problem, cars=(*problem.cars[:k], other, *problem.cars[k + 1 :])))
-        found.append(WhatIf("charge", car.id, at, again.objective_yen - plan.objective_yen))
+        found.append(cost("charge", car.id, at, again))
     return found
 
 
 def _more_load(problem: Problem, index: int) -> Problem:
+    end = index + problem.parts[problem.slot_of(index)]
+
     def more(values: tuple[float, ...]) -> tuple[float, ...]:
-        return (*values[:index], values[index] + 1.0, *values[index + 1 :])
+        return (*values[:index], *(value + 1.0 for value in values[index:end]), *values[end:])
 
     return replace(
         problem,

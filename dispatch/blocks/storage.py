@@ -8,9 +8,11 @@ its model.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyomo.environ as pyo
 
-from dispatch.blocks.columns import LAZY, Block, Term, decide, give, power_limits
+from dispatch.blocks.columns import LAZY, Block, Term, decide, give, power_limits, stay
 from dispatch.features import Features
 
 __all__ = ["build_storage", "soc", "soc_before"]
@@ -29,6 +31,10 @@ _SERIES = (
     "below_yen_per_kwh",
     "ready_kwh",
     "unready_yen_per_kwh",
+    "min_power_kw",
+    "most_planned_kw",
+    "least_planned_kw",
+    "change_yen_per_kw",
 )
 _SCALARS = ("soc0_kwh", "keep_kwh", "keep_yen_per_kwh")
 
@@ -63,6 +69,21 @@ def _discharge_one_way(b: Block, t: int) -> Term:
     return b.discharge_kw[t] <= b.given.max_discharge_kw[t] - b.given.max_discharge_kw[t] * b.charging[t]
 
 
+def _charge_at_least(b: Block, t: int) -> Term:
+    """charge_kw[t] >= min_power_kw[t] * charging[t]: a charger rests below its least power. [kW]"""
+    return b.charge_kw[t] >= b.given.min_power_kw[t] * b.charging[t]
+
+
+def _give_if_giving(b: Block, t: int) -> Term:
+    """discharge_kw[t] <= max_discharge_kw[t] * giving[t]. [kW]"""
+    return b.discharge_kw[t] <= b.given.max_discharge_kw[t] * b.giving[t]
+
+
+def _give_at_least(b: Block, t: int) -> Term:
+    """discharge_kw[t] >= min_power_kw[t] * giving[t]. [kW]"""
+    return b.discharge_kw[t] >= b.given.min_power_kw[t] * b.giving[t]
+
+
 def _ready(b: Block, t: int) -> Term:
     """soc_kwh[t] + unready_kwh[t] >= ready_kwh[t]: lacking it at an unforeseen peak has a price. [kWh]"""
     return soc(b, t) + b.unready_kwh[t] >= b.given.ready_kwh[t]
@@ -78,7 +99,7 @@ def build_storage(block: Block, count: int, features: Features, *, series: tuple
     """Declare a storage: columns, limits, directions, the port ``power_kw`` and the cost; not the energy row.
 
     ``cost = sum(charge_yen*charge_kw + discharge_yen*discharge_kw + below_yen*below_kwh
-    + unready_yen*unready_kwh) + keep_yen*lost_kwh``
+    + unready_yen*unready_kwh + change_yen*(more_kw + less_kw)) + keep_yen*lost_kwh``
     """
     block.features = features
     give(block, count, series=features.given(_SERIES + series), scalars=features.given(_SCALARS))
@@ -91,10 +112,16 @@ def build_storage(block: Block, count: int, features: Features, *, series: tuple
         block.charging = pyo.Var(block.intervals, within=pyo.Binary)
         lazy = pyo.Block()  # needed only where the linear program would charge and discharge at once
         block.add_component(LAZY, lazy)
-        lazy.charge_one_way = pyo.Constraint(block.intervals, rule=lambda _, t: _charge_one_way(block, t))
-        lazy.discharge_one_way = pyo.Constraint(
-            block.intervals, rule=lambda _, t: _discharge_one_way(block, t)
-        )
+        lazy.charge_one_way = _lazily(block, _charge_one_way)
+        lazy.discharge_one_way = _lazily(block, _discharge_one_way)
+        if features.minimum:
+            block.giving = pyo.Var(block.intervals, within=pyo.Binary)
+            for name, rule in (
+                ("charge_at_least", _charge_at_least),
+                ("give_if_giving", _give_if_giving),
+                ("give_at_least", _give_at_least),
+            ):
+                lazy.add_component(name, _lazily(block, rule))
     block.power_kw = pyo.Expression(block.intervals, rule=lambda b, t: b.charge_kw[t] - b.discharge_kw[t])
     block.cost = pyo.Expression(
         expr=sum(
@@ -104,6 +131,11 @@ def build_storage(block: Block, count: int, features: Features, *, series: tuple
         )
         + _build_features(block, features)
     )
+
+
+def _lazily(block: Block, rule: Callable[[Block, int], Term]) -> Term:
+    """A constraint of a block that lies in its sub-block of lazy rows."""
+    return pyo.Constraint(block.intervals, rule=lambda _, t: rule(block, t))
 
 
 def _build_features(block: Block, features: Features) -> Term:
@@ -123,4 +155,6 @@ def _build_features(block: Block, features: Features) -> Term:
         block.lost_kwh_limit = pyo.Constraint(expr=block.lost_kwh <= block.given.keep_kwh)
         block.keep = pyo.Constraint(rule=_keep)
         cost += block.given.keep_yen_per_kwh * block.lost_kwh
+    if features.steady:
+        cost += stay(block)
     return cost

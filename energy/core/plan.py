@@ -1,18 +1,21 @@
 """The vocabulary of planning: a :class:`Problem` goes in, a :class:`Plan` comes out.
 
-Both are frozen and go through JSON and back unchanged, so that a bug report is a ``problem.json``.
-All sequences over time have one entry per interval of ``Problem.grid``. Signs: ``power_kw`` is positive into
-the asset; every other power is >= 0.
+Both are frozen and go through JSON and back unchanged, so that a bug report is a ``problem.json``. A plan has
+one setpoint per half-hour of ``Problem.grid``. Where ``Problem.divisions`` divides half-hours into shorter
+intervals, sequences over time have one entry per interval, else one per half-hour. Signs: ``power_kw`` is
+positive into the asset; every other power is >= 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import accumulate
 
 from pydantic import TypeAdapter
 
+from energy.core.plan_parts import DemandStep, DrEvent, Feeder, Floats, OtherAsset, SubmittedPlan
 from energy.core.series import Grid
 from energy.core.slots import Slot
 from energy.core.units import AssetId
@@ -38,8 +41,6 @@ __all__ = [
     "problem_to_json",
 ]
 
-Floats = tuple[float, ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Promise:
@@ -51,7 +52,15 @@ class Promise:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageProblem:
-    """A stationary battery over the horizon; energies in kWh, powers at the AC side."""
+    """A stationary battery over the horizon; energies in kWh, powers at the AC side.
+
+    Parameters
+    ----------
+    reserve_kwh : float
+        Kept for a blackout: never discharged below it. [kWh]
+    planned_kw : tuple of float
+        Powers of the plan in force, empty for none; see ``Problem.change_yen_per_kwh``. [kW]
+    """
 
     id: AssetId
     capacity_kwh: float
@@ -62,6 +71,7 @@ class StorageProblem:
     charge_efficiency: float
     discharge_efficiency: float
     wear_yen_per_kwh: float
+    planned_kw: Floats = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,10 @@ class CarProblem:
         Price of missing a kWh of it for an hour. [yen/(kWh h)]
     discharge_value_yen_per_kwh : tuple of float
         What the AC energy given back in the interval is worth beyond the avoided purchase (coins). [yen/kWh]
+    min_power_kw : float
+        Least power at which the charger charges or gives back; below it, it rests. [kW]
+    planned_kw : tuple of float
+        Powers of the plan in force, empty for none; see ``Problem.change_yen_per_kwh``. [kW]
     """
 
     id: AssetId
@@ -106,11 +120,13 @@ class CarProblem:
     discharge_value_yen_per_kwh: Floats
     ready_kwh: float = 0.0
     ready_yen_per_kwh_h: float = 0.0
+    min_power_kw: float = 0.0
+    planned_kw: Floats = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneProblem:
-    """A room over the horizon: ``C dT/dt = U (T_out - T) + gain + sign * cop * p``.
+    """A room over the horizon: ``C dT/dt = U (T_out - T) + gain + sign * cop * (1 - defrost) * p``.
 
     Parameters
     ----------
@@ -127,6 +143,25 @@ class ZoneProblem:
         through a peak that no forecast shows; empty for not at all. [K]
     ready_yen_per_degc_h : float
         Price of using that distance up in a plan. [yen/(K h)]
+    stages_kw : tuple of float
+        Powers above 0 that the unit can be set to, rising, the last ``max_electric_kw``; empty for any. [kW]
+    min_power_kw : float
+        Least power of a unit without stages while it runs. [kW]
+    min_on_h, min_off_h : float
+        How long it runs or rests at least once it does; needs stages or a least power. [h]
+    was_on : bool
+        Whether it runs when the plan begins.
+    in_state_h : float
+        For how long it has run or rested by then. [h]
+    whole_steps : int, optional
+        Intervals from now in which stages, least power and minimum times hold; later the power is a mean over
+        an interval and any, because the plan is renewed before. All unless said.
+    defrost : tuple of float
+        Share of the interval in which a running unit defrosts and does not heat; empty for none. [-]
+    least_kw : tuple of float
+        Power that the unit takes whatever is wanted (it defrosts now, a person set it); empty for none. [kW]
+    planned_kw : tuple of float
+        Powers of the plan in force, empty for none; see ``Problem.change_yen_per_kwh``. [kW]
     """
 
     id: AssetId
@@ -141,6 +176,16 @@ class ZoneProblem:
     high_c: Floats
     ready_k: Floats = ()
     ready_yen_per_degc_h: float = 0.0
+    stages_kw: Floats = ()
+    min_power_kw: float = 0.0
+    min_on_h: float = 0.0
+    min_off_h: float = 0.0
+    was_on: bool = False
+    in_state_h: float = 24.0
+    whole_steps: int | None = None
+    defrost: Floats = ()
+    least_kw: Floats = ()
+    planned_kw: Floats = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +224,11 @@ class SiteLimits:
         Energy already imported in interval 0 when the plan is made inside a slot. [kWh]
     max_export_kw : float
         What may be fed into the grid; 0 where the contract does not allow it. Above 0 the margin is 0. [kW]
+    memory_until : int, optional
+        Half-hour in which another month begins and ``peak_memory_kw`` ends; what counts from then on is
+        one of ``steps``.
+    steps : tuple of DemandStep
+        Further prices of demand: a target that a person set, the memory of the next month.
     """
 
     contract_kw: float
@@ -187,6 +237,8 @@ class SiteLimits:
     import_margin_kw: float
     demand_so_far_kwh: float = 0.0
     max_export_kw: float = 0.0
+    memory_until: int | None = None
+    steps: tuple[DemandStep, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +262,19 @@ class Problem:
     end_value_yen_per_kwh : float, optional
         What a kWh is worth that a battery still holds at the end of the horizon, up to what it held at the
         start; what it costs to buy it back unless said. [yen/kWh]
+    divisions : tuple of int
+        Into how many equal intervals each half-hour of the grid is divided; empty for one each. Of a
+        half-hour that has begun (``demand_so_far_kwh > 0``) it is the rest that is divided.
+    events : tuple of DrEvent
+        Demand-response events with a known baseline.
+    feeders : tuple of Feeder
+        Groups of assets that share a cable.
+    submitted : SubmittedPlan, optional
+        The plan that deviations are settled against.
+    change_yen_per_kwh : float
+        Price of each kWh by which an asset leaves the plan in force (its ``planned_kw``). [yen/kWh]
+    others : tuple of OtherAsset
+        Assets of kinds that were added from outside.
     """
 
     site: str
@@ -229,6 +294,40 @@ class Problem:
     discomfort_yen_per_degc_h: float = 2000.0
     sell_yen_per_kwh: Floats = ()
     end_value_yen_per_kwh: float | None = None
+    divisions: tuple[int, ...] = ()
+    events: tuple[DrEvent, ...] = ()
+    feeders: tuple[Feeder, ...] = ()
+    submitted: SubmittedPlan | None = None
+    change_yen_per_kwh: float = 0.0
+    others: tuple[OtherAsset, ...] = ()
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Number of intervals of each half-hour."""
+        return self.divisions or (1,) * self.grid.count
+
+    @property
+    def count(self) -> int:
+        """Number of intervals."""
+        return sum(self.divisions) if self.divisions else self.grid.count
+
+    def slot_of(self, index: int) -> int:
+        """Half-hour that interval ``index`` lies in; ``grid.count`` for the end of the horizon."""
+        return sum(end <= index for end in accumulate(self.parts))
+
+    def first_of(self, slot: int) -> int:
+        """First interval of a half-hour."""
+        return sum(self.parts[:slot])
+
+    def time(self, index: int) -> datetime:
+        """Start of interval ``index``, the end of the horizon for ``count``; UTC."""
+        slot = self.slot_of(index)
+        if slot >= self.grid.count or self.parts[slot] == 1:
+            return self.grid.time(slot)
+        begun = slot == 0 and self.limits.demand_so_far_kwh > 0.0
+        start = self.made_at.astimezone(UTC) if begun else self.grid.time(slot)
+        length = (self.grid.time(slot + 1) - start) / self.parts[slot]
+        return start + (index - self.first_of(slot)) * length
 
 
 class ReasonCode(StrEnum):
@@ -241,6 +340,12 @@ class ReasonCode(StrEnum):
     COMFORT = "comfort"  # the room would leave its band
     EVENT = "event"  # supply is tight
     EXPORT = "export"  # the connection does not allow export
+    FEEDER = "feeder"  # its cable carries no more
+    IMBALANCE = "imbalance"  # what was submitted
+    REBOUND = "rebound"  # not all at once after an event
+    MINIMUM_TIME = "minimum_time"  # a unit runs or rests for a minimum time
+    DEFROST = "defrost"  # a unit defrosts
+    STEADY = "steady"  # the plan in force is not worth changing
     READY = "ready"  # kept ready for a peak that nobody foresees
     SURPLUS = "surplus"  # the sun would be wasted
     IDLE = "idle"  # nothing to gain
@@ -261,7 +366,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setpoint:
-    """What one asset shall do in one interval.
+    """What one asset shall do in one half-hour.
 
     Parameters
     ----------
@@ -269,6 +374,8 @@ class Setpoint:
         Mean power, positive into the asset; a PV array's is negative. [kW]
     expected : float or None
         State at the end of the interval: a car's or battery's SoC [kWh], a room's temperature [degC].
+    steps_kw : tuple of float
+        Where the problem divides the half-hour: mean power of each of its intervals; else empty. [kW]
     """
 
     asset: AssetId
@@ -276,6 +383,7 @@ class Setpoint:
     power_kw: float
     reason: Reason
     expected: float | None = None
+    steps_kw: Floats = ()
 
 
 class PlanSource(StrEnum):
@@ -291,8 +399,9 @@ class PlanSource(StrEnum):
 class Shortfall:
     """A soft promise that the plan cannot keep, by name and amount, in the unit of its kind.
 
-    ``kind`` is ``departure`` (kWh missing), ``floor`` (kWh), ``comfort`` (K), ``contract`` (kW) or
-    ``export`` (kW).
+    ``kind`` is ``departure`` (kWh missing), ``floor`` (kWh), ``comfort`` (K), ``contract`` (kW), ``export``
+    (kW), ``recovery`` (kW above what was agreed after an event) or ``target`` (kW above one that a person
+    set). ``index`` counts the intervals of the problem.
     """
 
     asset: AssetId
@@ -303,12 +412,16 @@ class Shortfall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trajectory:
-    """What the plan expects of the site, per interval. [kW, yen]
+    """What the plan expects of the site, per half-hour. [kW, yen]
 
     Parameters
     ----------
     import_kw : tuple of float
         Net power from the grid; below zero where the site exports.
+    event_yen : float
+        What events earn. [yen]
+    imbalance_yen : float
+        What deviating from the submitted plan costs. [yen]
     """
 
     import_kw: Floats
@@ -317,6 +430,8 @@ class Trajectory:
     curtailed_kw: Floats
     energy_yen: float
     peak_yen: float
+    event_yen: float = 0.0
+    imbalance_yen: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from dispatch.assemble import Origin, assemble
 from dispatch.blocks.site import build_site
 from dispatch.checks import check_plan
 from dispatch.compile import compile_template
-from dispatch.fill import TieBreaks, features_of, structure_of, values_of
+from dispatch.fill import TieBreaks, structure_of, values_of
 from dispatch.optimise import optimise
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
@@ -52,14 +52,7 @@ def data_of(template: Template, site: Problem) -> np.ndarray:
 
 def pyomo_every_time(site: Problem) -> float:
     """The same model built anew and handed to HiGHS by Pyomo itself; its objective. [yen]"""
-    model = build_site(
-        site.grid.count,
-        cars=len(site.cars),
-        zones=len(site.zones),
-        pv=len(site.pv),
-        batteries=len(site.batteries),
-        features=features_of(site),
-    )
+    model = build_site(structure_of(site))
     values = values_of(site, peak_quantile_share=SHARE, ties=TIES)
     for component in model.component_objects(pyo.Var, descend_into=True):
         path = re.sub(r"^(\w+)\[\d+\]", r"\1[*]", component.name)

@@ -127,7 +127,7 @@ def check(
 
 
 def _violation(problem: Problem, found: Violation) -> dict[str, object]:
-    at = problem.grid.time(found.index).isoformat() if found.index >= 0 else None
+    at = problem.time(found.index).isoformat() if found.index >= 0 else None
     return {
         "kind": found.kind,
         "asset": found.asset,
@@ -141,7 +141,7 @@ def _violation(problem: Problem, found: Violation) -> dict[str, object]:
 def _violation_line(problem: Problem, found: Violation, words: Messages) -> str:
     if found.index < 0:
         return words.text("planned.violation_whole", asset=found.asset, text=found.text)
-    when = words.moment(problem.grid.time(found.index))
+    when = words.moment(problem.time(found.index))
     return words.text("planned.violation", asset=found.asset, when=when, text=found.text)
 
 
@@ -273,7 +273,7 @@ def explain_file(
         and asset in (None, point.asset)
         and (index is None or point.slot.start == task.grid.time(index))
     ]
-    costs = what_if(task, made, planner, index=index or 0)
+    costs = what_if(task, made, planner, index=task.first_of(index or 0))
     told = softened(task, made, words)
     sentences = [setpoint_sentence(point, kinds[point.asset], words) for point in points]
     if json:
@@ -303,14 +303,16 @@ def explain_file(
 def _cost_lines(problem: Problem, costs: list[WhatIf], words: Messages) -> list[str]:
     lines = []
     for cost in costs:
-        when, yen = words.moment(problem.grid.time(cost.index)), words.yen(cost.cost_yen)
+        when, yen = words.moment(problem.time(cost.index)), words.yen(cost.cost_yen)
         key = "planned.more_load" if cost.kind == "load" else "planned.more_charge"
         lines.append(words.text(key, when=when, cost=yen, name=cost.asset))
+        if cost.within_yen >= 1.0:
+            lines.append(words.text("planned.within", within=words.yen(cost.within_yen)))
     return lines
 
 
 def _index(problem: Problem, text: str) -> int:
-    """Interval of ``YYYY-MM-DDTHH:MM`` in Japan, or of the first ``HH:MM`` of the horizon."""
+    """Half-hour of ``YYYY-MM-DDTHH:MM`` in Japan, or of the first ``HH:MM`` of the horizon."""
     from energy.core.slots import JST, parse_jst
 
     grid = problem.grid

@@ -11,7 +11,7 @@ from vpp.i18n.messages import Messages
 
 __all__ = ["AssetKind", "action_text", "reason_sentence"]
 
-AssetKind = Literal["car", "zone", "pv", "battery"]
+AssetKind = Literal["car", "zone", "pv", "battery", "other"]
 _STILL_KW: Final = 0.05  # below half a digit of what is shown, a power is nothing
 _MOMENTS: Final = frozenset({"at", "until", "back_at"})
 _DARK: Final = frozenset({"idle", "surplus", "price"})  # without power they mean no more than "no sun"
@@ -33,7 +33,7 @@ def reason_sentence(
     reason : Reason
         Code and facts of a setpoint; facts that are missing or unreadable give a plainer sentence, never an
         error.
-    kind : {"car", "zone", "pv", "battery"}
+    kind : {"car", "zone", "pv", "battery", "other"}
         What the asset is.
     name : str
         Its name as the reader knows it; without it the sentence has no subject (a table names it elsewhere).
@@ -76,8 +76,8 @@ def _action_key(code: ReasonCode, kind: AssetKind, power_kw: float | None) -> st
             return "action.pv_limited"
         return "action.pv_on" if abs(power_kw) >= _STILL_KW else "action.pv_off"
     if abs(power_kw) < _STILL_KW:
-        return "action.zone_off" if kind == "zone" else "action.car_still"
-    if kind == "zone":
+        return "action.zone_off" if kind in ("zone", "other") else "action.car_still"
+    if kind in ("zone", "other"):
         return "action.zone_on"
     return "action.car_charges" if power_kw > 0 else "action.car_gives"
 
@@ -101,6 +101,8 @@ def _story(reason: Reason) -> str:
                 return "price_cheap" if now < later else "price_dear"
         case ReasonCode.PRE_CONDITION if facts.get("because") in {"event", "price"}:
             return f"{code}_{facts['because']}"
+        case ReasonCode.MINIMUM_TIME:
+            return f"{code}_on" if facts.get("on") else f"{code}_off"
         case ReasonCode.PROMISE if "floor_percent" in facts:
             return "promise_floor"
         case ReasonCode.PEAK | ReasonCode.EVENT | ReasonCode.COMFORT if _moment(facts.get("at")):
@@ -116,6 +118,7 @@ def _values(messages: Messages, facts: Mapping[str, float | str], power_kw: floa
         "_kw": messages.kw,
         "_c": messages.celsius,
         "_percent": lambda value: messages.percent(value / 100.0),
+        "_minutes": lambda value: messages.number(value, 0),
         "_kwh": lambda value: messages.number(value, 0 if value == round(value) else 1),
         "": lambda value: messages.text("format.yen_per_kwh", amount=messages.number(value, 1)),
     }
@@ -125,6 +128,8 @@ def _values(messages: Messages, facts: Mapping[str, float | str], power_kw: floa
         if name in _MOMENTS:
             if (moment := _moment(fact)) is not None:
                 values[name] = messages.moment(moment)
+        elif name == "feeder":
+            values[name] = str(fact)
         elif name == "missing":
             if messages.has(f"missing.{fact}"):
                 values[name] = messages.text(f"missing.{fact}")

@@ -43,14 +43,7 @@ def cost_of(site: Problem, template: Template) -> float:
 def cost_by_pyomo(site: Problem) -> float:
     """The whole model with all its assets built by Pyomo and solved by its own way to HiGHS."""
     structure, values = structure_of(site), values_of(site, peak_quantile_share=0.3, ties=TIES)
-    model = build_site(
-        structure.intervals,
-        cars=structure.cars,
-        zones=structure.zones,
-        pv=structure.pv,
-        batteries=structure.batteries,
-        features=structure.features,
-    )
+    model = build_site(structure)
     for component in model.component_objects(pyo.Var, descend_into=True):
         head, mark, rest = component.name.partition("[")
         asset, _, name = rest.partition("]")
