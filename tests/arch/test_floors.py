@@ -22,10 +22,13 @@ GATES = {
     "uvicorn": ("vpp.api", "vpp.web"),
     "psycopg": ("energy.store",),
     "sqlite3": ("energy.store",),
+    "pypdf": (),
     "pysunspec2": (),
     "sunspec2": (),
     "jpholiday": (),
     "lightgbm": ("forecasting.references",),
+    "openleadr": ("vpp.openadr.ven",),
+    "aiohttp": (),
 }
 
 # One planted import for each contract of pyproject.toml: (contract id, file, line).
@@ -39,6 +42,7 @@ PLANTED = [
     ("modbus", "vpp/planted.py", "import pymodbus.client"),
     ("charging", "vpp/planted.py", "import websockets"),
     ("optimiser", "forecasting/planted.py", "import pyomo.environ"),
+    ("paper", "vpp/planted.py", "import reportlab.pdfgen"),
     ("learning", "dispatch/planted.py", "from pvlib import irradiance"),
     ("light-checks", "dispatch/checks.py", "import highspy"),
 ]
