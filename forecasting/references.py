@@ -7,6 +7,7 @@ only; no forecast of the product comes from here. LightGBM belongs to the depend
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 import time
@@ -63,8 +64,14 @@ def reference_models(panel: Panel, *, boosting: bool = True) -> dict[str, DayAhe
 
 
 def lightgbm_is_installed() -> bool:
-    """Whether the boosted references can run (``pip install 'aizu-vpp[bench]'``)."""
-    return importlib.util.find_spec("lightgbm") is not None
+    """Whether the boosted references can run (``pip install 'aizu-vpp[bench]'``, and the system's OpenMP)."""
+    if importlib.util.find_spec("lightgbm") is None:
+        return False
+    try:
+        importlib.import_module("lightgbm")
+    except OSError:  # its library wants libgomp.so.1 of the system
+        return False
+    return True
 
 
 def day_features(panel: Panel) -> Features:
