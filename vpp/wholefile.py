@@ -10,7 +10,7 @@ from typing import TextIO
 
 from energy.core.errors import DataError
 
-__all__ = ["whole_file"]
+__all__ = ["whole_bytes", "whole_file"]
 
 
 @contextmanager
@@ -40,3 +40,30 @@ def whole_file(path: Path, *, encoding: str = "utf-8") -> Iterator[TextIO]:
     finally:
         with suppress(OSError):  # gone already when all went well
             part.unlink()
+
+
+def whole_bytes(path: Path, content: bytes) -> None:
+    """Write a file of bytes, whole or not at all.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path.name}",
+            where=f"{path}: {error}",
+            hint="choose a folder that you may write to",
+        ) from error
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)

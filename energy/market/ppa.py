@@ -16,7 +16,7 @@ energy of the place.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from enum import StrEnum
@@ -51,6 +51,7 @@ __all__ = [
 Yen = Annotated[Decimal, Field(ge=0, max_digits=12)]
 Kwh = Annotated[Decimal, Field(ge=0)]
 _ONE_DAY: Final = timedelta(days=1)
+LineKind = Literal["energy", "wheeling", "balancing", "levy"]
 
 
 class PpaKind(StrEnum):
@@ -311,7 +312,7 @@ def _parts(series: Series, name: str, grid: Grid) -> IntArray:
 class InvoiceLine:
     """One line: energy, unit price and yen as they stand on the invoice."""
 
-    what: Literal["energy", "wheeling", "balancing", "levy"]
+    what: LineKind
     first: date
     last: date
     kwh: Decimal
@@ -399,34 +400,42 @@ def _lines(
     """Lines by stretch of days with the same price, and the rules behind them."""
     taken = inside.delivered[contract.id].reshape(-1, SLOTS_PER_DAY).sum(axis=1).tolist()
     days = [slot.local_date for slot in inside.grid.slots()][::SLOTS_PER_DAY]
-    rows: dict[tuple[str, Decimal, date], tuple[date, Decimal]] = {}
     facts: list[RuleFact] = []
+    runs: dict[str, list[InvoiceLine]] = {}
     for day, parts in zip(days, taken, strict=True):
-        period = contract.on(day)
-        prices: dict[str, Decimal] = {"energy": period.energy_yen_per_kwh}
+        for what, price in _prices(contract, day).items():
+            kwh, run = Decimal(parts) / MICRO, runs.setdefault(what, [])
+            if run and run[-1].yen_per_kwh == price:
+                run[-1] = replace(run[-1], last=day, kwh=run[-1].kwh + kwh)
+            else:
+                run.append(
+                    InvoiceLine(what=what, first=day, last=day, kwh=kwh, yen_per_kwh=price, yen=Decimal(0))
+                )
         if contract.kind is PpaKind.OFFSITE:
-            prices["wheeling"] = period.wheeling_yen_per_kwh
-            prices["balancing"] = period.balancing_yen_per_kwh
-            prices["levy"] = levy_yen_per_kwh(day)
             facts += facts_on("renewable_levy", day)
-        for what, price in prices.items():
-            if price or what == "energy":
-                key = (what, price, max(period.valid_from, days[0]))
-                rows[key] = (day, rows.get(key, (day, Decimal(0)))[1] + Decimal(parts) / MICRO)
-    order = ("energy", "wheeling", "balancing", "levy")
     lines = []
-    for (what, price, first), (last, kwh) in sorted(
-        rows.items(), key=lambda row: (order.index(row[0][0]), row[0][2])
-    ):
-        exact = kwh * price
-        if what == "levy":  # rounded down as on every bill (RULES-JP 2.2)
-            exact = exact.to_integral_value(rounding=ROUND_FLOOR)
+    for line in (line for run in runs.values() for line in run):
+        yen = line.kwh * line.yen_per_kwh
+        if line.what == "levy":  # rounded down as on every bill (RULES-JP 2.2)
+            yen = yen.to_integral_value(rounding=ROUND_FLOOR)
         elif way != "none":
-            exact = Decimal(_whole(exact, way))
-        lines.append(
-            InvoiceLine(what=what, first=first, last=last, kwh=kwh, yen_per_kwh=price, yen=exact)  # type: ignore[arg-type] # the keys of prices are its literals
-        )
+            yen = Decimal(_whole(yen, way))
+        if line.what == "energy" or line.yen_per_kwh:
+            lines.append(replace(line, yen=yen))
     return lines, facts
+
+
+def _prices(contract: PpaContract, day: date) -> dict[LineKind, Decimal]:
+    """Unit prices of a day by line. [yen/kWh]"""
+    period = contract.on(day)
+    if contract.kind is PpaKind.ONSITE:
+        return {"energy": period.energy_yen_per_kwh}
+    return {
+        "energy": period.energy_yen_per_kwh,
+        "wheeling": period.wheeling_yen_per_kwh,
+        "balancing": period.balancing_yen_per_kwh,
+        "levy": levy_yen_per_kwh(day),
+    }
 
 
 def _whole(value: Decimal, way: str) -> int:

@@ -18,9 +18,11 @@ from vpp.cli.dr import app as dr_app
 from vpp.cli.forecast import app as forecast_app
 from vpp.cli.ledger import app as ledger_app
 from vpp.cli.market import app as market_app
+from vpp.cli.paper import app as paper_app
 from vpp.cli.plan import app as plan_app
 from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
+from vpp.cli.settle import app as settle_app
 from vpp.cli.simulation import demo, doctor, simulate
 from vpp.threads import one_blas_thread
 
@@ -48,6 +50,8 @@ app.add_typer(device_app, name="device")
 app.add_typer(rules_app, name="rules")
 app.add_typer(market_app, name="market")
 app.add_typer(dr_app, name="dr")
+app.add_typer(settle_app, name="settle")
+app.add_typer(paper_app, name="paper")
 app.add_typer(audit_app, name="audit")
 
 _console = Console(default_lang())

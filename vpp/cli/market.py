@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from energy.market.rule_table import Area, RuleFact
     from vpp.settlement.record import KeptSettlement
 
-__all__ = ["app"]
+__all__ = ["app", "decimals"]
 
 app = typer.Typer(help="Plans of balancing groups, and what deviating from them costs.", no_args_is_help=True)
 app.add_typer(plan_app, name="plan")
 app.add_typer(ppa_app, name="ppa")
 
 
-def _decimals(series: Series) -> dict[Slot, Decimal]:
+def decimals(series: Series) -> dict[Slot, Decimal]:
     """Known values of a series of slots, exact to a millionth."""
     import math
 
@@ -101,8 +101,8 @@ def imbalance(
 
     console = cast("Console", context.obj)
     place = area_named(area)
-    planned = _decimals(read_slots(plan, "kwh", Unit.KWH))
-    metered = _decimals(read_meter(meter))
+    planned = decimals(read_slots(plan, "kwh", Unit.KWH))
+    metered = decimals(read_meter(meter))
     prices, preliminary = read_prices(price)
     days = sorted({slot.local_date for slot in planned})
     rate, loss_facts = _loss(loss, voltage, days, place)
@@ -111,7 +111,7 @@ def imbalance(
         planned,
         metered,
         prices,
-        _decimals(read_slots(margin, "percent", Unit.PERCENT)),
+        decimals(read_slots(margin, "percent", Unit.PERCENT)),
         loss_rate=rate,
         area=place,
         capped=capped,
@@ -119,14 +119,11 @@ def imbalance(
     rules = [*price_rules(days, place), *loss_facts]
     warn_unverified(console, rules)
     if spot is None:
-        stood_in = bool(capped & set(days))
-        console.say(console.text("imbalance.price_as_spot" if stood_in else "imbalance.no_spot"))
+        console.say(console.text("imbalance.price_as_spot" if capped & set(days) else "imbalance.no_spot"))
     early = [one.slot for one in found if one.slot in preliminary]
     if group is not None:
-        files = {"plan": plan, "meter": meter, "price": price, "margin": margin}
-        files |= {} if spot is None else {"spot": spot}
-        name = f"{place.value}-{days[0]}-{days[-1]}"
-        told = _to_keep(found, rules, early, rate=rate, group=group, period=name, files=files)
+        files = {"plan": plan, "meter": meter, "price": price, "margin": margin, "spot": spot}
+        told = _to_keep(found, rules, early, rate=rate, subject=(group, place), files=files)
         keep(console, database, told, actor=actor)
     if json:
         print_json(_document(found) | (_explained(rules, early) if explain else {}))
@@ -140,21 +137,20 @@ def _to_keep(
     early: list[Slot],
     *,
     rate: Decimal,
-    group: str,
-    period: str,
-    files: dict[str, Path],
+    subject: tuple[str, Area],
+    files: dict[str, Path | None],
 ) -> KeptSettlement:
     from vpp.settlement.record import Evidence, KeptSettlement
     from vpp.settlement.traces import imbalance_trace
 
     return KeptSettlement(
         what="imbalance",
-        subject=group,
-        period=period,
+        subject=subject[0],
+        period=f"{subject[1].value}-{found[0].slot.local_date}-{found[-1].slot.local_date}",
         figures=_document(found),
         trace=imbalance_trace(found, rules, loss_rate=rate),
         rules=rules,
-        evidence=[Evidence.of(role, path) for role, path in files.items()],
+        evidence=[Evidence.of(role, path) for role, path in files.items() if path is not None],
         notes=(f"{len(early)} slots have a preliminary price",) if early else (),
     )
 
@@ -197,7 +193,7 @@ def _capped(spot: Path, days: list[date], area: Area) -> frozenset[date]:
     from energy.market.rules import PriceThreshold, rule_row
     from vpp.settlement.files import read_slots
 
-    history = _decimals(read_slots(spot, "yen_per_kwh", Unit.YEN_PER_KWH))
+    history = decimals(read_slots(spot, "yen_per_kwh", Unit.YEN_PER_KWH))
     needed = days[0] - timedelta(days=rule_row(PriceThreshold, days[0], area).values.days)
     first = min(history).local_date
     if first > needed:

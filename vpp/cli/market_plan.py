@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from energy.store import SqlStore
     from vpp.settlement.plan_book import PlanVersion
 
-__all__ = ["app"]
+__all__ = ["app", "version_named"]
 
 app = typer.Typer(
     help="Thirty-minute plans: draft, check, approve, export, receipt, diff.", no_args_is_help=True
@@ -49,7 +49,7 @@ def _now() -> datetime:
     return SystemClock().now()
 
 
-def _named(key: str) -> tuple[str, int]:
+def version_named(key: str) -> tuple[str, int]:
     """Plan and version of a key."""
     plan, _, version = key.rpartition("/v")
     if not plan or not version.isdecimal():
@@ -261,7 +261,7 @@ def check(
     from vpp.settlement.plan_book import PlanBook
 
     console = cast("Console", context.obj)
-    plan, version = _named(key)
+    plan, version = version_named(key)
     known = None if codes is None else read_codes(codes)
     with _open(database) as store:
         made = PlanBook(store).check(plan, version, at=_now(), actor=actor, codes=known)
@@ -280,7 +280,7 @@ def approve(
     from vpp.settlement.plan_book import PlanBook
 
     console = cast("Console", context.obj)
-    plan, version = _named(key)
+    plan, version = version_named(key)
     with _open(database) as store:
         made = PlanBook(store).approve(plan, version, at=_now(), approver=actor)
     print(console.text("plans.moved", plan=made.key, state=console.text(f"plans.state_{made.state.value}")))
@@ -308,7 +308,7 @@ def export(
     from vpp.wholefile import whole_file
 
     console = cast("Console", context.obj)
-    name, number = _named(key)
+    name, number = version_named(key)
     output.mkdir(parents=True, exist_ok=True)
     with _open(database) as store:
         book = PlanBook(store)
@@ -344,7 +344,7 @@ def receipt(
     from vpp.settlement.plan_book import PlanBook
 
     console = cast("Console", context.obj)
-    plan, version = _named(key)
+    plan, version = version_named(key)
     with _open(database) as store:
         made = PlanBook(store).answer(
             plan, version, at=_now(), actor=actor, accepted=answer == "accepted", receipt=reference
@@ -366,7 +366,7 @@ def diff_(
     console = cast("Console", context.obj)
     with _open(database, read_only=True) as store:
         book = PlanBook(store)
-        changes = diff(*(book.version(*_named(key)).plan for key in (before, after)))
+        changes = diff(*(book.version(*version_named(key)).plan for key in (before, after)))
     if json:
         print_json(
             [

@@ -121,12 +121,11 @@ def _claim(database: str, claims: list[NewClaim], actor: str) -> None:
 
 def _write_invoices(console: Console, supply: Supply, made: PpaMonth, folder: Path) -> None:
     from vpp.paper.invoice import invoice_pdf
-    from vpp.paper.sheet import write_pdf
+    from vpp.wholefile import whole_bytes
 
-    folder.mkdir(parents=True, exist_ok=True)
     for contract, one in zip(supply.contracts, made.invoices, strict=True):
         path = folder / f"invoice-{contract.id}-{made.month}.pdf"
-        write_pdf(path, invoice_pdf(supply, contract, one, made))
+        whole_bytes(path, invoice_pdf(supply, contract, one, made, lang=console.lang))
         print(console.text("plans.written", path=path))
 
 

@@ -1,0 +1,185 @@
+"""``vpp settle``: a month of a site, promised yen against settled yen."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, cast
+
+import typer
+
+from energy.core.errors import ConfigError
+from vpp.cli.bill import warn_unverified
+from vpp.cli.console import DEFAULT_STATE, Console, newest_database
+from vpp.cli.forecast_site import Json, print_json
+from vpp.cli.keeping import Actor, open_named
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from vpp.settlement.month import ImbalancePrices, MonthAccount
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Settle a month: promised yen against settled yen.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``month`` a command of its own."""
+
+
+@app.command()
+def month(
+    context: typer.Context,
+    scenario: Annotated[str, typer.Argument(help="Name of a scenario, its folder or its YAML file.")],
+    wanted: Annotated[str, typer.Argument(metavar="MONTH", help="Month YYYY-MM.")],
+    *,
+    database: Annotated[
+        str | None,
+        typer.Option("--db", envvar="VPP_DB", help="Database of the site; that of a simulation if none."),
+    ] = None,
+    state: Annotated[Path, typer.Option(help="Folder of the simulations.")] = DEFAULT_STATE,
+    controller: Annotated[str, typer.Option(help="Whose run: rules, optimal-p50 or optimal.")] = "optimal",
+    until: Annotated[str | None, typer.Option(help="Last day, if the month is not over.")] = None,
+    dr: Annotated[float, typer.Option(help="What a verified kWh of an event is paid. [yen/kWh]")] = 20.0,
+    price: Annotated[
+        Path | None, typer.Option(help="Imbalance price: slot_start,yen_per_kwh[,status].")
+    ] = None,
+    margin: Annotated[Path | None, typer.Option(help="Reserve margin: slot_start,percent.")] = None,
+    area: Annotated[str, typer.Option(help="Supply area of the imbalance.")] = "tohoku",
+    voltage: Annotated[
+        Literal["special_high", "high", "low"], typer.Option(help="Voltage whose loss rate holds.")
+    ] = "high",
+    pdf: Annotated[Path | None, typer.Option(help="Folder for the month's report as PDF.")] = None,
+    keep_it: Annotated[bool, typer.Option("--keep", help="Keep the account in the same database.")] = False,
+    actor: Actor = "operator",
+    json: Json = False,
+) -> None:
+    """Hold a month's promise against its settlement, line by line; the lines add up to the yen.
+
+    The promise of a day is the plan made at 11:30 of the day before. Each cause has its line: forecast of the
+    load, sun, rooms, cars, peak, imbalance, delivery and verification of events, points, rounding.
+
+        slot_start,yen_per_kwh,status           slot_start,percent
+        2026-08-01T00:00+09:00,12.5,final       2026-08-01T00:00+09:00,14.0
+
+    Example: vpp simulate kitakata --start 2026-08-01 --days 31 --compare optimal
+    then: vpp settle month kitakata 2026-08 --pdf out
+    """
+    from vpp.paper.factory import factory_pdf
+    from vpp.settlement.month import document
+    from vpp.wholefile import whole_bytes
+
+    console = cast("Console", context.obj)
+    place = database
+    if place is None:
+        place = str(_newest(state, scenario, wanted, controller))
+    prices = _prices(price, margin, area, voltage, wanted)
+    made = _account(scenario, place, wanted, Decimal(repr(dr)), prices, until=until)
+    warn_unverified(console, made.rules)
+    if keep_it:
+        _keep(console, place, made, actor)
+    if pdf is not None:
+        path = pdf / f"month-{made.site}-{made.month}-{console.lang}.pdf"
+        whole_bytes(path, factory_pdf(made, lang=console.lang))
+        console.say(console.text("plans.written", path=path))
+    if json:
+        print_json(document(made))
+        return
+    _show(console, made)
+
+
+def _newest(state: Path, scenario: str, wanted: str, controller: str) -> Path:
+    """Database of the newest simulation of this scenario that began in the month."""
+    name = Path(scenario).stem if scenario.endswith((".yaml", ".yml")) else Path(scenario).name
+    folders = sorted(
+        (path for path in state.glob(f"{name}-{wanted}-*") if (path / f"{controller}.db").is_file()),
+        key=lambda path: (path / f"{controller}.db").stat().st_mtime,
+    )
+    return newest_database(folders[-1] if folders else state / f"{name}-{wanted}", controller)
+
+
+def _prices(
+    price: Path | None, margin: Path | None, area: str, voltage: str, wanted: str
+) -> ImbalancePrices | None:
+    from energy.core.series import Unit
+    from energy.market.demand import first_day
+    from energy.market.rules import facts_on
+    from vpp.cli.market import decimals
+    from vpp.cli.rules import area_named
+    from vpp.settlement.files import read_prices, read_slots
+    from vpp.settlement.month import ImbalancePrices
+
+    if price is None and margin is None:
+        return None
+    if price is None or margin is None:
+        raise ConfigError(
+            "an imbalance needs prices and margins",
+            where="--price and --margin",
+            hint="give both files, or neither: then no imbalance is settled",
+        )
+    place = area_named(area)
+    told, preliminary = read_prices(price)
+    loss = facts_on(f"loss_rates.{voltage}", first_day(wanted), place)[0]
+    return ImbalancePrices(
+        price=told,
+        margin=decimals(read_slots(margin, "percent", Unit.PERCENT)),
+        area=place,
+        loss_rate=Decimal(loss.value),
+        preliminary=preliminary,
+    )
+
+
+def _account(
+    scenario: str,
+    place: str,
+    wanted: str,
+    rate: Decimal,
+    prices: ImbalancePrices | None,
+    *,
+    until: str | None,
+) -> MonthAccount:
+    from vpp.cli.rules import day_named
+    from vpp.scenario import load_scenario
+    from vpp.settlement.month import MonthTerms, known_events, month_account
+
+    told, _ = load_scenario(scenario)
+    last: date | None = None if until is None else day_named(until, "--until")
+    with open_named(place, read_only=True) as store:
+        return month_account(
+            store,
+            told.site,
+            wanted,
+            MonthTerms(dr_yen_per_kwh=rate, coin=told.coin, imbalance=prices),
+            events=known_events(store),
+            last_day=last,
+        )
+
+
+def _keep(console: Console, place: str, made: MonthAccount, actor: str) -> None:
+    from vpp.cli.keeping import keep
+    from vpp.settlement.month import to_keep
+
+    keep(console, place, to_keep(made), actor=actor)
+
+
+def _show(console: Console, made: MonthAccount) -> None:
+    """Sentence first, then the lines."""
+    apart = made.settled_yen - made.promised_yen
+    print(
+        console.text(
+            "settle.lead",
+            name=made.name_ja if console.lang == "ja" else made.name_en,
+            month=made.month,
+            promised=f"{made.promised_yen:,}",
+            settled=f"{made.settled_yen:,}",
+            apart=f"{apart:+,}",
+        )
+    )
+    for line in made.lines:
+        what = console.text(f"paper.part_{line.name}")
+        print(f"  {line.yen:>+12,}  {what}: {console.text(f'paper.why_{line.name}', **line.facts)}")
+    print(f"  {apart:>+12,}  {console.text('settle.sum')}")
+    for note in made.notes:
+        console.say(f"  {note}")

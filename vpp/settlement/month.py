@@ -1,0 +1,497 @@
+"""A month of a site: the yen that its plans promised against the yen that were settled, line by line."""
+
+from __future__ import annotations
+
+import calendar as months
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from energy.core.errors import DataError
+from energy.core.series import FloatArray, Grid, Series, Unit
+from energy.core.site import Site
+from energy.core.slots import SLOT_HOURS, SLOTS_PER_DAY, Slot, jst_midnight, slots_between
+from energy.core.units import floor_int, round_half_up
+from energy.ledger import CoinRule, Journal, TightEvent
+from energy.market.baseline import Baseline, BaselineRequest, baseline
+from energy.market.bill import Bill
+from energy.market.demand import PeakMemory, exact, first_day, month_shift
+from energy.market.imbalance import price_rules, settle_slots
+from energy.market.prices import MICRO
+from energy.market.rule_table import Area, RuleFact
+from energy.market.rules import facts_on
+from energy.store import Snapshot, Store
+from vpp.operate import EVENT
+from vpp.recorder import SiteSeries
+from vpp.settlement.promise import DayPromise, promises
+from vpp.settlement.record import Derivation, KeptSettlement
+from vpp.settlement.waterfall import Flows, Step, bill_steps, flows_of, whole_yen
+
+__all__ = [
+    "ImbalancePrices",
+    "Line",
+    "MonthAccount",
+    "MonthTerms",
+    "document",
+    "known_events",
+    "month_account",
+    "to_keep",
+]
+
+_ONE_DAY: Final = timedelta(days=1)
+_END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
+_EVENT: Final = TypeAdapter(TightEvent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImbalancePrices:
+    """What a deviation costs: price before scarcity and reserve margin by slot. [yen/kWh, %]"""
+
+    price: Mapping[Slot, Decimal]
+    margin: Mapping[Slot, Decimal]
+    area: Area
+    loss_rate: Decimal
+    preliminary: frozenset[Slot] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthTerms:
+    """What is settled beside the bill.
+
+    Parameters
+    ----------
+    dr_yen_per_kwh : Decimal
+        What a verified kWh of an event is paid. [yen/kWh]
+    coin : CoinRule, optional
+        Rule of the points; a point counts as a yen.
+    imbalance : ImbalancePrices, optional
+        Without them no imbalance is settled, and the account says so.
+    """
+
+    dr_yen_per_kwh: Decimal = Decimal(0)
+    coin: CoinRule | None = None
+    imbalance: ImbalancePrices | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line of the explanation in whole yen; ``exact_yen`` is before it was brought to whole yen."""
+
+    name: str
+    yen: int
+    exact_yen: Decimal
+    facts: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonthAccount:
+    """Promised against settled.
+
+    Parameters
+    ----------
+    promised_yen, settled_yen : int
+        Bill, imbalance, points, less what events paid. [yen]
+    lines : tuple of Line
+        They add up to ``settled_yen - promised_yen``.
+    days, days_promised : int
+        Days of the month, and those for which a plan had promised; the others are taken as they came.
+    unmetered_slots : int
+        Half hours without a sub-meter reading; what happened in them stands under ``rest``.
+    """
+
+    site: str
+    name_ja: str
+    name_en: str
+    month: str
+    promised_yen: int
+    settled_yen: int
+    bill: Bill
+    lines: tuple[Line, ...]
+    days: int
+    days_promised: int
+    unmetered_slots: int
+    kwh: Decimal
+    peak_kw: int
+    promised_peak_kw: int
+    day_kwh: tuple[float, ...]
+    rules: tuple[RuleFact, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """Rules whose source nobody has seen."""
+        return tuple(dict.fromkeys(fact.rule for fact in self.rules if fact.status == "unverified"))
+
+
+def month_account(
+    store: Store,
+    site: Site,
+    month: str,
+    terms: MonthTerms,
+    *,
+    events: Sequence[TightEvent] = (),
+    last_day: date | None = None,
+) -> MonthAccount:
+    """Settle a month of a site from what its store holds.
+
+    Parameters
+    ----------
+    events : sequence of TightEvent
+        Events of the month and before: earlier ones are no baseline days.
+    last_day : date, optional
+        Last day if the month is not over yet; the basic charge is then taken by days.
+
+    Raises
+    ------
+    GapError
+        If the meter at the connection lacks a half hour: a bill is not guessed.
+    DataError
+        If no day of the month has a promise.
+    """
+    first = first_day(month)
+    last = last_day or first_day(month_shift(month, 1)) - _ONE_DAY
+    grid = Grid.between(jst_midnight(first), jst_midnight(last + _ONE_DAY))
+    known = store.as_of(grid.end + timedelta(days=400))
+    real, unmetered = _metered(known, site, grid)
+    told = promises(known, site.id, first, last)
+    if not told:
+        raise DataError(
+            f"no plan of {site.id} has promised anything for {month}",
+            where=f"{first} to {last}",
+            hint="simulate or run the month with a planning controller first",
+        )
+    plan = _promised(told, real, first)
+    memory = PeakMemory(dict(site.peak_memory_kw))
+    planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory)
+    inside = [event for event in events if grid.start <= event.start.start < grid.end]
+    calls = [
+        _event(known, site, one, events, grid=grid, told=told, terms=terms, journal=Journal(store))
+        for one in inside
+    ]
+    imbalance, rules = _imbalance(grid, plan, real, terms.imbalance)
+    steps += imbalance
+    steps += _event_steps(calls)
+    promised = planned_bill.total_yen - sum(one.promised_dr_yen - one.promised_points for one in calls)
+    extra = sum((step.yen for step in steps), Decimal(0))
+    settled = promised + int(extra)
+    yen = whole_yen([step.yen for step in steps])
+    return MonthAccount(
+        site=site.id,
+        name_ja=site.name_ja,
+        name_en=site.name_en,
+        month=month,
+        promised_yen=promised,
+        settled_yen=settled,
+        bill=bill,
+        lines=tuple(
+            Line(name=step.name, yen=whole, exact_yen=step.yen, facts=step.facts)
+            for step, whole in zip(steps, yen, strict=True)
+        ),
+        days=months.monthrange(first.year, first.month)[1] if last_day is None else (last - first).days + 1,
+        days_promised=len(told),
+        unmetered_slots=unmetered,
+        kwh=bill.kwh,
+        peak_kw=bill.max_demand_kw,
+        promised_peak_kw=planned_bill.max_demand_kw,
+        day_kwh=tuple((real.imported.reshape(-1, SLOTS_PER_DAY).sum(axis=1) / MICRO).tolist()),
+        rules=tuple(dict.fromkeys([*bill.rules, *rules, *_event_rules(inside)])),
+        notes=_notes(told, (last - first).days + 1, unmetered, terms.imbalance),
+    )
+
+
+def _notes(
+    told: Mapping[date, DayPromise], days: int, unmetered: int, imbalance: ImbalancePrices | None
+) -> tuple[str, ...]:
+    found = []
+    if len(told) < days:
+        found.append(f"{days - len(told)} days without a promise are taken as they came")
+    late = sum(1 for day, one in told.items() if one.made_at >= jst_midnight(day))
+    if late:
+        found.append(f"{late} days have the promise of their own midnight")
+    fallback = sum(1 for one in told.values() if one.source != "optimal")
+    if fallback:
+        found.append(f"{fallback} promises come from a fallback plan")
+    if unmetered:
+        found.append(f"{unmetered} half hours lack a sub-meter; what they used stands under rest")
+    if imbalance is None:
+        found.append("no imbalance prices were given: no imbalance is settled")
+    elif imbalance.preliminary:
+        found.append(f"{len(imbalance.preliminary)} slots have a preliminary imbalance price")
+    return tuple(found)
+
+
+# -- energies ------------------------------------------------------------------------------------------
+
+
+def _metered(known: Snapshot, site: Site, grid: Grid) -> tuple[Flows, int]:
+    """What meters and sub-meters counted, and the slots in which a sub-meter is missing."""
+    names = SiteSeries(site.id)
+
+    def read(asset: str, quantity: str, unit: Unit = Unit.KWH) -> FloatArray:
+        return known.series(names[asset, quantity], grid, unit).values
+
+    none = np.zeros(grid.count)
+    imported = known.series(names["meter", "import_kwh"], grid, Unit.KWH).require_complete("the meter")
+    cars = [vehicle.id for vehicle in site.vehicles]
+    values = {
+        "load": read("load", "demand_kw", Unit.KW) * SLOT_HOURS,
+        "pv": none if site.pv is None else read(site.pv.id, "generation_kwh"),
+        "rooms": read("hvac", "energy_kwh") if site.zones else none,
+        "charge": sum((read(car, "charge_kwh") for car in cars), none),
+        "discharge": sum((read(car, "discharge_kwh") for car in cars), none),
+    }
+    missing = np.isnan(np.stack(list(values.values()))).any(axis=0)
+    filled = {name: np.where(missing, 0.0, one) for name, one in values.items()}
+    return flows_of({"imported": imported.values, **filled}), int(missing.sum())
+
+
+def _promised(told: Mapping[date, DayPromise], real: Flows, first: date) -> Flows:
+    """What plans expected, day by day; a day without a promise is taken as it came."""
+    parts = {
+        name: getattr(real, name).copy()
+        for name in ("imported", "load", "pv", "rooms", "charge", "discharge")
+    }
+    for day, one in told.items():
+        at = slice((day - first).days * SLOTS_PER_DAY, ((day - first).days + 1) * SLOTS_PER_DAY)
+        planned = flows_of(
+            {
+                "imported": np.maximum(0.0, one.import_kwh),
+                "load": np.array(one.load_kwh),
+                "pv": np.array(one.pv_kwh),
+                "rooms": np.array(one.rooms_kwh),
+                "charge": np.array(one.charge_kwh),
+                "discharge": np.array(one.discharge_kwh),
+            }
+        )
+        for name, values in parts.items():
+            values[at] = getattr(planned, name)
+    return Flows(**parts)
+
+
+# -- imbalance -----------------------------------------------------------------------------------------
+
+
+def _imbalance(
+    grid: Grid, plan: Flows, real: Flows, prices: ImbalancePrices | None
+) -> tuple[list[Step], list[RuleFact]]:
+    """What deviating from the day-ahead plan cost the balancing group, in whole yen. [yen]"""
+    if prices is None:
+        return [], []
+    slots = list(grid.slots())
+    keep = 1 - prices.loss_rate
+    planned = {
+        slot: Decimal(round_half_up(Decimal(parts) / MICRO / keep))
+        for slot, parts in zip(slots, plan.imported.tolist(), strict=True)
+    }
+    metered = {
+        slot: Decimal(parts) / MICRO for slot, parts in zip(slots, real.imported.tolist(), strict=True)
+    }
+    found = settle_slots(
+        planned, metered, prices.price, prices.margin, loss_rate=prices.loss_rate, area=prices.area
+    )
+    yen = -round_half_up(sum((one.yen for one in found), Decimal(0)))
+    short = -sum((one.imbalance_kwh for one in found if one.imbalance_kwh < 0), Decimal(0))
+    over = sum((one.imbalance_kwh for one in found if one.imbalance_kwh > 0), Decimal(0))
+    facts = {"short": f"{short:,.0f}", "over": f"{over:,.0f}"}
+    days = sorted({slot.local_date for slot in slots})
+    return [Step(name="imbalance", yen=Decimal(yen), facts=facts)], price_rules(days, prices.area)
+
+
+# -- events --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Called:
+    """One event: what was promised and what it paid; yen and points are whole."""
+
+    promised_kwh: Decimal
+    given_kwh: Decimal
+    verified_kwh: Decimal | None
+    promised_dr_yen: int
+    given_dr_yen: int
+    paid_dr_yen: int
+    promised_points: int
+    points: int
+
+
+def _event(
+    known: Snapshot,
+    site: Site,
+    event: TightEvent,
+    events: Sequence[TightEvent],
+    *,
+    grid: Grid,
+    told: Mapping[date, DayPromise],
+    terms: MonthTerms,
+    journal: Journal,
+) -> _Called:
+    slots = slots_between(event.start.start, event.end.start)
+    names = SiteSeries(site.id)
+    inside = Grid(slots[0].start, len(slots))
+    given = sum(
+        (
+            exact(float(np.nansum(known.series(names[car.id, "discharge_kwh"], inside, Unit.KWH).values)))
+            for car in site.vehicles
+        ),
+        Decimal(0),
+    )
+    by_car = {car.id: _planned_discharge(told, slots, car.id) for car in site.vehicles}
+    planned = sum(by_car.values(), Decimal(0))
+    reached = grid.start - timedelta(days=45)
+    meter = known.series(names["meter", "import_kwh"], Grid.between(reached, inside.end), Unit.KWH)
+    verified = _verified(site, event, events, meter)
+    rate = terms.dr_yen_per_kwh
+    paid = 0 if verified is None else floor_int(max(Decimal(0), verified * rate))
+    employees = [car for car in site.vehicles if car.driver is not None]
+    coin = terms.coin
+    expected = (
+        0 if coin is None else sum(floor_int(by_car[car.id] * coin.points_per_kwh) for car in employees)
+    )
+    return _Called(
+        promised_kwh=planned,
+        given_kwh=given,
+        verified_kwh=verified,
+        promised_dr_yen=floor_int(planned * rate),
+        given_dr_yen=floor_int(given * rate),
+        paid_dr_yen=paid,
+        promised_points=expected,
+        points=_points(journal, event.id),
+    )
+
+
+def _planned_discharge(told: Mapping[date, DayPromise], slots: Sequence[Slot], car: str) -> Decimal:
+    return sum(
+        (
+            exact(told[slot.local_date].discharge_by_car_kwh.get(car, (0.0,) * 48)[slot.koma - 1])
+            for slot in slots
+            if slot.local_date in told
+        ),
+        Decimal(0),
+    )
+
+
+def _verified(site: Site, event: TightEvent, events: Sequence[TightEvent], meter: Series) -> Decimal | None:
+    """Reduction against the standard baseline; None where there are too few days. [kWh]"""
+    before = frozenset(one.start.local_date for one in events if one.start < event.start)
+    try:
+        found = baseline(
+            BaselineRequest(
+                start=event.start, end=event.end, event_days=before, calendar=site.calendar.calendar()
+            ),
+            meter,
+        )
+    except DataError:  # a gap inside the event: nothing is paid automatically
+        return None
+    return found.reduction_kwh if isinstance(found, Baseline) else None
+
+
+def _points(journal: Journal, event: str) -> int:
+    """Points that an event was granted, less what was taken back."""
+    return sum(
+        posting.points
+        for entry in journal.entries()
+        if entry.facts.get("event") == event
+        for posting in entry.postings
+        if posting.account.startswith(("driver/", "company/"))
+    )
+
+
+def _event_steps(calls: Sequence[_Called]) -> list[Step]:
+    if not calls:
+        return []
+    planned, given = (
+        sum((getattr(one, name) for one in calls), Decimal(0)) for name in ("promised_kwh", "given_kwh")
+    )
+    verified = sum((one.verified_kwh or Decimal(0) for one in calls), Decimal(0))
+    without = sum(1 for one in calls if one.verified_kwh is None)
+    delivery = sum(one.promised_dr_yen - one.given_dr_yen for one in calls)
+    measured = sum(one.given_dr_yen - one.paid_dr_yen for one in calls)
+    points = sum(one.points - one.promised_points for one in calls)
+    return [
+        Step(
+            name="dr_delivery",
+            yen=Decimal(delivery),
+            facts={"planned": f"{planned:,.1f}", "given": f"{given:,.1f}", "events": str(len(calls))},
+        ),
+        Step(
+            name="dr_baseline",
+            yen=Decimal(measured),
+            facts={"given": f"{given:,.1f}", "verified": f"{verified:,.1f}", "without": str(without)},
+        ),
+        Step(
+            name="points",
+            yen=Decimal(points),
+            facts={
+                "planned": str(sum(one.promised_points for one in calls)),
+                "granted": str(sum(one.points for one in calls)),
+            },
+        ),
+    ]
+
+
+def _event_rules(events: Sequence[TightEvent]) -> list[RuleFact]:
+    ids = ("dr_baseline_days", "dr_baseline_adjustment", "dr_baseline_shortage")
+    return [fact for event in events for rule in ids for fact in facts_on(rule, event.start.local_date)]
+
+
+def known_events(store: Store) -> list[TightEvent]:
+    """Every tight-supply event that a store knows of, in order."""
+    found = store.as_of(_END_OF_TIME).documents(EVENT)
+    return sorted((_EVENT.validate_json(one.body) for one in found), key=lambda event: event.start)
+
+
+# -- keeping -------------------------------------------------------------------------------------------
+
+
+def document(told: MonthAccount) -> dict[str, Any]:
+    """The account as plain values."""
+    return {
+        "site": told.site,
+        "month": told.month,
+        "promised_yen": told.promised_yen,
+        "settled_yen": told.settled_yen,
+        "lines": [
+            {"name": one.name, "yen": one.yen, "exact_yen": str(one.exact_yen), "facts": one.facts}
+            for one in told.lines
+        ],
+        "bill_yen": told.bill.total_yen,
+        "kwh": str(told.kwh),
+        "peak_kw": told.peak_kw,
+        "promised_peak_kw": told.promised_peak_kw,
+        "days": told.days,
+        "days_promised": told.days_promised,
+        "unmetered_slots": told.unmetered_slots,
+        "notes": list(told.notes),
+    }
+
+
+def to_keep(told: MonthAccount) -> KeptSettlement:
+    """The account as it is kept by version."""
+    readings = (f"store: series of {told.site} in {told.month}", f"store: day-promise/{told.site}/*")
+    trace = {
+        f"lines.{one.name}": Derivation(
+            how=f"{one.exact_yen} yen: " + ", ".join(f"{name} {value}" for name, value in one.facts.items()),
+            readings=readings,
+        )
+        for one in told.lines
+    }
+    trace["settled_yen"] = Derivation(
+        how=f"{told.promised_yen} promised plus the lines; {told.bill.facts[0]}"
+    )
+    trace["promised_yen"] = Derivation(
+        how="bill of the planned import, less planned pay of events", readings=readings
+    )
+    return KeptSettlement(
+        what="month",
+        subject=told.site,
+        period=told.month,
+        figures={name: value for name, value in document(told).items() if name != "notes"},
+        trace=trace,
+        rules=told.rules,
+        notes=told.notes,
+    )
