@@ -7,6 +7,7 @@ and its end.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -177,9 +178,8 @@ class SiteController:
             self._heed(decision, wishes, readings, now)
         self._inside_envelope(wishes, ranges, readings, import_kw)
         commands = [self._command(asset, wish, now, window.slot) for asset, wish in wishes.items()]
-        outcomes = [
-            await self.equipment.apply(due) for one in commands if (due := self.standing.due(one)) is not None
-        ]
+        due = [one for command in commands if (one := self.standing.due(command)) is not None]
+        outcomes = await asyncio.gather(*(self.equipment.apply(one) for one in due))
         for outcome in outcomes:
             self.standing.note(outcome, self.counts)
         return Tick(
