@@ -33,6 +33,12 @@ _BUSY: Final = 6
 _FAILURE: Final = 4
 _NAMELESS: Final = frozenset({Framing.RTU, Framing.RTU_TCP})  # answers do not say to which question
 _READS: Final = frozenset({1, 2, 3, 4})
+_READERS: Final = {
+    1: "read_coils",
+    2: "read_discrete_inputs",
+    3: "read_holding_registers",
+    4: "read_input_registers",
+}
 _READS_BITS: Final = frozenset({1, 2})
 _WRITES_ONE: Final = frozenset({5, 6})
 _WRITES_BITS: Final = frozenset({5, 15})
@@ -184,6 +190,7 @@ class ModbusTransport:
 
     def _make_client(self) -> _Client:
         timeout_s, on_link = self._wire.timeout_s, self._on_link
+        trace = None if self._listen is None else self._on_packet
         match self._framing:
             case Framing.TCP | Framing.RTU_TCP:
                 framer = FramerType.SOCKET if self._framing is Framing.TCP else FramerType.RTU
@@ -195,7 +202,7 @@ class ModbusTransport:
                     retries=0,
                     reconnect_delay=0,
                     trace_connect=on_link,
-                    trace_packet=self._on_packet,
+                    trace_packet=trace,
                     trace_pdu=self._on_pdu,
                 )
             case Framing.TLS:
@@ -208,7 +215,7 @@ class ModbusTransport:
                     retries=0,
                     reconnect_delay=0,
                     trace_connect=on_link,
-                    trace_packet=self._on_packet,
+                    trace_packet=trace,
                     trace_pdu=self._on_pdu,
                 )
             case Framing.RTU:
@@ -222,7 +229,7 @@ class ModbusTransport:
                     retries=0,
                     reconnect_delay=0,
                     trace_connect=on_link,
-                    trace_packet=self._on_packet,
+                    trace_packet=trace,
                     trace_pdu=self._on_pdu,
                 )
         assert_never(self._framing)
@@ -269,12 +276,7 @@ class ModbusTransport:
         function = space.read_function
 
         def request(client: _Client) -> Awaitable[ModbusPDU]:
-            ask = {
-                1: client.read_coils,
-                2: client.read_discrete_inputs,
-                3: client.read_holding_registers,
-                4: client.read_input_registers,
-            }[function]
+            ask: Callable[..., Awaitable[ModbusPDU]] = getattr(client, _READERS[function])
             return ask(address, count=count, device_id=unit_id)
 
         def mismatch(answer: ModbusPDU) -> str | None:
@@ -285,7 +287,9 @@ class ModbusTransport:
                 return f"asked for {count} registers, got {len(answer.registers)}"
             return None
 
-        where = f"{self._address} unit {unit_id}, {space} {address}+{count}"
+        def where() -> str:  # only wanted where something goes wrong
+            return f"{self._address} unit {unit_id}, {space} {address}+{count}"
+
         answer = await self._exchange(request, mismatch, function=function, where=where)
         if function in _READS_BITS:
             return tuple(int(bit) for bit in answer.bits[:count])
@@ -309,8 +313,7 @@ class ModbusTransport:
             If the answer did not fit twice.
         """
         space = Space.COIL if function in _WRITES_BITS else Space.HOLDING
-        where = f"{self._address} unit {unit_id}, {space} {address}"
-        require_control(self._access, where=where, words=words)
+        require_control(self._access, where=f"{self._address} unit {unit_id}, {space} {address}", words=words)
         values = list(words)
 
         def request(client: _Client) -> Awaitable[ModbusPDU]:
@@ -330,6 +333,9 @@ class ModbusTransport:
                 return f"wrote {wanted} to {address}, the answer speaks of {echo} at {answer.address}"
             return None
 
+        def where() -> str:
+            return f"{self._address} unit {unit_id}, {space} {address}"
+
         answer = await self._exchange(request, mismatch, function=function, where=where, writing=True)
         return answer.isError()  # an acknowledgement
 
@@ -339,23 +345,23 @@ class ModbusTransport:
         mismatch: Callable[[ModbusPDU], str | None],
         *,
         function: int,
-        where: str,
+        where: Callable[[], str],
         writing: bool = False,
     ) -> ModbusPDU:
         """Send, wait, check; repeat what may be worth it."""
-        patience = _Patience(self._wire)
+        patience: _Patience | None = None
         async with self._lock:
             while True:
                 answer = await self._send(request)
                 if answer is None:
-                    kind, trouble = "silence", self._silence(where)
+                    kind, trouble = "silence", self._silence(where())
                     if self._framing in _NAMELESS:  # a late answer would pass for that to the next question
                         await self._drop()
                 elif answer.isError():
                     code = answer.exception_code
                     if code == _ACKNOWLEDGE and writing:
                         return answer
-                    trouble = exception_error(code, where=where, writing=writing)
+                    trouble = exception_error(code, where=where(), writing=writing)
                     if code not in (_BUSY, _FAILURE):
                         raise trouble
                     kind = "busy" if code == _BUSY else "failure"
@@ -368,7 +374,8 @@ class ModbusTransport:
                     if wrong is None:
                         return answer
                     await self._drop()  # whatever else is in the pipe belongs to nobody
-                    kind, trouble = "mismatch", _misfit(wrong, where)
+                    kind, trouble = "mismatch", _misfit(wrong, where())
+                patience = patience or _Patience(self._wire)
                 pause = patience.after(kind)
                 if pause is None:
                     break

@@ -144,6 +144,7 @@ class GatewayService:
         loop = asyncio.get_running_loop()
         due: dict[tuple[str, str], float] = {("read", name): loop.time() for name in link}
         due |= {("refresh", name): loop.time() + _BEAT_S for name in link}
+        late = (number + 1) / len(self.gateway.links)  # so that not all links are read at the same instant
         while True:
             (what, name), at = min(due.items(), key=lambda item: item[1])
             self._turned[number] = loop.time()
@@ -155,7 +156,10 @@ class GatewayService:
             else:
                 await self.gateway.refresh([name])
             every = self._every[name] if what == "read" else _BEAT_S
-            due[what, name] = max(at + every, loop.time() - every)  # what was missed is not made up for
+            due[what, name] = max(
+                at + every * late, loop.time() - every
+            )  # what was missed is not made up for
+            late = 1.0
             self._say_ready()
 
     async def _read(self, name: str) -> None:

@@ -46,12 +46,15 @@ class Space(StrEnum):
     @property
     def read_function(self) -> int:
         """Function code that reads it (Modbus Application Protocol V1.1b3, 6.1 to 6.4)."""
-        return {Space.COIL: 1, Space.DISCRETE: 2, Space.HOLDING: 3, Space.INPUT: 4}[self]
+        return _READ_FUNCTION[self]
 
     @property
     def write_functions(self) -> tuple[int, ...]:
         """Function codes that write one and several of it; none where it is only read."""
         return {Space.COIL: (5, 15), Space.HOLDING: (6, 16)}.get(self, ())
+
+
+_READ_FUNCTION = {Space.COIL: 1, Space.DISCRETE: 2, Space.HOLDING: 3, Space.INPUT: 4}
 
 
 class Access(StrEnum):
