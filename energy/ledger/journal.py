@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from energy.core.clock import require_aware
@@ -36,8 +38,17 @@ Fact = str | int | bool | None  # never a float: a kWh is written as the text of
 _GENESIS: Final = "0" * 64  # what the first entry names as the hash before it
 _REVERSAL: Final = "reverse/"  # keys of reversals: this and the key of what is taken back
 _LARGEST: Final = 2**63 - 1  # 64-bit integers in both databases
-_KEYS: Final = {"at", "facts", "key", "memo", "number", "postings", "previous"}
-_ENCODER: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+# Canonical JSON of an entry without escapes, in the order of its sorted names.
+_TEXT: Final = r'"[^"\\\x00-\x1f]*"'
+_FACT: Final = rf"{_TEXT}:(?:{_TEXT}|0|-?[1-9][0-9]*|true|false|null)"
+_PLAIN: Final = re.compile(
+    r'\{"at":"([0-9T:.-]+\+00:00)","facts":\{'
+    rf"((?:{_FACT}(?:,{_FACT})*)?)"
+    r'\},"key":"([^"\\\x00-\x1f]*)","memo":'
+    rf"{_TEXT}"
+    r',"number":([0-9]+),"postings":\[([^\\]*)\],"previous":"([0-9a-f]{64})"\}'
+)
+_FACT_NAME: Final = re.compile(rf"({_TEXT}):(?:{_TEXT}|[^,]*)(?:,|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,30 +393,46 @@ def _fault(row: JournalRow, number: int, previous: str) -> str | None:
 
 
 def _plainly_sound(row: JournalRow, number: int, previous: str) -> bool:
-    """Whether a row holds, by its JSON alone; three times as fast as making its entry again.
+    """Whether a row holds, by its text alone: several times as fast as making its entry again from JSON.
 
-    A row that is not plainly sound is looked at once more, so that its fault gets a name.
+    A row that is not plainly sound is looked at once more, so that its fault gets a name. Texts with escapes
+    are never plainly sound; they are rare.
     """
+    plain = _PLAIN.fullmatch(row.body)
+    if plain is None:
+        return False
+    at, facts, key, told, postings, before = plain.groups()
+    names = _FACT_NAME.findall(facts)
+    points = [amount for _, amount in row.postings]
+    return (
+        told == str(number)
+        and before == previous
+        and key == row.key
+        and _is_name(key)
+        and postings == ",".join([f'["{account}",{amount}]' for account, amount in row.postings])
+        and len(points) >= 2
+        and not sum(points)
+        and 0 not in points
+        and max(points) <= _LARGEST
+        and min(points) >= -_LARGEST
+        and names == sorted(set(names))  # canonical: in order, each once
+        and _is_instant(at)
+        and all(_is_account(account) for account, _ in row.postings)
+    )
+
+
+@lru_cache(maxsize=65536)
+def _is_account(name: str) -> bool:
+    """Whether an account's name is one; there are far fewer accounts than postings."""
+    return _is_name(name)
+
+
+@lru_cache(maxsize=4096)
+def _is_instant(text: str) -> bool:
+    """Whether a text is an instant in UTC as :meth:`datetime.datetime.isoformat` writes it."""
     try:
-        told = json.loads(row.body)
-        at, facts, postings = told["at"], told["facts"], told["postings"]
-        points = [amount for _, amount in postings]
-        return (
-            _ENCODER.encode(told) == row.body
-            and told.keys() == _KEYS
-            and (type(told["number"]), told["number"]) == (int, number)
-            and (told["previous"], told["key"]) == (previous, row.key)
-            and tuple((account, amount) for account, amount in postings) == row.postings
-            and len(points) >= 2
-            and not sum(points)
-            and all(type(amount) is int and 0 < abs(amount) <= _LARGEST for amount in points)
-            and all(_is_name(name) for name in (row.key, *(account for account, _ in postings)))
-            and all(isinstance(fact, str | int | None) for fact in facts.values())
-            and isinstance(told["memo"], str)
-            and at.endswith("+00:00")
-            and datetime.fromisoformat(at).isoformat() == at
-        )
-    except (ValueError, KeyError, TypeError, AttributeError):
+        return datetime.fromisoformat(text).isoformat() == text
+    except ValueError:
         return False
 
 
