@@ -83,6 +83,20 @@ def main() -> None:
         ("slot_start", "percent"),
         ((stamp(day, slot), {33: 7.2, 34: 5.5, 35: 4.1, 36: 9.0}.get(slot, 14.0)) for day, slot in today),
     )
+    august = [(date(2026, 8, 1) + timedelta(days=k), slot) for k in range(31) for slot in range(48)]
+    write(
+        "imbalance-price-2026-08.csv",
+        ("slot_start", "yen_per_kwh", "status"),
+        (
+            (stamp(day, slot), f"{10 + 8 * math.exp(-(((slot - 36) / 5) ** 2)) + day.day % 3:.2f}", "final")
+            for day, slot in august
+        ),
+    )
+    write(
+        "margin-2026-08.csv",
+        ("slot_start", "percent"),
+        ((stamp(day, slot), 7.5 if day.weekday() == 2 and 33 <= slot < 37 else 14.0) for day, slot in august),
+    )
     write(
         "events.csv",
         ("start", "end"),

@@ -107,15 +107,9 @@ def imbalance(
     days = sorted({slot.local_date for slot in planned})
     rate, loss_facts = _loss(loss, voltage, days, place)
     capped = _capped_by_price(prices, days, place) if spot is None else _capped(spot, days, place)
-    found = settle_slots(
-        planned,
-        metered,
-        prices,
-        decimals(read_slots(margin, "percent", Unit.PERCENT)),
-        loss_rate=rate,
-        area=place,
-        capped=capped,
-    )
+    margins = decimals(read_slots(margin, "percent", Unit.PERCENT))
+    inputs = (planned, metered, prices, margins)
+    found = settle_slots(*inputs, loss_rate=rate, area=place, capped=capped)
     rules = [*price_rules(days, place), *loss_facts]
     warn_unverified(console, rules)
     if spot is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar as months
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -135,6 +134,7 @@ def month_account(
     terms: MonthTerms,
     *,
     events: Sequence[TightEvent] = (),
+    from_day: date | None = None,
     last_day: date | None = None,
 ) -> MonthAccount:
     """Settle a month of a site from what its store holds.
@@ -143,8 +143,8 @@ def month_account(
     ----------
     events : sequence of TightEvent
         Events of the month and before: earlier ones are no baseline days.
-    last_day : date, optional
-        Last day if the month is not over yet; the basic charge is then taken by days.
+    from_day, last_day : date, optional
+        First and last day if only part of the month is known; the basic charge is then taken by days.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def month_account(
     DataError
         If no day of the month has a promise.
     """
-    first = first_day(month)
+    first = from_day or first_day(month)
     last = last_day or first_day(month_shift(month, 1)) - _ONE_DAY
     grid = Grid.between(jst_midnight(first), jst_midnight(last + _ONE_DAY))
     known = store.as_of(grid.end + timedelta(days=400))
@@ -192,7 +192,7 @@ def month_account(
             Line(name=step.name, yen=whole, exact_yen=step.yen, facts=step.facts)
             for step, whole in zip(steps, yen, strict=True)
         ),
-        days=months.monthrange(first.year, first.month)[1] if last_day is None else (last - first).days + 1,
+        days=(last - first).days + 1,
         days_promised=len(told),
         unmetered_slots=unmetered,
         kwh=bill.kwh,

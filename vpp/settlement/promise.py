@@ -15,10 +15,10 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from energy.core.plan import Plan, Problem
-from energy.core.slots import JST, SLOT_HOURS, SLOTS_PER_DAY, Slot
+from energy.core.slots import SLOT_HOURS, SLOTS_PER_DAY, Slot
 from energy.store import Snapshot, Store
 
-__all__ = ["DayPromise", "keep_promise", "made_on", "promises"]
+__all__ = ["PROMISE", "DayPromise", "as_json", "keep_promise", "promises"]
 
 PROMISE: Final = "day-promise"
 """Kind of the documents; key ``SITE/DAY``."""
@@ -76,8 +76,12 @@ def keep_promise(store: Store, problem: Problem, plan: Plan) -> None:
     key = f"{problem.site}/{day.isoformat()}"
     if store.as_of(plan.made_at).document(PROMISE, key) is not None:
         return
-    body = _PROMISE.dump_json(_of_day(problem, plan, day)).decode()
-    store.put_document(PROMISE, key, known_at=plan.made_at, body=body)
+    store.put_document(PROMISE, key, known_at=plan.made_at, body=as_json(_of_day(problem, plan, day)))
+
+
+def as_json(promise: DayPromise) -> str:
+    """A promise as it is kept."""
+    return _PROMISE.dump_json(promise).decode()
 
 
 def _of_day(problem: Problem, plan: Plan, day: date) -> DayPromise:
@@ -116,8 +120,3 @@ def promises(known: Snapshot, site: str, first: date, last: date) -> dict[date, 
     """Promises of a site by day, both days included; a day that nobody planned is missing."""
     found = (_PROMISE.validate_json(one.body) for one in known.documents(PROMISE, prefix=f"{site}/"))
     return {one.day: one for one in found if first <= one.day <= last}
-
-
-def made_on(promise: DayPromise) -> date:
-    """Japanese day on which a promise was made."""
-    return promise.made_at.astimezone(JST).date()

@@ -100,7 +100,7 @@ def bill_steps(
         after = _energy_yen(tariff, grid, at)
         steps.append(Step(name=name, yen=after - before, facts={"kwh": _kwh(int(changes[name].sum()))}))
         before = after
-    peak = real.basic_yen - plan.basic_yen
+    peak = _basic_yen(real) - _basic_yen(plan)
     facts = {"planned": str(plan.max_demand_kw), "metered": str(real.max_demand_kw)}
     facts |= {"contract": str(real.contract_kw)}
     steps.append(Step(name="peak", yen=peak, facts=facts))
@@ -109,9 +109,14 @@ def bill_steps(
     return plan, real, steps
 
 
+def _basic_yen(bill: Bill) -> Decimal:
+    """Basic charge to a millionth of a millionth of a yen: thirds of a month have no last digit."""
+    return bill.basic_yen.quantize(Decimal("1e-12"))
+
+
 def _rounded_off(bill: Bill, energy_yen: Decimal) -> Decimal:
     """What the rounding of a bill adds; never above 0."""
-    return bill.total_yen - (bill.basic_yen + energy_yen)
+    return bill.total_yen - (_basic_yen(bill) + energy_yen)
 
 
 def _energy_yen(tariff: Tariff, grid: Grid, parts: IntArray) -> Decimal:
