@@ -13,17 +13,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dispatch.fill import TieBreaks, values_of
 from dispatch.kinds import kind_of
-from dispatch.schedule import Schedule, settle
+from dispatch.schedule import Schedule, import_kw, settle
 from dispatch.shortfalls import objective_yen
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
 from dispatch.template import BoolArray, Structure, Template
-from dispatch.terms import others_by_kind
-from dispatch.units import runs_whole
+from dispatch.terms import demand_kw, others_by_kind, peak_margin_kw, slots_of
+from dispatch.units import runs_whole, whole_kw, whole_stages
 from energy.core.plan import Problem
 from energy.core.series import FloatArray
 
@@ -157,7 +159,7 @@ def find(
     """
     values = values_of(problem, peak_quantile_share=peak_quantile_share, ties=ties)
     data, peak = template.vector(values), template.rows["peak"]
-    cure = _Cure(problem, template)
+    cure = _Cure(problem, template, peak_quantile_share)
     until = time.perf_counter() + settings.time_limit_s
     first: Solution | None = None
     best: Solution | None = None
@@ -167,6 +169,8 @@ def find(
         left = settings if rounds == 1 else replace(settings, time_limit_s=until - time.perf_counter())
         if rounds > 1 and left.time_limit_s < _LAST_S:
             break
+        if cure.staged:
+            left = left.for_stages()
         solution = solver(cure.template, data, left, **cure.arguments())
         spent_ms, run_ms = spent_ms + solution.solve_ms, run_ms + solution.run_ms
         if solution.status is SolveStatus.NOTHING:
@@ -208,11 +212,16 @@ def _compiled(structure: Structure) -> Template:
 
 
 def schedule_of(problem: Problem, found: Found) -> Schedule:
+    """Powers of all assets in the solution that was found. [kW]"""
+    return schedule_at(problem, found.template, found.x)
+
+
+def schedule_at(problem: Problem, template: Template, x: FloatArray) -> Schedule:
     """Powers of all assets in a solution. [kW]"""
-    n, columns = problem.count, found.template.columns
+    n, columns = problem.count, template.columns
 
     def table(kind: str, *names: str) -> FloatArray:
-        read = [columns.of_all(found.x, kind, name) for name in names if kind in columns.tables]
+        read = [columns.of_all(x, kind, name) for name in names if kind in columns.tables]
         if not read:
             return np.empty((0, n))
         return read[0] - read[1] if len(read) > 1 else read[0]
@@ -222,16 +231,16 @@ def schedule_of(problem: Problem, found: Found) -> Schedule:
         hvac_kw=table("zone", "hvac_kw"),
         pv_kw=table("pv", "used_kw"),
         battery_kw=table("battery", "charge_kw", "discharge_kw"),
-        other_kw=_others_kw(problem, found),
+        other_kw=_others_kw(problem, template, x),
     )
 
 
-def _others_kw(problem: Problem, found: Found) -> FloatArray:
+def _others_kw(problem: Problem, template: Template, x: FloatArray) -> FloatArray:
     """Powers of assets of kinds from outside, in the order of the problem. [kW]"""
     power = np.zeros((len(problem.others), problem.count))
     place = {other.id: k for k, other in enumerate(problem.others)}
     for name, group in others_by_kind(problem).items():
-        rows = found.template.columns.of_all(found.x, name, kind_of(name).power)
+        rows = template.columns.of_all(x, name, kind_of(name).power)
         power[[place[other.id] for other in group]] = rows
     return power
 
@@ -239,29 +248,37 @@ def _others_kw(problem: Problem, found: Found) -> FloatArray:
 class _Cure:
     """What was learnt about where the linear program cheats."""
 
-    def __init__(self, problem: Problem, template: Template) -> None:
-        self.problem, self.template = problem, template
+    def __init__(self, problem: Problem, template: Template, share: float) -> None:
+        self.problem, self.template, self.share = problem, template, share
         self.forbidden = np.zeros(len(template.binary), dtype=bool)
         self.integer = np.zeros(len(template.binary), dtype=bool)
         self.lazy = np.zeros(len(template.lazy), dtype=bool)
         self.needs_whole = False
-        self.staged = False
+        self.start: FloatArray | None = None
+
+    @property
+    def staged(self) -> bool:
+        """Whether units run at whole stages."""
+        return self.start is not None
 
     def moved(self, template: Template) -> _Cure:
         """The same for a template whose directions can be binary."""
-        cure = _Cure(self.problem, template)
+        cure = _Cure(self.problem, template, self.share)
         cure.forbidden = self.template.columns.moved(self.forbidden, template.columns)
         cure.integer = self.template.columns.moved(self.integer, template.columns)
-        cure.staged = self.staged
+        if self.start is not None:
+            known = self.template.columns.moved(np.nan_to_num(self.start), template.columns)
+            cure.start = np.where(cure.integer, known, np.nan)
         return cure
 
-    def arguments(self) -> dict[str, BoolArray | None]:
+    def arguments(self) -> dict[str, NDArray[Any] | None]:
         """Arguments of the next solve."""
         mixed = bool(self.integer.any())
         return {
             "forbidden": self.forbidden if self.forbidden.any() else None,
             "integer": self.integer if mixed else None,
             "lazy": self.lazy if mixed else None,
+            "start": self.start if mixed else None,
         }
 
     def learn(self, x: FloatArray, *, bar_all: bool, whole_all: bool) -> bool:
@@ -335,6 +352,17 @@ class _Cure:
         self._whole("giving", ("give_if_giving", "give_at_least"), where, kind)
         return True
 
+    def _rooms_kw(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Powers of all rooms, and what they may take together without a new peak. [kW]"""
+        schedule = schedule_at(self.problem, self.template, x)
+        demand = demand_kw(self.problem, import_kw(self.problem, schedule))
+        guarded = demand + peak_margin_kw(self.problem, self.share)
+        limit = min(
+            max(self.problem.limits.peak_memory_kw, float(guarded.max())), self.problem.limits.contract_kw
+        )
+        room = np.maximum(0.0, limit - guarded)[slots_of(self.problem)]
+        return schedule.hvac_kw, schedule.hvac_kw.sum(axis=0) + room
+
     def _between_stages(self, x: FloatArray) -> bool:
         """Air conditioners between two stages, or running shorter than they may."""
         zones = self.problem.zones
@@ -348,7 +376,10 @@ class _Cure:
         if not (part & staged).any():
             return False
         self.integer[at[staged]] = True
-        self.staged = True
+        self.start = np.full(len(x), np.nan)
+        near = whole_kw(self.problem, *self._rooms_kw(x))
+        for zone, row, power in zip(zones, at, near, strict=True):
+            self.start[row] = whole_stages(zone, power, stages=stages)
         return True
 
     def _below_floor(self, x: FloatArray, kind: str, *, everywhere: bool) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,6 +41,9 @@ class SolverSettings:
         Wall time of one run. [s]
     relative_gap, absolute_gap_yen : float
         A mixed-integer solve stops at the first that is reached. [-], [yen]
+    stage_gap, stage_time_s : float
+        The same for a solve with whole stages of air conditioners, of which there are many and which cost
+        little. [-], [s]
     method : str
         HiGHS' ``solver`` for linear programs: ``simplex``, ``ipm`` or ``choose``.
     """
@@ -48,7 +51,17 @@ class SolverSettings:
     time_limit_s: float = 10.0
     relative_gap: float = 1e-4
     absolute_gap_yen: float = 1.0
+    stage_gap: float = 0.01
+    stage_time_s: float = 1.5
     method: str = "simplex"
+
+    def for_stages(self) -> SolverSettings:
+        """The settings of a solve with whole stages."""
+        return replace(
+            self,
+            relative_gap=max(self.relative_gap, self.stage_gap),
+            time_limit_s=min(self.time_limit_s, self.stage_time_s),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,7 @@ def solve(
     forbidden: BoolArray | None = None,
     integer: BoolArray | None = None,
     lazy: BoolArray | None = None,
+    start: FloatArray | None = None,
 ) -> Solution:
     """Solve a template for one set of data.
 
@@ -97,6 +111,8 @@ def solve(
         Columns that must be whole; the others are continuous, binaries too.
     lazy : ndarray of bool, optional
         Lazy rows that are needed this time.
+    start : ndarray, optional
+        Values of whole columns to begin with; NaN where none is known.
 
     Raises
     ------
@@ -107,6 +123,9 @@ def solve(
     shape, program = _reduced(template, data, forbidden=forbidden, lazy=lazy)
     highs = _solver(settings)
     _hand_over(highs, template, shape, program, integer=integer)
+    if start is not None:
+        known = np.flatnonzero(np.isfinite(start[shape.columns]))
+        highs.setSolution(len(known), known.astype(np.int32), start[shape.columns][known])
     return _run(highs, template, shape, program, begun=begun, mixed=integer is not None)
 
 
@@ -156,11 +175,14 @@ class WarmSolver:
         forbidden: BoolArray | None = None,
         integer: BoolArray | None = None,
         lazy: BoolArray | None = None,
+        start: FloatArray | None = None,
     ) -> Solution:
         """As :func:`solve`."""
         if forbidden is not None or integer is not None or lazy is not None:
             self.rebuilt["integer"] += 1
-            return solve(template, data, settings, forbidden=forbidden, integer=integer, lazy=lazy)
+            return solve(
+                template, data, settings, forbidden=forbidden, integer=integer, lazy=lazy, start=start
+            )
         begun = time.perf_counter()
         if settings != self._settings:
             self._highs, self._settings, self._shape = _solver(settings), settings, None

@@ -9,9 +9,19 @@ from dispatch.terms import hours, room_terms
 from energy.core.plan import Problem, ZoneProblem
 from energy.core.series import FloatArray
 
-__all__ = ["forced_on", "lags_of", "runs_whole", "snap_kw", "stages_kw", "unit_values"]
+__all__ = [
+    "forced_on",
+    "lags_of",
+    "runs_whole",
+    "snap_kw",
+    "stages_kw",
+    "unit_values",
+    "whole_kw",
+    "whole_stages",
+]
 
-_HOUR = 1e-9  # what rounding may add to a time
+_HOUR = 1e-9  # what rounding may add to a time or a power
+_OUTSIDE = 5.0  # degrees off the path that one outside the band is worth, when looking for whole stages
 
 
 def stages_kw(zone: ZoneProblem) -> tuple[float, ...]:
@@ -94,25 +104,112 @@ def unit_values(
 
 
 def snap_kw(problem: Problem, zone: ZoneProblem, power_kw: FloatArray) -> FloatArray:
-    """The nearest power that the unit can run at, without breaking a minimum time. [kW]"""
-    levels = stages_kw(zone)
-    if not levels:
+    """Powers that the unit can run at, whose room follows that of the wanted ones. [kW]
+
+    In each interval the power whose temperature comes closest to the wanted path, among those that break no
+    minimum time; what the stages give too much or too little in one interval is made up for in the next.
+    """
+    if not stages_kw(zone):
         return power_kw
-    snapped, whole = power_kw.copy(), runs_whole(zone)
-    runs, rests = forced_on(problem, zone)
-    starts, on, since = _starts_h(problem), zone.was_on, -zone.in_state_h
-    for t in np.flatnonzero(whole):
-        nearest = _nearest(zone, levels, float(power_kw[t]))
-        wanted = bool((nearest > 0.0 or runs[t]) and not rests[t])
-        least = zone.min_on_h if on else zone.min_off_h
-        if wanted != on and starts[t] - since >= least - _HOUR:
-            on, since = wanted, float(starts[t])
-        snapped[t] = max(nearest, levels[0]) if on else 0.0
+    unit, snapped = _Unit(problem, zone), power_kw.copy()
+    for t, wanted in enumerate(power_kw.tolist()):
+        options = unit.options(t, wanted, outside=0.0)
+        snapped[t] = min(options, key=lambda option: option[1])[0]
+        unit.take(t, wanted, snapped[t])
     return snapped
 
 
-def _nearest(zone: ZoneProblem, levels: tuple[float, ...], power_kw: float) -> float:
-    if not zone.stages_kw and power_kw >= levels[0]:
-        return power_kw
-    choices = (0.0, *levels)
-    return min(choices, key=lambda level: abs(level - power_kw))
+def whole_kw(problem: Problem, power_kw: FloatArray, most_kw: FloatArray) -> FloatArray:
+    """Powers that all units can run at, together not above a limit where that can be. [kW]
+
+    Each follows its wanted path as in :func:`snap_kw`, but stays inside its comfort band; where the sum is
+    too high, the units step down to whom it makes the least difference. A good guess, no optimum.
+
+    Parameters
+    ----------
+    power_kw : ndarray, shape (rooms, n)
+        What is wanted. [kW]
+    most_kw : ndarray, shape (n,)
+        Of all rooms together. [kW]
+    """
+    units = [_Unit(problem, zone) for zone in problem.zones]
+    whole = power_kw.copy()
+    for t in range(problem.count):
+        menus = [
+            unit.options(t, kw, outside=_OUTSIDE) for unit, kw in zip(units, power_kw[:, t], strict=True)
+        ]
+        chosen = [min(menu, key=lambda option: option[1]) for menu in menus]
+        while sum(kw for kw, _ in chosen) > most_kw[t] + _HOUR:
+            steps = [
+                ((cost - now[1]) / (now[0] - kw), k, (kw, cost))
+                for k, (now, menu) in enumerate(zip(chosen, menus, strict=True))
+                for kw, cost in menu
+                if kw < now[0] - _HOUR
+            ]
+            if not steps:
+                break
+            _, k, option = min(steps)
+            chosen[k] = option
+        whole[:, t] = [kw for kw, _ in chosen]
+        for unit, wanted, taken in zip(units, power_kw[:, t], whole[:, t], strict=True):
+            unit.take(t, float(wanted), float(taken))
+    return whole
+
+
+class _Unit:
+    """A unit on its way through the horizon: how warm its room is and would be, and what it may do next."""
+
+    def __init__(self, problem: Problem, zone: ZoneProblem) -> None:
+        self._zone, self._levels = zone, stages_kw(zone)
+        room = room_terms(problem, zone)
+        self._decay, self._drift_c, self._per_kw = room.decay, room.drift_c, room.kelvin_per_kw
+        self._least_kw, self._whole = room.least_kw, runs_whole(zone)
+        self._runs, self._rests = forced_on(problem, zone)
+        self._starts = _starts_h(problem)
+        self._on, self._since = zone.was_on, -zone.in_state_h
+        self._wanted_c = self._level_c = zone.temp0_c
+
+    def options(self, t: int, wanted_kw: float, *, outside: float) -> list[tuple[float, float]]:
+        """Powers that are possible, each with the degrees that it leaves the path and, dearer, the band."""
+        zone = self._zone
+        if not self._whole[t]:
+            return [(float(wanted_kw), 0.0)]
+        wanted_c, still = self._next(self._wanted_c, t, wanted_kw), self._next(self._level_c, t, 0.0)
+        choices = _choices(zone, self._levels, (wanted_c - still) / self._per_kw[t])
+        bound = self._starts[t] - self._since < (zone.min_on_h if self._on else zone.min_off_h) - _HOUR
+        if self._runs[t] or (bound and self._on) or self._least_kw[t] > 0.0:
+            choices = [kw for kw in choices if kw > 0.0 and kw >= self._least_kw[t] - _HOUR]
+        elif self._rests[t] or bound:
+            choices = [0.0]
+        ends = [self._next(self._level_c, t, kw) for kw in choices]
+        return [
+            (kw, abs(end - wanted_c) + outside * max(0.0, zone.low_c[t] - end, end - zone.high_c[t]))
+            for kw, end in zip(choices, ends, strict=True)
+        ]
+
+    def take(self, t: int, wanted_kw: float, power_kw: float) -> None:
+        """Step to the end of interval ``t``."""
+        self._wanted_c = self._next(self._wanted_c, t, wanted_kw)
+        self._level_c = self._next(self._level_c, t, power_kw)
+        if self._zone.mode_sign[t] == 0:
+            self._on, self._since = False, float(self._starts[t]) - 24.0
+        elif self._whole[t] and (power_kw > 0.0) != self._on:
+            self._on, self._since = not self._on, float(self._starts[t])
+
+    def _next(self, level_c: float, t: int, power_kw: float) -> float:
+        return float(self._decay[t] * level_c + self._drift_c[t] + self._per_kw[t] * power_kw)
+
+
+def _choices(zone: ZoneProblem, levels: tuple[float, ...], needed_kw: float) -> list[float]:
+    """Powers worth trying: nothing, each stage, or what is needed above the least power."""
+    if zone.stages_kw:
+        return [0.0, *levels]
+    return [0.0, float(np.clip(needed_kw, levels[0], zone.max_electric_kw))]
+
+
+def whole_stages(zone: ZoneProblem, power_kw: FloatArray, *, stages: int) -> FloatArray:
+    """Which stages run at a power, stage by stage: what :mod:`dispatch.blocks.unit` calls ``at``. [-]"""
+    levels = np.full(stages, np.inf)
+    levels[: len(stages_kw(zone))] = stages_kw(zone)
+    at: FloatArray = (power_kw >= levels[:, None] - 1e-6).astype(float).ravel()
+    return at
