@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 _TRIES = 3  # writings of an order that has no effect; more would wear out a device that does not listen
 
+_PASSING = frozenset({4, 5, 6})  # exceptions that say nothing against the order: failure, working, busy
+
 Envelope = Callable[[Command], tuple[Order, str | None]]
 """What the site allows of an order, whoever gives it, and the limit that bound."""
 
@@ -47,7 +49,7 @@ class _Carried:
     command: Command
     told: bool
     epoch: object  # of the device: in another one it may have forgotten
-    lost: bool = False  # on its way, at the first time or when it was sent again
+    lost: bool = False  # on its way, for a reason that passes
     tries: int = 1
     why_not: str | None = None
 
@@ -285,18 +287,19 @@ class Gateway:
             given = command if limit is None else replace(command, order=order)
         device = self._devices[name]
         async with device.lock:
-            written = device.writes
+            written, passing = device.writes, False
             try:
                 outcome = await self._drivers[name].apply(given, unit)
             except UnreachableError as error:
-                outcome = Unreachable(command, str(error))
+                outcome, passing = Unreachable(command, str(error)), True
             except (RefusedError, RegisterError) as error:
                 outcome = Refused(command, str(error))
+                passing = isinstance(error, RegisterError) or error.details.get("exception") in _PASSING
         if limit is not None and isinstance(outcome, Applied | Clipped):
             outcome = Clipped(command, outcome.order if isinstance(outcome, Clipped) else given.order, limit)
         before = self._carried.get(command.asset)
         told = not isinstance(outcome, Refused) or (before is not None and before.told)
-        carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name))
+        carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name), lost=passing)
         if before is not None and before.command.order == command.order:
             carried.tries, carried.why_not = before.tries, before.why_not
         done = isinstance(outcome, Applied | Clipped) and device.writes == written
@@ -343,7 +346,7 @@ class Gateway:
         if again:
             carried.tries += 1
             self._drivers[name].forget(unit)
-        forgotten = carried.told and (carried.lost or self._epoch(name) != carried.epoch)
+        forgotten = carried.lost or (carried.told and self._epoch(name) != carried.epoch)
         if again or forgotten or heard is not carried.command:
             await self._carry_out(heard)
 

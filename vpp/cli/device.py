@@ -8,6 +8,7 @@ import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.console import Console
+from vpp.cli.device_commission import commission
 from vpp.cli.device_link import print_json
 from vpp.cli.device_record import record, replay, scan
 from vpp.cli.device_wire import probe, read, watch
@@ -218,6 +219,7 @@ app.add_typer(profile_app, name="profile")
 app.command()(probe)
 app.command()(read)
 app.command()(write)
+app.command()(commission)
 app.command()(watch)
 app.command()(scan)
 app.command()(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -53,9 +54,10 @@ def write(
     certificates: Certificates = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the effect, write nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Write without asking.")] = False,
-    commissioned: Annotated[
-        bool, typer.Option("--commissioned", help="I have tried this device: allow an experimental map.")
-    ] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", help="Record of `vpp device commission`: unlocks an untried map."),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Write points of a device in one request and read them back, after showing what will happen.
@@ -65,6 +67,7 @@ def write(
     console = cast("Console", context.obj)
     target = target_of(profile, host, unit_id=unit, nth=nth, timeout_s=timeout, certificates=certificates)
     wanted = _parsed(target, settings)
+    commissioned = _unlocked(target, record)
     effect = asyncio.run(_effect(target, wanted, commissioned=commissioned))
     say = console.say if json else print
     for line in _story(console, target, effect):
@@ -75,7 +78,7 @@ def write(
             raise ConfigError(
                 f"{target.profile.title}: nobody has tried this map on a device",
                 where=f"control of {target.profile.id} is experimental",
-                hint="read the manual, watch the device, and add --commissioned",
+                hint="try it there with vpp device commission, and name its record with --record",
             )
         _ask(console, yes=yes)
         outcome, why = asyncio.run(_carry_out(target, effect, commissioned=commissioned))
@@ -98,6 +101,15 @@ def write(
     else:
         print(console.text(f"device.outcome_{outcome}", why=why or ""))
     return int(ExitStatus.OK if outcome in ("applied", "dry_run") else ExitStatus.DEVICE)
+
+
+def _unlocked(target: Target, record: Path | None) -> bool:
+    if record is None:
+        return False
+    from devices.commissioning import load_record
+
+    load_record(record, target.profile, device=str(target.address), unit_id=target.unit_id)
+    return True
 
 
 def _parsed(target: Target, settings: list[str]) -> dict[str, float]:

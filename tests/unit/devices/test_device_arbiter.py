@@ -292,3 +292,43 @@ async def test_not_even_the_client_below_the_transport_can_write(access: Access)
         await made.gateway.withdraw(LEAF, "control")
         await made.gateway.refresh()
         assert {twin.writes for twin in made.site.twins.values()} == {0}
+
+
+async def test_an_order_that_met_a_passing_trouble_is_given_again_when_it_is_over() -> None:
+    for code in (4, 6):
+        async with bench() as made:
+            for link in made.gateway._links.values():
+                link._wire = link._wire.model_copy(update={"busy_wait_s": 0.0, "failure_wait_s": 0.0})
+            made.twin("charger-leaf").faults.exception = code
+            made.twin("charger-leaf").faults.writes_only = True
+            assert isinstance(await made.apply("leaf", ChargerPower(3.0)), Refused)
+            made.twin("charger-leaf").faults.exception = None
+            await made.gateway.refresh()
+            made.step()
+            assert quasar(made).power_kw == 3.0
+
+
+async def test_an_order_that_the_device_refused_is_not_given_again() -> None:
+    async with bench() as made:
+        made.twin("charger-leaf").faults.exception = 3
+        made.twin("charger-leaf").faults.writes_only = True
+        assert isinstance(await made.apply("leaf", ChargerPower(3.0)), Refused)
+        made.twin("charger-leaf").faults.exception = None
+        written = made.twin("charger-leaf").writes
+        await made.gateway.refresh()
+        assert made.twin("charger-leaf").writes == written
+
+
+async def test_after_a_reboot_the_standing_order_is_given_again_without_a_word_from_control() -> None:
+    async with bench() as made:
+        await made.apply("leaf", ChargerPower(-3.0))
+        twin = quasar(made)
+        await twin.stop()
+        await made.gateway.read()
+        twin.settings.update({81: 0, 82: 1, 83: 0, 88: 0, 257: 2, 260: 0})
+        await twin.start(port=made.config("charger-leaf").port)
+        made.step()
+        await made.gateway.read()
+        await made.gateway.refresh()
+        made.step()
+        assert (twin.power_kw, twin.settings[88]) == (-3.0, 60)

@@ -272,10 +272,68 @@ def test_what_makes_no_sense_is_refused_by_name(model: str, settings: list[str],
     assert said in error.what
 
 
-def test_an_untried_map_is_written_once_somebody_answers_for_it() -> None:
-    with running("keba-p30") as made:
-        asked = ("write", "keba-p30", made.host, "set_current_a=10", "--yes", "--commissioned", "--json")
+@contextmanager
+def hurried(made: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Time at the twin passes while the step test waits, and nobody else waits."""
+
+    async def wait(seconds: float) -> None:
+        await asyncio.sleep(0.0)
+        made.stand.step(seconds)
+
+    monkeypatch.setattr("vpp.cli.device_commission._wait", wait)
+    yield
+
+
+def test_an_untried_map_is_written_once_somebody_has_tried_it_and_signed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    record = tmp_path / "keba.json"
+    with running("keba-p30") as made, hurried(made, monkeypatch):
+        asked = ("write", "keba-p30", made.host, "set_current_a=10", "--yes", "--json", "--record", record)
+        assert "cannot be read" in trouble(*asked, kind=ConfigError).what
+        trying = ("commission", "keba-p30", made.host, "--signed-by", "佐藤", "--record", record)
+        tried = call(*trying, "--yes", "--no-watchdog")
+        assert tried.return_value == ExitStatus.OK, tried.stdout
+        assert "ok      charges: asked 6.9 kW, seen 6.9 kW" in tried.stdout
+        assert f"Signed by 佐藤: {record}" in tried.stdout
         assert json.loads(call(*asked).stdout)["outcome"] == "applied"
+        assert "not overwritten" in trouble(*trying, "--yes", kind=ConfigError).what
+    with running("keba-p30") as other:
+        error = trouble(*asked[:2], other.host, *asked[3:], kind=ConfigError)
+        assert "does not unlock" in error.what
+        assert other.twin.writes == 0
+
+
+def test_a_step_that_fails_signs_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    record = tmp_path / "keba.json"
+    with running("keba-p30") as made, hurried(made, monkeypatch):
+        made.twin.faults.ignore_writes = True
+        asked = ("commission", "keba-p30", made.host, "--signed-by", "Sato", "--record", record, "--yes")
+        tried = call(*asked, "--json", lang="ja")
+    assert tried.return_value == ExitStatus.DEVICE
+    assert json.loads(tried.stdout)["passed"] is False
+    assert not record.exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "said"),
+    [
+        ("eastron-sdm630", ["--yes"], "takes no orders"),
+        ("keba-p30", [], "nobody can be asked"),
+        ("keba-p30", ["--yes", "--meter", "nowhere"], "not a meter"),
+        ("keba-p30", ["--yes", "--record", "/nowhere/at/all.json"], "cannot be written"),
+    ],
+)
+def test_a_step_test_that_makes_no_sense_is_refused(
+    model: str, options: list[str], said: str, tmp_path: Path
+) -> None:
+    with running(model) as made:
+        common = ("--signed-by", "Sato", "--record", tmp_path / "record.json")
+        error = trouble("commission", model, made.host, *common, *options, kind=ConfigError)
+        assert said in error.what
+        assert made.twin.writes == 0
+    blank = trouble("commission", "keba-p30", "h", "--signed-by", " ", "--record", "x", kind=ConfigError)
+    assert "needs a name" in blank.what
 
 
 # Addresses
