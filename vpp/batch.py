@@ -34,9 +34,17 @@ from vpp.scenario import Scenario, load_scenario
 from vpp.simulate import ScenarioRun
 from vpp.simworld import SimulatedWorld
 
-__all__ = ["CONTROLLERS", "Request", "simulate", "state_folder"]
+__all__ = ["CONTROLLERS", "Request", "fingerprint", "make_folder", "simulate", "state_folder"]
 
-CONTROLLERS: tuple[Controller, ...] = ("none", "rules", "optimal-p50", "optimal", "perfect")
+CONTROLLERS: tuple[Controller, ...] = (
+    "none",
+    "valley",
+    "rules",
+    "mpc",
+    "optimal-p50",
+    "optimal",
+    "perfect",
+)
 WORKERS = 2
 Progress = Callable[[str, int, int], None]
 
@@ -94,7 +102,7 @@ def simulate(request: Request, progress: Progress) -> SimulationDocument:
         The first error of a run; the other runs keep their checkpoints.
     """
     scenario, _ = load_scenario(request.scenario)
-    _make_folder(request.state)
+    make_folder(request.state)
     context = multiprocessing.get_context("spawn")
     # The longest run first, so that the two workers finish at about the same time.
     order = sorted(request.controllers, key=lambda name: -CONTROLLERS.index(name) if name != "perfect" else 1)
@@ -164,7 +172,8 @@ def fingerprint(scenario: Scenario, folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder for results and see that it can be written to; :class:`ConfigError` if not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / ".writable"

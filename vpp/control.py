@@ -128,6 +128,8 @@ class SiteController:
         The calendar: departures that were promised. What people really do is seen at the plug.
     guard : DemandGuard or None
         None where nobody watches the demand (the uncontrolled comparison).
+    gives_back : bool
+        Whether cars may give back; False for the comparisons that only charge.
     opted_out : set of AssetId
         Cars whose drivers do not want to give back today.
     """
@@ -137,6 +139,7 @@ class SiteController:
     clock: Clock
     trips: Sequence[Trip]
     guard: DemandGuard | None
+    gives_back: bool = True
     opted_out: set[AssetId] = field(default_factory=set)
     counts: Counter[str] = field(default_factory=Counter)
     meter: WindowMeter = field(default_factory=WindowMeter)
@@ -344,7 +347,7 @@ class SiteController:
             promise_soc=departure.promise_soc if departure else 0.0,
             opted_out=asset in self.opted_out,
         )
-        if self.guard is None:  # the uncontrolled comparison only charges
+        if not self.gives_back:
             return (
                 car_range(vehicle, self.site.charger_of(vehicle), state, now=now, meter_ok=False)
                 if (not state.plugged or state.soc is None)
@@ -373,7 +376,7 @@ class SiteController:
                 if limited[asset] != powers[asset]:
                     why = Reason(ReasonCode.EXPORT, {"margin_kw": margin})
                     wishes[asset] = Wish(ChargerPower(limited[asset]), why, wishes[asset].source)
-            if self.guard is not None and import_kw > self.site.contract_kw:
+            if self.gives_back and import_kw > self.site.contract_kw:
                 self._stop_charging(wishes, ranges)
         self._limit_pv(wishes, readings, import_kw, now)
 

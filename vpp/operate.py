@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Final, Literal, Protocol
 
 from pydantic import TypeAdapter
 
 from dispatch.guard import DemandGuard
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
+from dispatch.templates import TemplateCache
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
@@ -27,18 +28,23 @@ from energy.core.slots import JST, Slot
 from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory
-from energy.store import Point, Store
+from energy.store import Point, Snapshot, Store
 from vpp.changeover import cooling_now, with_changeover
 from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
-from vpp.planning import Reserves, SiteState, build_problem
+from vpp.planning import Outlook, Reserves, SiteState, build_problem
 from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
+from vpp.shelf import FolderShelf, cache_folder
 
-__all__ = ["EVENT", "SLOT_RECORD", "Mode", "SiteOperator", "SlotRecord"]
+__all__ = ["EVENT", "SLOT_RECORD", "Desk", "Mode", "SiteOperator", "SlotRecord"]
 
-Mode = Literal["none", "rules", "optimal-p50", "optimal"]
+Mode = Literal["none", "valley", "rules", "mpc", "optimal-p50", "optimal"]
+_NO_PLAN: Final[frozenset[Mode]] = frozenset({"none"})
+_NO_GUARD: Final[frozenset[Mode]] = frozenset({"none", "valley", "mpc"})
+_ONLY_CHARGES: Final[frozenset[Mode]] = frozenset({"none", "valley"})
+_MEDIANS: Final[frozenset[Mode]] = frozenset({"mpc", "optimal-p50"})
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
 SLOT_RECORD = "slot"
 """Kind of the document that says, for one slot and asset, what was planned and why."""
@@ -86,6 +92,18 @@ class SlotRecord:
 _RECORD = TypeAdapter(SlotRecord)
 
 
+class Desk(Protocol):
+    """Who forecasts: :class:`~vpp.forecasts.ForecastDesk`, or forecasts that were made before."""
+
+    def outlook(self, known: Snapshot, now: datetime, grid: Grid) -> Outlook:
+        """Forecasts on a grid from what is known at an instant."""
+        ...
+
+    def keep(self, outlook: Outlook, now: datetime) -> object:
+        """Keep what is due at the slot of an instant."""
+        ...
+
+
 @dataclass(slots=True)
 class _Open:
     """The slot that runs."""
@@ -105,11 +123,17 @@ class SiteOperator:
     Parameters
     ----------
     mode : str
-        ``optimal`` plans with the optimiser, ``rules`` without, ``none`` leaves cars and rooms alone.
-        ``optimal-p50`` is ``optimal`` whose plans see the medians of load and PV only; it shows what the
-        quantiles are worth.
+        ``optimal`` plans with the optimiser, ``rules`` without; both are watched by the demand guard.
+        ``none`` leaves cars and rooms alone: cars charge on arrival, thermostats hold. ``valley`` is the same
+        with cars that charge in the valleys of the load. ``mpc`` is the optimiser on the medians of load and
+        PV with nobody to watch the half hour: its plan is carried out as it is. ``optimal-p50`` is
+        ``optimal`` on the medians; it shows what the quantiles are worth.
     trips : sequence of Trip
         The calendar, sorted by departure.
+    desk : Desk, optional
+        Who forecasts; the site's own desk unless given.
+    planner : Planner, optional
+        Who plans; one with the compiled structures of this machine unless given.
     """
 
     site: Site
@@ -119,9 +143,11 @@ class SiteOperator:
     equipment: Equipment
     trips: Sequence[Trip]
     coin: CoinRule | None = None
+    desk: Desk | None = None
+    planner: Planner | None = None
     counts: Counter[str] = field(default_factory=Counter)
     control: SiteController = field(init=False)
-    _desk: ForecastDesk = field(init=False)
+    _desk: Desk = field(init=False)
     _planner: Planner = field(init=False)
     _guard: DemandGuard = field(init=False)
     _month_peaks: dict[str, float] = field(default_factory=dict)
@@ -131,15 +157,16 @@ class SiteOperator:
     _open: _Open | None = None
 
     def __post_init__(self) -> None:
-        self._desk = ForecastDesk(self.site, self.store)
-        self._planner = Planner()
+        self._desk = self.desk or ForecastDesk(self.site, self.store)
+        self._planner = self.planner or Planner(templates=TemplateCache(shelf=FolderShelf(cache_folder())))
         self._guard = DemandGuard()
         self.control = SiteController(
             site=self.site,
             equipment=self.equipment,
             clock=self.clock,
             trips=self.trips,
-            guard=None if self.mode == "none" else self._guard,
+            guard=None if self.mode in _NO_GUARD else self._guard,
+            gives_back=self.mode not in _ONLY_CHARGES,
             counts=self.counts,
         )
         for vehicle in self.site.vehicles:
@@ -222,7 +249,7 @@ class SiteOperator:
 
     def _plan(self, slot: Slot, readings: Readings) -> Window:
         """The slot with its plan, target demand and expected draw; nothing of it where nobody plans."""
-        if self.mode == "none":
+        if self.mode in _NO_PLAN:
             return Window(slot=slot)
         now = self.clock.now()
         known = self.store.as_of(now)
@@ -232,7 +259,7 @@ class SiteOperator:
         problem = build_problem(
             self.site,
             self._state(readings, now),
-            outlook.medians() if self.mode == "optimal-p50" else outlook,
+            outlook.medians() if self.mode in _MEDIANS else outlook,
             now=now,
             trips=self.trips,
             events=events,
@@ -242,6 +269,8 @@ class SiteOperator:
         self.counts["plans"] += 1
         if self.mode == "rules":
             plan, target, expected = rules_plan(problem), self.site.target_demand_kw, None
+        elif self.mode == "valley":
+            plan, target, expected = rules_plan(_cars_only(problem)), None, None
         else:
             plan = self._planner.plan(problem, previous=self._previous)
             target = plan.target_demand_kw
@@ -356,6 +385,12 @@ class SiteOperator:
 def _is_broken(shortfall: Shortfall) -> bool:
     """Whether a shortfall breaks a promise, or only uses up what the plan keeps away from a comfort band."""
     return shortfall.kind != "comfort" or shortfall.amount > Reserves().band_k
+
+
+def _cars_only(problem: Problem) -> Problem:
+    """The problem of cars that only charge; rooms are left to their thermostats."""
+    barred = (False,) * problem.grid.count
+    return replace(problem, zones=(), cars=tuple(replace(car, may_discharge=barred) for car in problem.cars))
 
 
 def _expected_kw(problem: Problem, plan: Plan) -> float:

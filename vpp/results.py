@@ -28,7 +28,7 @@ __all__ = [
     "ZoneTrace",
 ]
 
-Controller = Literal["none", "rules", "optimal-p50", "optimal", "perfect"]
+Controller = Literal["none", "valley", "rules", "mpc", "optimal-p50", "optimal", "perfect"]
 Floats = tuple[float, ...]
 OptionalFloats = tuple[float | None, ...]
 
@@ -48,9 +48,10 @@ class RunSummary:
     Parameters
     ----------
     controller : str
-        ``none`` (nobody controls), ``rules``, ``optimal-p50`` (this product, planning from medians only),
-        ``optimal`` (this product) or ``perfect`` (the optimiser with perfect foresight: a bound, not a
-        product).
+        ``none`` (nobody controls: cars charge on arrival), ``valley`` (the same, but cars charge in valleys
+        of the load), ``rules``, ``mpc`` (the optimiser on medians, without a demand guard), ``optimal-p50``
+        (this product, planning from medians only), ``optimal`` (this product) or ``perfect`` (the optimiser
+        with perfect foresight: a bound, not a product).
     bill_yen, energy_yen, demand_yen : int
         Bill of the days; its energy part; its basic (demand) part. [yen]
     peak_kw : float

@@ -7,7 +7,7 @@ is tight. docs/reference/scenario-yaml.md describes every key.
 
 from __future__ import annotations
 
-from datetime import time
+from datetime import date, time
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -53,19 +53,30 @@ class LoadSource:
         Year of its stamps.
     scale : float
         Factor on the energy. [-]
+    later_weeks : dict
+        Simulated days that show the load of the same weekday so many weeks later; what was measured before
+        the simulation stays.
     """
 
     file: str
     step_minutes: Annotated[int, Field(ge=1, le=60)]
     source_year: int
     scale: Positive
+    later_weeks: dict[date, Annotated[int, Field(ge=0, le=12)]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class WeatherSource:
-    """A standard year: ``time,outdoor_c,dni_w_m2,dhi_w_m2,sun_height_deg`` at full hours, Japanese time."""
+    """A standard year: ``time,outdoor_c,dni_w_m2,dhi_w_m2,sun_height_deg`` at full hours, Japanese time.
+
+    Parameters
+    ----------
+    shift_days : int
+        A day shows the weather of the standard year's day so much later.
+    """
 
     file: str
+    shift_days: Annotated[int, Field(ge=-30, le=30)] = 0
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)

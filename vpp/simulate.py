@@ -1,7 +1,8 @@
 """One controller over the days of a scenario: world and twins on one side, the product on the other.
 
 Between the two stand sockets: the controller reads and writes registers over Modbus TCP on loopback, as it
-would on a real site; only the clock runs faster. Every finished half-hour is written in one transaction with
+would on a real site; only the clock runs faster. Where many weeks are compared (``wire=False``) the twins are
+read and told without sockets, to the same digits. Every finished half-hour is written in one transaction with
 a checkpoint, so that a run that was killed goes on from its last half-hour.
 """
 
@@ -13,18 +14,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from devices.gateway import Access, DeviceConfig, Gateway
+from devices.gateway import Access, Gateway
 from devices.twins.site import SiteTruth, TwinSite
+from dispatch.planner import Planner
 from energy.core.assets import expand_trips
 from energy.core.clock import ManualClock
 from energy.core.errors import ConfigError
 from energy.core.slots import SLOT_LENGTH, Slot, slots_between
 from energy.core.units import AssetId
 from energy.store import Point, Store
+from vpp.control import Equipment
 from vpp.explain import ASSETS, names_document
-from vpp.operate import Mode, SiteOperator, announce
+from vpp.nearby import NearEquipment
+from vpp.operate import Desk, Mode, SiteOperator, announce
 from vpp.recorder import SiteSeries
 from vpp.scenario import Scenario
 from vpp.score import ScoreKeeper
@@ -38,6 +42,26 @@ CHECKPOINT = "checkpoint"
 """Kind of the document that a run which was cut off goes on from."""
 
 
+class Link(Equipment, Protocol):
+    """What a run needs of the gateway."""
+
+    async def connect(self) -> None:
+        """Reach the equipment and take control."""
+        ...
+
+    async def refresh(self) -> None:
+        """Send again what would expire."""
+        ...
+
+    async def safe_state(self) -> None:
+        """Leave everything safe."""
+        ...
+
+    async def close(self) -> None:
+        """End all links."""
+        ...
+
+
 @dataclass(slots=True)
 class ScenarioRun:
     """One controller in one scenario.
@@ -45,13 +69,17 @@ class ScenarioRun:
     Parameters
     ----------
     mode : str
-        ``none``, ``rules``, ``optimal-p50`` or ``optimal``.
+        See :class:`~vpp.operate.SiteOperator`.
     start, end : datetime
         Midnights in Japan, UTC.
     store : Store
         Where everything goes; a store with a checkpoint of the same run is continued.
     progress : callable
         Called after each slot with the number done and the number in all.
+    wire : bool
+        Whether the equipment is reached over sockets.
+    desk, planner : optional
+        As of :class:`~vpp.operate.SiteOperator`.
     """
 
     scenario: Scenario
@@ -61,6 +89,9 @@ class ScenarioRun:
     end: datetime
     store: Store
     progress: Callable[[int, int], None] = lambda _done, _all: None
+    wire: bool = True
+    desk: Desk | None = None
+    planner: Planner | None = None
     world: SimulatedWorld = field(init=False)
     score: ScoreKeeper = field(init=False)
     operator: SiteOperator = field(init=False)
@@ -81,7 +112,8 @@ class ScenarioRun:
         self.score = ScoreKeeper(site)
         saved = self._checkpoint()
         with self.store.transaction():
-            self.world.seed(self.store)
+            if self.desk is None:  # forecasts that were made before need no past
+                self.world.seed(self.store)
             self.store.put_document(ASSETS, site.id, known_at=self.start, body=names_document(site))
         twins = TwinSite(
             pv=site.pv, zones=site.zones, vehicles=site.vehicles, chargers=site.chargers, submeters=True
@@ -93,24 +125,29 @@ class ScenarioRun:
             self.score.restore(saved["score"])
             self.wall_s = float(str(saved["wall_s"]))
         self._clock = ManualClock(now)
-        devices = await twins.start()
-        gateway = Gateway(devices, clock=self._clock, access=Access.CONTROL)
+        gateway = await self._equipment(twins)
         self.operator = self._make_operator(gateway)
-        gateway.envelope = self.operator.control.allowed
+        if isinstance(gateway, Gateway):
+            gateway.envelope = self.operator.control.allowed
         if saved is not None:
             self.operator.restore(saved["operator"])
         else:
             self.world.place_people(twins, self.start)
         try:
             await gateway.connect()
-            await self._loop(twins, gateway, devices, began - self.wall_s)
+            await self._loop(twins, gateway, began - self.wall_s)
             await gateway.safe_state()
         finally:
             await gateway.close()
             await twins.stop()
         self.wall_s = time.perf_counter() - began + self.wall_s
 
-    def _make_operator(self, gateway: Gateway) -> SiteOperator:
+    async def _equipment(self, twins: TwinSite) -> Link:
+        if not self.wire:
+            return NearEquipment(self.scenario.site, twins, self._clock)
+        return Gateway(await twins.start(), clock=self._clock, access=Access.CONTROL)
+
+    def _make_operator(self, gateway: Link) -> SiteOperator:
         site = self.scenario.site
         trips = [
             trip
@@ -127,12 +164,12 @@ class ScenarioRun:
             equipment=gateway,
             trips=sorted(trips, key=lambda trip: trip.departs),
             coin=self.scenario.coin,
+            desk=self.desk,
+            planner=self.planner,
         )
 
-    async def _loop(
-        self, twins: TwinSite, gateway: Gateway, devices: tuple[DeviceConfig, ...], began: float
-    ) -> None:
-        self.operator.control.read_every_minute([d.id for d in devices if not d.id.startswith("submeter-")])
+    async def _loop(self, twins: TwinSite, gateway: Link, began: float) -> None:
+        self.operator.control.read_every_minute([d for d in twins.twins if not d.startswith("submeter-")])
         slots = slots_between(self.start, self.end)
         readings = await gateway.read()
         for done, slot in enumerate(slots, start=1):
@@ -151,7 +188,7 @@ class ScenarioRun:
                 self._save(twins, time.perf_counter() - began)
             self.progress(done, len(slots))
 
-    async def _minute(self, twins: TwinSite, gateway: Gateway, slot: Slot) -> None:
+    async def _minute(self, twins: TwinSite, gateway: Link, slot: Slot) -> None:
         now = self._clock.now()
         for trip in self.world.arrivals(now):
             twins.plug(trip.vehicle, used_kwh=trip.energy_kwh)
@@ -171,7 +208,8 @@ class ScenarioRun:
 
     def _publish(self, slot: Slot) -> None:
         """What becomes known with the beginning of a slot: weather, and events announced by now."""
-        self.world.publish(self.store, slot.start - SLOT_LENGTH, slot.start)
+        if self.desk is None:
+            self.world.publish(self.store, slot.start - SLOT_LENGTH, slot.start)
         for event in self.world.events:
             if event.known_at <= slot.start:
                 announce(self.store, event)

@@ -60,7 +60,7 @@ class SimulatedWorld:
         self._year = standard_year(scenario, folder)
         grid = Grid.between(start, end, MINUTE)
         self._grid = grid
-        self._load_kw = self._load.series(start, end, step=MINUTE).values
+        self._load_kw = self._load.series(start, end, step=MINUTE, drawn=True).values
         self._sky = self._year.sky(grid)
         # Snow has a memory: it is followed from well before the first day that anyone sees.
         self._snow_grid = Grid.between(start - SUN_PAST - SNOW_MEMORY, end)

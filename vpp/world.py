@@ -107,13 +107,21 @@ class LoadProfile:
             )
         return values * (self._source.scale * 60.0 / self._source.step_minutes)
 
-    def series(self, start: datetime, end: datetime, *, step: timedelta) -> Series:
-        """Load on a grid, held within the source's steps; NaN where the source has a gap. [kW]"""
+    def series(self, start: datetime, end: datetime, *, step: timedelta, drawn: bool = False) -> Series:
+        """Load on a grid, held within the source's steps; NaN where the source has a gap. [kW]
+
+        Parameters
+        ----------
+        drawn : bool
+            Whether days show the later weeks that the scenario names for them.
+        """
         grid = Grid.between(start, end, step)
         values = np.empty(grid.count)
+        later = self._source.later_weeks if drawn else {}
         for day, rows in _by_local_day(grid):
             minutes = np.array([_minute_of_day(grid.time(int(k))) for k in rows])
-            values[rows] = self.power_kw(day)[minutes // self._source.step_minutes]
+            shown = day + timedelta(weeks=later.get(day, 0))
+            values[rows] = self.power_kw(shown)[minutes // self._source.step_minutes]
         return Series(grid, values, Unit.KW)
 
     def require(self, start: datetime, end: datetime) -> None:
@@ -124,7 +132,7 @@ class LoadProfile:
         GapError
             If the load has a gap in the stretch.
         """
-        series = self.series(start, end, step=self.step)
+        series = self.series(start, end, step=self.step, drawn=True)
         gaps = series.missing()
         if gaps:
             first, last = gaps[0]
@@ -157,7 +165,8 @@ class Sky:
 class StandardYear:
     """A standard weather year (拡張アメダス), the same every year; hourly values, straight lines between."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, shift_days: int = 0) -> None:
+        self._shift = timedelta(days=shift_days)
         columns = ("time", "outdoor_c", "dni_w_m2", "dhi_w_m2", "sun_height_deg")
         table = np.array([[float(cell) for cell in row[1:]] for _, row in _rows(path, columns)])
         if table.shape != (8760, 4):
@@ -173,7 +182,7 @@ class StandardYear:
 
     def sky(self, grid: Grid) -> Sky:
         """Weather at the middle of each interval of a grid."""
-        middle = [grid.time(k) + grid.step / 2 for k in range(grid.count)]
+        middle = [grid.time(k) + grid.step / 2 + self._shift for k in range(grid.count)]
         hours = np.array([_hour_of_year(instant) for instant in middle])
         below = np.floor(hours).astype(int)
         share = hours - below
@@ -273,7 +282,8 @@ def tight_events(rule: TightEvening | None, start: datetime, end: datetime) -> t
 
 def standard_year(scenario: Scenario, folder: Path) -> StandardYear:
     """The scenario's weather."""
-    return StandardYear(folder / scenario.world.weather.file)
+    weather = scenario.world.weather
+    return StandardYear(folder / weather.file, shift_days=weather.shift_days)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> list[tuple[int, list[str]]]:

@@ -6,18 +6,24 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.console import DEFAULT_STATE, Console
 
+if TYPE_CHECKING:
+    from vpp.results import Controller
+
 __all__ = ["demo", "doctor", "simulate"]
 
 FIRST_DAY = "2026-08-03"  # the first whole week of an August: heat, sun, and a peak worth cutting
 
 Start = Annotated[str, typer.Option(help="First day, YYYY-MM-DD in Japan.")]
+Starts = Annotated[
+    str, typer.Option(help="First day, YYYY-MM-DD in Japan; with --seeds several, with commas.")
+]
 Days = Annotated[int, typer.Option(help="Number of days.")]
 State = Annotated[Path, typer.Option(help="Folder for what the runs store.")]
 
@@ -73,27 +79,32 @@ def simulate(
     context: typer.Context,
     scenario: Annotated[str, typer.Argument(help="Name of a scenario, its folder or its YAML file.")],
     days: Days = 7,
-    start: Start = FIRST_DAY,
+    start: Starts = FIRST_DAY,
     compare: Annotated[
-        str, typer.Option(help="Controllers, with commas: none, rules, optimal-p50, optimal, perfect.")
-    ] = "none,rules,optimal",
+        str,
+        typer.Option(
+            help="Controllers, with commas: none, valley, rules, mpc, optimal-p50, optimal, perfect. "
+            "Without it none, rules, optimal; with --seeds all but optimal-p50."
+        ),
+    ] = "",
+    seeds: Annotated[
+        int,
+        typer.Option(help="Run the days so often with other chances, and give means and standard errors."),
+    ] = 0,
     state: State = DEFAULT_STATE,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run controllers over the same days of a scenario and compare what they cost and kept."""
     from vpp.batch import CONTROLLERS, Request, state_folder
     from vpp.batch import simulate as run
-    from vpp.results import Controller
 
     console = cast("Console", context.obj)
+    standard = "none,rules,optimal" if seeds == 0 else "none,valley,rules,mpc,optimal,perfect"
+    controllers = _controllers(compare or standard, CONTROLLERS)
+    if seeds != 0:
+        _scoreboard(console, scenario, _days(start), days, controllers, seeds=seeds, state=state, json=json)
+        return
     first = _day(start)
-    names = [name.strip() for name in compare.split(",") if name.strip()]
-    unknown = [name for name in names if name not in CONTROLLERS]
-    if unknown:
-        raise ConfigError(
-            f"no controller {unknown[0]!r}", where="--compare", hint=f"choose from {', '.join(CONTROLLERS)}"
-        )
-    controllers = cast("tuple[Controller, ...]", tuple(dict.fromkeys(names)))
     progress = console.progress()
     folder = state_folder(state, scenario, first, days)
     document = run(Request(scenario, first, days, controllers, folder), progress)
@@ -106,6 +117,61 @@ def simulate(
     from vpp.report.terminal import render_summary
 
     print(render_summary(document, console.lang))
+
+
+def _controllers(compare: str, known: tuple[Controller, ...]) -> tuple[Controller, ...]:
+    names = [name.strip() for name in compare.split(",") if name.strip()]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ConfigError(
+            f"no controller {unknown[0]!r}", where="--compare", hint=f"choose from {', '.join(known)}"
+        )
+    return cast("tuple[Controller, ...]", tuple(dict.fromkeys(names)))
+
+
+def _days(text: str) -> tuple[date, ...]:
+    return tuple(dict.fromkeys(_day(one.strip()) for one in text.split(",") if one.strip()))
+
+
+def _scoreboard(
+    console: Console,
+    scenario: str,
+    weeks: tuple[date, ...],
+    days: int,
+    controllers: tuple[Controller, ...],
+    *,
+    seeds: int,
+    state: Path,
+    json: bool,
+) -> None:
+    """Many weeks and seeds; what is done is kept below the state folder."""
+    from vpp.scoreboard import BoardRequest, run_board
+    from vpp.standings import standings
+
+    if not 1 <= seeds <= 1000:
+        raise ConfigError("seeds must be 1 to 1000", where=f"--seeds {seeds}", hint="try --seeds 3")
+    request = BoardRequest(
+        scenario=scenario,
+        weeks=weeks,
+        days=days,
+        seeds=tuple(range(1, seeds + 1)),
+        state=state / f"seeds-{Path(scenario).stem}",
+        controllers=controllers,
+    )
+    progress = console.progress()
+    rows = run_board(request, progress)
+    progress.close()
+    board = standings(rows)
+    if json:
+        from json import dumps
+
+        document = {"scenario": scenario, "days": days, **board.to_json()}
+        document["rows"] = [row.to_json() for row in rows]
+        print(dumps(document, ensure_ascii=False, indent=1))
+        return
+    from vpp.report.terminal import render_standings
+
+    print(render_standings(board, console.lang))
 
 
 def doctor(

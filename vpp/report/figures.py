@@ -25,7 +25,15 @@ __all__ = [
     "year_yen",
 ]
 
-_PRODUCTS: tuple[Controller, ...] = ("optimal", "optimal-p50", "rules", "perfect", "none")
+_PRODUCTS: tuple[Controller, ...] = (
+    "optimal",
+    "optimal-p50",
+    "mpc",
+    "rules",
+    "valley",
+    "perfect",
+    "none",
+)
 _BASES: tuple[Controller, ...] = ("none", "rules")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from vpp.i18n import Lang, Messages
 from vpp.report.axes import display_width
 from vpp.report.figures import compare
 from vpp.report.tables import Table, controllers_table
 from vpp.report.words import cautions, lead, period, promises, title
-from vpp.results import SimulationDocument
+from vpp.results import Controller, SimulationDocument
+from vpp.standings import Estimate, Standings
 
-__all__ = ["aligned", "render_summary"]
+__all__ = ["aligned", "render_standings", "render_summary"]
 
 
 def render_summary(document: SimulationDocument, lang: Lang) -> str:
@@ -33,6 +36,53 @@ def render_summary(document: SimulationDocument, lang: Lang) -> str:
         *(["", messages.text("report.cautions"), *notes] if notes else []),
     ]
     return "\n".join(parts) + "\n"
+
+
+def render_standings(board: Standings, lang: Lang) -> str:
+    """A scoreboard for people at a terminal: what is compared, the figures, and the gap that is closed."""
+    messages = Messages(lang)
+    names = tuple(board.figures)
+    rows = [
+        (
+            messages.text(f"board.{figure}"),
+            *(_with_error(messages, board.figures[name][figure], digits) for name in names),
+        )
+        for figure, digits in _BOARD_DIGITS.items()
+    ]
+    totals: dict[str, Callable[[Controller], str]] = {
+        "missed": lambda name: "{departures_missed_total} / {departures_total}".format(**board.totals[name]),
+        "limits": lambda name: str(board.totals[name]["limits_broken_total"]),
+    }
+    rows += [
+        (messages.text(f"board.{key}"), *(write(name) for name in names)) for key, write in totals.items()
+    ]
+    header = ("", *(messages.text(f"controller.{name}") for name in names))
+    first = messages.text(
+        "board.lead",
+        weeks=", ".join(week.isoformat() for week in board.weeks),
+        seeds=len(board.seeds),
+        n=board.n,
+    )
+    parts = [first, "", aligned(Table(first, header, tuple(rows)))]
+    if board.gap is not None and board.gap.share is not None:
+        error = "" if board.gap.se is None else f" ± {100 * board.gap.se:.0f}"
+        parts += ["", messages.text("board.gap", share=f"{100 * board.gap.share:.0f}{error}")]
+    return "\n".join(parts) + "\n"
+
+
+_BOARD_DIGITS = {
+    "cost_yen": 0,
+    "energy_yen": 0,
+    "peak_yen": 0,
+    "bill_yen": 0,
+    "peak_kw": 1,
+    "comfort_degc_h": 2,
+}
+
+
+def _with_error(messages: Messages, value: Estimate, digits: int) -> str:
+    mean = messages.number(value.mean, digits)
+    return mean if value.se is None else f"{mean} ± {messages.number(value.se, digits)}"
 
 
 def aligned(table: Table, *, gap: int = 2) -> str:

@@ -38,7 +38,7 @@ def first_problem(mode: Mode, monkeypatch: pytest.MonkeyPatch) -> tuple[Problem,
     """What the planner was asked at the first slot, and the widest band that was kept. [kW]"""
     listener = Listener()
     listener.asked = []
-    monkeypatch.setattr(vpp.operate, "Planner", lambda: listener)
+    monkeypatch.setattr(vpp.operate, "Planner", lambda **_: listener)
     now = midnight(DAYS)
     clock = ManualClock(now)
     with open_store("sqlite://") as store:
