@@ -41,6 +41,7 @@ PLANTED = [
     ("sql", "vpp/planted.py", "def late():\n    import sqlalchemy"),
     ("modbus", "vpp/planted.py", "import pymodbus.client"),
     ("charging", "vpp/planted.py", "import websockets"),
+    ("publishing", "vpp/planted.py", "import aiomqtt"),
     ("optimiser", "forecasting/planted.py", "import pyomo.environ"),
     ("paper", "vpp/planted.py", "import reportlab.pdfgen"),
     ("learning", "dispatch/planted.py", "from pvlib import irradiance"),
