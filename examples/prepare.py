@@ -111,6 +111,22 @@ def main() -> None:
     bought = [(stamp(day, slot), "bg-x", "buy", 10) for day, slot in today]
     spot_bought = [(stamp(day, slot), "spot", "buy", 50) for day, slot in today if 16 <= slot < 38]
     write("trades.csv", ("slot_start", "party", "side", "kwh"), [*bought, *spot_bought])
+    people = [("driver/driver-1", "employee", "works-a", "yes")]
+    people += [(f"driver/e-{k}", "employee", "works-a" if k % 3 else "works-b", "yes") for k in range(29)]
+    people += [(f"household/h-{k}", "resident", "", "no" if k % 4 else "yes") for k in range(40)]
+    write("people.csv", ("account", "kind", "employer", "ev"), people)
+    shops = [(f"shop-{k:03d}", "large" if k % 6 == 0 else "small", 40 + 13 * k % 90) for k in range(72)]
+    write("shops.csv", ("shop", "size", "points"), shops)
+    fit = [
+        (
+            stamp(day, slot),
+            round(sun(day, slot, 800.0)) + late,
+            stamp(date(2026, 11, 23 + late), 32 - 20 * late),
+        )
+        for late in (0, 1)
+        for day, slot in today
+    ]
+    write("notified-fit.csv", ("slot_start", "kwh", "notified_at"), fit)
     resources = [("factory", 40, 0.9), ("hall", 20, 0.5), ("school", 10, 0.8)]
     write("resources.csv", ("site", "kw", "reliability"), resources)
     write("holidays.csv", ("date",), [("2026-11-24",)])

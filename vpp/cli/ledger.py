@@ -10,6 +10,7 @@ import typer
 
 from energy.core.errors import ConfigError, ExitStatus
 from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_database
+from vpp.cli.ledger_fairness import fairness
 
 if TYPE_CHECKING:
     from energy.ledger import Batch, Reconciliation
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Coins: balances, statements, batches, proof.", no_args_is_help=True)
+app.command()(fairness)
 
 Database = Annotated[
     str | None,

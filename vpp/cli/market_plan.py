@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import date
     from decimal import Decimal
 
-    from energy.market.plans import BalancingPlan, Mismatch
+    from energy.market.plans import BalancingPlan, Mismatch, Trade
     from energy.store import SqlStore
     from vpp.settlement.plan_book import PlanVersion
 
@@ -77,6 +77,10 @@ def draft(
     trades: Annotated[
         Path | None, typer.Option(help="What is bought and sold: slot_start,party,side,kwh.")
     ] = None,
+    notified: Annotated[
+        list[str] | None,
+        typer.Option(help="PARTY=FILE: a FIT or FIP plant's notified values, copied as bought; repeat."),
+    ] = None,
     principal: Annotated[
         str | None, typer.Option("--for", help="On whose behalf, with its consent; our own group if none.")
     ] = None,
@@ -98,6 +102,11 @@ def draft(
 
         slot_start,party,side,kwh
         2026-11-25T00:00+09:00,bg-x,buy,30
+
+    Notified values; the newest notification before now counts:
+
+        slot_start,kwh,notified_at
+        2026-11-25T00:00+09:00,12,2026-11-24T06:00+09:00
 
     Example: vpp market plan draft --day 2026-11-25 --group bg-aizu --area tohoku
     --forecast office=examples/forecast-office.csv --forecast works=examples/forecast-works.csv
@@ -124,7 +133,8 @@ def draft(
         },
         name="the plan",
     )
-    plan = draft_plan(header, parts, [] if trades is None else read_trades(trades, delivery))
+    traded = [] if trades is None else read_trades(trades, delivery)
+    plan = draft_plan(header, parts, [*traded, *_notified(notified or [], delivery)])
     version = PlanVersion(plan=plan, version=1, state=PlanState.DRAFT, author=actor)
     if not dry_run:
         now = _now()
@@ -132,6 +142,19 @@ def draft(
             consent = "" if principal is None else _consent_of(store, principal, kind, now)
             version = PlanBook(store).draft(plan, at=now, author=actor, consent=consent)
     _tell(console, version, _flags(plan), json=json, dry=dry_run)
+
+
+def _notified(told: list[str], day: date) -> list[Trade]:
+    """Purchases that follow from notified values."""
+    from vpp.settlement.market_files import read_notified
+
+    found = []
+    for one in told:
+        party, equals, file = one.partition("=")
+        if not equals:
+            raise ConfigError(f"{one!r} names no party", where="--notified", hint="write PARTY=FILE")
+        found.append(read_notified(Path(file), party, day, at=_now()))
+    return found
 
 
 def _forecasts(told: list[str], day: date) -> dict[str, list[Decimal]]:

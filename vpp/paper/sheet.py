@@ -180,7 +180,12 @@ class Sheet:
         self.need(96)
         gap = 12.0
         wide = (self.width - gap * (len(told) - 1)) / len(told)
-        height = size + 46
+        height, large = size + 46, size
+        while large > 12 and any(
+            self._long(number, large, bold=True) + self._long(unit, 13) > wide - 30
+            for _, number, unit in told
+        ):
+            large -= 1
         for k, (label, number, unit) in enumerate(told):
             x = MARGIN + k * (wide + gap)
             self._canvas.setFillColor(FIELD)
@@ -189,11 +194,8 @@ class Sheet:
             while self._long(label, fits) > wide - 24 and fits > 8:
                 fits -= 0.5
             self._put(x + 12, self.y - 22, label, fits, color=SOFT)
-            fits = size
-            while self._long(number, fits, bold=True) + self._long(unit, 13) > wide - 30 and fits > 12:
-                fits -= 1
-            self._put(x + 12, self.y - height + 15, number, fits, bold=True)
-            self._put(x + 18 + self._long(number, fits, bold=True), self.y - height + 15, unit, 13)
+            self._put(x + 12, self.y - height + 15, number, large, bold=True)
+            self._put(x + 18 + self._long(number, large, bold=True), self.y - height + 15, unit, 13)
         self.y -= height + 12
 
     def table(
