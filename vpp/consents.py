@@ -15,6 +15,7 @@ from energy.ledger import Consent, ConsentRegister, DataUse
 from energy.store import Store
 
 __all__ = [
+    "COMFORT_REWARDS",
     "CONTROLLER",
     "DR_PARTICIPATION",
     "HEMS_REWARDS",
@@ -45,6 +46,15 @@ HEMS_REWARDS: Final = DataUse(
 )
 """What people without a car agree to so that their saving may become points."""
 
+COMFORT_REWARDS: Final = DataUse(
+    controller=CONTROLLER,
+    purpose="comfort-rewards",
+    purpose_version=1,
+    categories=("room-band",),
+    recipient="coin-operator",
+)
+"""What people agree to so that letting a room go may become points."""
+
 DR_PARTICIPATION: Final = DataUse(
     controller=CONTROLLER,
     purpose="dr-participation",
@@ -54,7 +64,7 @@ DR_PARTICIPATION: Final = DataUse(
 )
 """What a household agrees to so that it may be called in events and measured."""
 
-USES: Final = {use.purpose: use for use in (REWARDS, HEMS_REWARDS, DR_PARTICIPATION)}
+USES: Final = {use.purpose: use for use in (REWARDS, HEMS_REWARDS, COMFORT_REWARDS, DR_PARTICIPATION)}
 """Uses whose terms stand in code; those of deliveries and plans are made from their orders."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,14 +10,16 @@ from typing import Final
 
 from energy.core.errors import DataError, DuplicateEntryError, LedgerError
 from energy.core.units import floor_int
-from energy.ledger.coin import CoinRule, Grant, NoGrant, WhyNot
+from energy.ledger.coin import Grant, NoGrant, RewardTerms, WhyNot
 from energy.ledger.journal import AlreadyPosted, Entry, Fact, Journal, Posted, Posting
 
 __all__ = [
     "ISSUER",
     "apply_caps",
+    "cap_money",
     "grant_key",
     "points_of_day",
+    "points_of_event",
     "points_of_money",
     "points_of_month",
     "post_grant",
@@ -27,7 +29,7 @@ ISSUER: Final = "operator/issue"  # its balance is minus all points ever granted
 
 
 def apply_caps(
-    rule: CoinRule,
+    rule: RewardTerms,
     grants: Sequence[Grant],
     *,
     booked_points: Mapping[str, int] | None = None,
@@ -63,7 +65,7 @@ def apply_caps(
                 where=f"{grant.vehicle}: {grant.rule}@{grant.rule_version}, caps of {rule.id}@{rule.version}",
                 hint="apply the caps of the rule that made the grant",
             )
-    persons = [k for k, grant in enumerate(grants) if grant.account.startswith("driver/")]
+    persons = [k for k, grant in enumerate(grants) if grant.personal]
     everyone = list(range(len(grants)))
     day, month = booked_points or {}, booked_month or {}
     points = [grant.points for grant in grants]
@@ -72,13 +74,13 @@ def apply_caps(
         (
             WhyNot.DAY_CAP,
             persons,
-            lambda g: (g.account, g.day),
+            lambda g: (g.person, g.day),
             lambda g: _left(rule.max_points_per_person_day, day.get(g.account, 0)),
         ),
         (
             WhyNot.MONTH_CAP,
             persons,
-            lambda g: (g.account, g.day.year, g.day.month),
+            lambda g: (g.person, g.day.year, g.day.month),
             lambda g: _left(rule.max_points_per_person_month, month.get(g.account, 0)),
         ),
         (WhyNot.EVENT_BUDGET, everyone, lambda g: g.event, lambda _: rule.event_budget_points),
@@ -88,17 +90,35 @@ def apply_caps(
         left = _cut(grants, points, chosen, key=key, limit=limit)
         why = [reason if was and not now else said for was, now, said in zip(points, left, why, strict=True)]
         points = left
-    return [
-        replace(grant, points=final)
-        if final
-        else NoGrant(
-            event=grant.event,
-            vehicle=grant.vehicle,
-            why=reason,
-            detail=f"{grant.points} points before the cap",
-        )
-        for grant, final, reason in zip(grants, points, why, strict=True)
-    ]
+    return [_cut_to(grant, final, reason) for grant, final, reason in zip(grants, points, why, strict=True)]
+
+
+def cap_money(grants: Sequence[Grant], covered: Mapping[str, int]) -> list[Grant | NoGrant]:
+    """Grants of all ways to earn cut to the money of their events together, pro rata, in the order given.
+
+    Each way to earn was cut to its own caps before (:func:`apply_caps`). An event that is not in ``covered``
+    covers nothing: points are never worth more than was settled, unless a budget was added to it.
+
+    Parameters
+    ----------
+    covered : mapping
+        Points that the money of each event covers and that no earlier grant took, by event.
+    """
+    left = _cut(
+        grants,
+        [grant.points for grant in grants],
+        range(len(grants)),
+        key=lambda grant: grant.event,
+        limit=lambda grant: covered.get(grant.event, 0),
+    )
+    return [_cut_to(grant, now, WhyNot.EVENT_MONEY) for grant, now in zip(grants, left, strict=True)]
+
+
+def _cut_to(grant: Grant, points: int, why: WhyNot) -> Grant | NoGrant:
+    if points:
+        return replace(grant, points=points)
+    said = f"{grant.points} points before the cap"
+    return NoGrant(event=grant.event, vehicle=grant.vehicle, why=why, detail=said)
 
 
 def _left(most: int | None, booked: int) -> int | None:
@@ -142,22 +162,40 @@ def _share(claims: Sequence[int], limit: int) -> list[int]:
 
 
 def points_of_day(journal: Journal, account: str, day: date, *, except_event: str) -> int:
-    """Points an account got for a Japanese day, reversals taken off, without one event.
+    """Points a person got for a Japanese day by all ways to earn, reversals taken off, without one event.
 
     The event that is being settled is left out, so that settling it again gives the same caps. [points]
     """
     return sum(
         line.points
-        for line in journal.statement(account).lines
+        for one in _accounts(account)
+        for line in journal.statement(one).lines
         if line.facts.get("day") == day.isoformat() and line.facts.get("event") != except_event
     )
 
 
+def _accounts(account: str) -> tuple[str, ...]:
+    """All accounts of the person of an account: the one for driving and the one for everything else."""
+    kind, _, person = account.partition("/")
+    return (f"driver/{person}", f"person/{person}") if kind in {"driver", "person"} else (account,)
+
+
+def points_of_event(journal: Journal, event: str, *, except_rules: Collection[tuple[str, int]] = ()) -> int:
+    """Points granted for an event and not reversed, without those of some rules and versions. [points]"""
+    total = 0
+    for entry in journal.entries(prefix=f"grant/{event}/"):
+        rule = (str(entry.facts.get("rule")), int(str(entry.facts.get("rule_version"))))
+        if rule not in except_rules and not journal.reversed(entry.key):
+            total += sum(posting.points for posting in entry.postings if posting.points > 0)
+    return total
+
+
 def points_of_month(journal: Journal, account: str, day: date, *, except_event: str) -> int:
-    """Points an account got in the Japanese month of a day, as :func:`points_of_day` counts. [points]"""
+    """Points a person got in the Japanese month of a day, as :func:`points_of_day` counts. [points]"""
     return sum(
         line.points
-        for line in journal.statement(account).lines
+        for one in _accounts(account)
+        for line in journal.statement(one).lines
         if str(line.facts.get("day", ""))[:7] == f"{day:%Y-%m}" and line.facts.get("event") != except_event
     )
 
@@ -255,6 +293,9 @@ def _facts(grant: Grant) -> dict[str, Fact]:
         "point_class": grant.point_class,
         "expires_on": grant.expires_on.isoformat(),
         "left_out": " ".join(slot.start.isoformat() for slot in grant.left_out),
+        # Only where there is something to say: what a car earned reads as it always did.
+        **({} if grant.way == "car" else {"way": grant.way}),
+        **({} if grant.kept_hours is None else {"kept_hours": _exact(grant.kept_hours)}),
     }
 
 

@@ -27,6 +27,7 @@ __all__ = [
     "CoinRule",
     "Grant",
     "NoGrant",
+    "RewardTerms",
     "SlotEnergy",
     "TightEvent",
     "TightLevel",
@@ -58,9 +59,13 @@ class WhyNot(StrEnum):
     RULE_NOT_IN_FORCE = "rule_not_in_force"
     LEVEL_TOO_LOW = "level_too_low"
     DECLINED = "declined"
+    NO_CONSENT = "no_consent"
     COMPANY_CAR = "company_car"
+    COMPANY_SITE = "company_site"
     NOTHING_METERED = "nothing_metered"
     NO_NET_DISCHARGE = "no_net_discharge"
+    NOTHING_SAVED = "nothing_saved"
+    NOT_KEPT = "not_kept"
     LESS_THAN_ONE_POINT = "less_than_one_point"
     DAY_CAP = "day_cap"
     MONTH_CAP = "month_cap"
@@ -69,15 +74,15 @@ class WhyNot(StrEnum):
 
 
 @checked_dataclass(frozen=True, slots=True, config=strict, kw_only=True)
-class CoinRule:
-    """How kWh become points, from one day to another, both included.
+class RewardTerms:
+    """What every way to earn points has in common: when it holds, what the points are, and their caps.
 
     Parameters
     ----------
     version : int
         Raised with every change of the rule; part of the key of each grant.
-    points_per_kwh : Decimal
-        Rate on the net energy of an event. [points/kWh]
+    valid_from, valid_to : date
+        First and last Japanese day of events that are rewarded by it.
     point_class : str
         Where the points can be spent: ``local_only`` or ``all_shops``.
     expires_days : int
@@ -86,14 +91,10 @@ class CoinRule:
         Only events of this level and tighter earn points.
     max_points_per_person_day, max_points_per_person_month, event_budget_points : int or None
         Caps; see :func:`energy.ledger.caps.apply_caps`. [points]
-    company_cars : str
-        ``none``: a company car earns nothing; ``company_account``: it earns for ``company_account``
-        (RULES-JP T44).
     """
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=40)]
     version: Annotated[int, Field(ge=1)]
-    points_per_kwh: Annotated[Decimal, Field(gt=0, max_digits=9, decimal_places=4)]
     valid_from: date
     valid_to: date
     point_class: Literal["local_only", "all_shops"] = "local_only"
@@ -102,15 +103,31 @@ class CoinRule:
     max_points_per_person_day: Annotated[int, Field(ge=0)] | None = None
     max_points_per_person_month: Annotated[int, Field(ge=0)] | None = None
     event_budget_points: Annotated[int, Field(ge=0)] | None = None
-    company_cars: Literal["none", "company_account"] = "none"
-    company_account: Annotated[str, Field(pattern=r"^company/[a-z0-9-]+$")] = "company/fleet"
 
     @model_validator(mode="after")
-    def _starts_before_it_ends(self) -> CoinRule:
+    def _starts_before_it_ends(self) -> RewardTerms:
         if self.valid_from > self.valid_to:
             msg = f"valid_from {self.valid_from} is after valid_to {self.valid_to}"
             raise ValueError(msg)
         return self
+
+
+@checked_dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class CoinRule(RewardTerms):
+    """How the kWh that a car gives become points, from one day to another, both included.
+
+    Parameters
+    ----------
+    points_per_kwh : Decimal
+        Rate on the net energy of an event. [points/kWh]
+    company_cars : str
+        ``none``: a company car earns nothing; ``company_account``: it earns for ``company_account``
+        (RULES-JP T44).
+    """
+
+    points_per_kwh: Annotated[Decimal, Field(gt=0, max_digits=9, decimal_places=4)]
+    company_cars: Literal["none", "company_account"] = "none"
+    company_account: Annotated[str, Field(pattern=r"^company/[a-z0-9-]+$")] = "company/fleet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,12 +200,14 @@ class SlotEnergy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """Points that one car earned in one event.
+    """Points that one car, home or room earned in one event.
 
     Parameters
     ----------
+    vehicle : str
+        What earned them: the car, or the site or zone of a way to earn without one.
     account : str
-        Who gets them: ``driver/<id>`` or the company's account.
+        Who gets them: ``driver/<id>``, ``person/<id>`` or the company's account.
     day : date
         Japanese date of the event.
     discharge_kwh, charge_kwh, net_kwh : Decimal
@@ -200,6 +219,10 @@ class Grant:
     left_out : tuple of Slot
         Slots of the event with a reading that does not count: begun before the announcement, or not metered
         up to the stop.
+    way : str
+        How they were earned: ``car``, ``saving`` or ``comfort``.
+    kept_hours : Decimal or None
+        How long comfort was given up, for that way to earn. [h]
     """
 
     event: str
@@ -218,6 +241,18 @@ class Grant:
     point_class: str
     expires_on: date
     left_out: tuple[Slot, ...] = ()
+    way: str = "car"
+    kept_hours: Decimal | None = None
+
+    @property
+    def person(self) -> str:
+        """Whose account it is, however it was earned."""
+        return self.account.partition("/")[2]
+
+    @property
+    def personal(self) -> bool:
+        """Whether a person gets them; a company's account is no person and has no caps of its own."""
+        return self.account.startswith(("driver/", "person/"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

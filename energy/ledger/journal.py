@@ -275,9 +275,9 @@ class Journal:
         """Whether an entry was taken back."""
         return self._table.find(_REVERSAL + key) is not None
 
-    def entries(self) -> Iterator[Entry]:
-        """All entries in the order they were booked."""
-        return (_read(row) for row in self._table.rows())
+    def entries(self, *, prefix: str = "") -> Iterator[Entry]:
+        """All entries in the order they were booked, or those whose key begins with a text."""
+        return (_read(row) for row in self._table.rows(prefix=prefix))
 
     def balance(self, account: str) -> int:
         """Balance of an account; 0 for one that was never used. [points]"""

@@ -13,6 +13,7 @@ from energy.market.rule_table import RuleValues
 __all__ = [
     "AskTerms",
     "BalancingResponse",
+    "CoinValue",
     "DeliveryTracking",
     "EconomicTerms",
     "TightTerms",
@@ -74,6 +75,12 @@ class BalancingResponse(RuleValues):
     tertiary2_s: Annotated[int, Field(gt=0)]
     block_minutes: Annotated[int, Field(gt=0)]
     tolerance_share: Annotated[Decimal, Field(ge=0, lt=1)]
+
+
+class CoinValue(RuleValues):
+    """What a point of the community coin is worth. [yen]"""
+
+    yen_per_point: Annotated[Decimal, Field(gt=0)]
 
 
 class DeliveryTracking(RuleValues):

@@ -15,7 +15,14 @@ from pydantic import Field, model_validator
 
 from energy.core.errors import ConfigError
 from energy.core.slots import JST
-from energy.market.dr_rules import BalancingResponse, DeliveryTracking, EconomicTerms, TightTerms, UpTerms
+from energy.market.dr_rules import (
+    BalancingResponse,
+    CoinValue,
+    DeliveryTracking,
+    EconomicTerms,
+    TightTerms,
+    UpTerms,
+)
 from energy.market.rule_table import (
     Area,
     RuleFact,
@@ -313,6 +320,7 @@ RULES: Final[dict[str, type[RuleValues]]] = {
     "balancing_response": BalancingResponse,
     "bill_practice": BillPractice,
     "capacity_product": CapacityProduct,
+    "coin_value": CoinValue,
     "consumption_tax": ConsumptionTax,
     "dr_baseline_adjustment": BaselineAdjustment,
     "dr_baseline_days": BaselineDays,

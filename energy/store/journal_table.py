@@ -60,8 +60,8 @@ class SqlJournal:
             row = connection.execute(select(schema.journal).where(_J.key == key)).first()
             return None if row is None else _with_postings(connection, [row])[0]
 
-    def rows(self, *, account: str | None = None) -> Iterator[JournalRow]:
-        """All rows in order, or those that touch an account.
+    def rows(self, *, account: str | None = None, prefix: str = "") -> Iterator[JournalRow]:
+        """All rows in order, or those that touch an account, or whose key begins with a text.
 
         Bytes that are no text any more (a damaged file) are read as U+FFFD, so that whoever checks the hashes
         can name the row.
@@ -69,6 +69,8 @@ class SqlJournal:
         wanted = select(schema.journal).order_by(_J.number).limit(_PAGE)
         if account is not None:
             wanted = wanted.where(_J.number.in_(select(_L.number).where(_L.account == account)))
+        if prefix:
+            wanted = wanted.where(_J.key >= prefix, _J.key < prefix[:-1] + chr(ord(prefix[-1]) + 1))
         last = 0
         while True:
             found = self._page(wanted.where(_J.number > last))

@@ -82,8 +82,8 @@ class JournalTable(Protocol):
         """Row with this idempotency key."""
         ...
 
-    def rows(self, *, account: str | None = None) -> Iterator[JournalRow]:
-        """All rows in order, or those that touch an account."""
+    def rows(self, *, account: str | None = None, prefix: str = "") -> Iterator[JournalRow]:
+        """All rows in order, or those that touch an account, or whose key begins with a text."""
         ...
 
     def balance(self, account: str) -> int:

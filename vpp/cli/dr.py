@@ -16,6 +16,7 @@ from vpp.cli.dr_event import app as event_app
 from vpp.cli.dr_event import event_slots, half_hour
 from vpp.cli.dr_listen import listen
 from vpp.cli.dr_portfolio import calls, nominate, settle, track
+from vpp.cli.dr_reward import reward
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.rules import day_named
 
@@ -35,6 +36,7 @@ app.command()(nominate)
 app.command()(track)
 app.command()(calls)
 app.command()(settle)
+app.command()(reward)
 app.command()(listen)
 
 Meter = Annotated[Path, typer.Option(help="Meter file: timestamp,kwh; rows stamped by their end.")]

@@ -29,6 +29,7 @@ from vpp.ingest.times import RowFault, number, parse_date, parse_stamp, whole_nu
 
 __all__ = [
     "SlotRow",
+    "instant_cell",
     "read_codes",
     "read_days",
     "read_events",
@@ -40,6 +41,8 @@ __all__ = [
     "read_slot_rows",
     "read_slots",
     "read_trades",
+    "row_error",
+    "table_rows",
 ]
 
 METER_COLUMNS: Final = ("timestamp", "kwh")
@@ -54,7 +57,7 @@ class SlotRow:
     line: int
 
 
-def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def table_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV file by column; blank ones are skipped."""
     rows = csv_rows(path, decode(path, read_bytes(path), "utf-8"))
     _, header = next(rows, (0, ()))
@@ -75,7 +78,8 @@ def _rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, st
         yield line, dict(zip(names, told, strict=True))
 
 
-def _fault(path: Path, line: int, fault: RowFault) -> DataError:
+def row_error(path: Path, line: int, fault: RowFault) -> DataError:
+    """What is said about a row that cannot be used."""
     return DataError(
         f"{path.name} has a row that cannot be used",
         where=f"{path} line {line}, {fault.column}: {fault.value!r}: {fault.reason}",
@@ -83,14 +87,14 @@ def _fault(path: Path, line: int, fault: RowFault) -> DataError:
     )
 
 
-def _instant(column: str, cell: str) -> datetime:
+def instant_cell(column: str, cell: str) -> datetime:
     """A time with its offset, or Japan's."""
     stamp = parse_stamp(column, cell)
     return stamp if stamp.tzinfo else stamp.replace(tzinfo=JST)
 
 
 def _slot(column: str, cell: str, stamp: Literal["start", "end"]) -> Slot:
-    at = _instant(column, cell)
+    at = instant_cell(column, cell)
     try:
         return Slot(at) if stamp == "start" else Slot.ending_at(at)
     except ValueError:
@@ -120,11 +124,11 @@ def read_slot_rows(
     """
     found: list[SlotRow] = []
     seen: dict[Slot, int] = {}
-    for line, cells in _rows(path, columns):
+    for line, cells in table_rows(path, columns):
         try:
             slot = _slot(columns[0], cells[columns[0]], stamp)
         except RowFault as fault:
-            raise _fault(path, line, fault) from None
+            raise row_error(path, line, fault) from None
         if once and slot in seen:
             raise DataError(
                 f"{path.name} says a half hour twice",
@@ -146,7 +150,7 @@ def _value(path: Path, row: SlotRow, column: str, least: float | None) -> float:
         if least is not None and value < least:
             raise RowFault(column, row.cells[column], f"below {least:g}")
     except RowFault as fault:
-        raise _fault(path, row.line, fault) from None
+        raise row_error(path, row.line, fault) from None
     return value
 
 
@@ -200,7 +204,7 @@ def read_prices(path: Path) -> tuple[dict[Slot, Decimal], frozenset[Slot]]:
         said = by_status.get(status)
         if said is None or row.slot in said:
             reason = "neither preliminary nor final" if said is None else "said twice"
-            raise _fault(path, row.line, RowFault("status", f"{row.cells['slot_start']} {status}", reason))
+            raise row_error(path, row.line, RowFault("status", f"{row.cells['slot_start']} {status}", reason))
         _value(path, row, "yen_per_kwh", None)
         said[row.slot] = Decimal(row.cells["yen_per_kwh"])
     final = by_status["final"]
@@ -249,7 +253,7 @@ def read_trades(path: Path, day: date) -> list[Trade]:
                 raise RowFault("slot_start", row.cells["slot_start"], f"{party} {side} comes twice")
             slots[row.slot.koma] = whole_number("kwh", row.cells["kwh"])
         except RowFault as fault:
-            raise _fault(path, row.line, fault) from None
+            raise row_error(path, row.line, fault) from None
     return [
         read_trade(
             {"party": party, "side": side, "kwh": [slots.get(k, 0) for k in range(1, 49)]}, name=path.name
@@ -267,13 +271,13 @@ def read_events(path: Path) -> list[tuple[datetime, datetime]]:
         If the file is not of that form or an event ends before it starts.
     """
     found = []
-    for line, cells in _rows(path, ("start", "end")):
+    for line, cells in table_rows(path, ("start", "end")):
         try:
-            start, end = (_instant(name, cells[name]) for name in ("start", "end"))
+            start, end = (instant_cell(name, cells[name]) for name in ("start", "end"))
             if end <= start:
                 raise RowFault("end", cells["end"], f"not after the start {cells['start']}")
         except RowFault as fault:
-            raise _fault(path, line, fault) from None
+            raise row_error(path, line, fault) from None
         found.append((start, end))
     return sorted(found)
 
@@ -287,11 +291,11 @@ def read_days(path: Path) -> frozenset[date]:
         If the file is not of that form.
     """
     found = set()
-    for line, cells in _rows(path, ("date",)):
+    for line, cells in table_rows(path, ("date",)):
         try:
             found.add(parse_date("date", cells["date"]))
         except RowFault as fault:
-            raise _fault(path, line, fault) from None
+            raise row_error(path, line, fault) from None
     return frozenset(found)
 
 
@@ -303,7 +307,7 @@ def read_codes(path: Path) -> frozenset[str]:
     DataError
         If the file is not of that form.
     """
-    return frozenset(cells["code"] for _, cells in _rows(path, ("code",)))
+    return frozenset(cells["code"] for _, cells in table_rows(path, ("code",)))
 
 
 def read_receipt(path: Path) -> list[ReceiptLine]:
@@ -315,7 +319,7 @@ def read_receipt(path: Path) -> list[ReceiptLine]:
         If the file is not of that form, or a status is unknown.
     """
     found = []
-    for line, cells in _rows(path, ("batch_id", "line", "points", "status")):
+    for line, cells in table_rows(path, ("batch_id", "line", "points", "status")):
         try:
             number_of_line = whole_number("line", cells["line"])
             points = cells["points"]
@@ -323,7 +327,7 @@ def read_receipt(path: Path) -> list[ReceiptLine]:
             if cells["status"] not in ("accepted", "refused"):
                 raise RowFault("status", cells["status"], "neither accepted nor refused")
         except RowFault as fault:
-            raise _fault(path, line, fault) from None
+            raise row_error(path, line, fault) from None
         found.append(
             ReceiptLine(batch_id=cells["batch_id"], line=number_of_line, points=whole, status=cells["status"])
         )
@@ -339,7 +343,7 @@ def read_resources(path: Path) -> list[Resource]:
         If the file is not of that form, or a number cannot be.
     """
     found = []
-    for line, cells in _rows(path, ("site", "kw")):
+    for line, cells in table_rows(path, ("site", "kw")):
         told = {"site": cells["site"], "kw": cells["kw"]}
         told |= {name: cells[name] for name in ("reliability", "holder") if cells.get(name)}
         try:
@@ -347,5 +351,5 @@ def read_resources(path: Path) -> list[Resource]:
         except ValidationError as error:
             fault = error.errors(include_url=False)[0]
             column = str(fault["loc"][0]) if fault["loc"] else ""
-            raise _fault(path, line, RowFault(column, told.get(column, ""), str(fault["msg"]))) from None
+            raise row_error(path, line, RowFault(column, told.get(column, ""), str(fault["msg"]))) from None
     return found

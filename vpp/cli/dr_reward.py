@@ -1,0 +1,113 @@
+"""``vpp dr reward``: points of a settled event for people without a car."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from vpp.cli.console import Console
+from vpp.cli.dr_event import (
+    DEFAULT_DATABASE,
+    OPERATOR,
+    Actor,
+    Database,
+    EventId,
+    amount,
+    clock_now,
+    open_events,
+)
+from vpp.cli.forecast_site import Json, print_json
+
+if TYPE_CHECKING:
+    from energy.ledger import Grant, NoGrant
+    from vpp.settlement.reward_file import Claim
+    from vpp.settlement.rewards import Rewarded
+
+__all__ = ["reward"]
+
+
+def reward(
+    context: typer.Context,
+    event_id: EventId,
+    rules: Annotated[Path, typer.Option(help="Rules by which points are earned, YAML.")],
+    claims: Annotated[Path, typer.Option(help="Who takes part: person,way,asset,from,to.")],
+    *,
+    budget: Annotated[
+        str, typer.Option("--budget-yen", help="Money added to what the event settled. [yen]")
+    ] = "0",
+    actor: Actor = OPERATOR,
+    database: Database = DEFAULT_DATABASE,
+    json: Json = False,
+) -> None:
+    """Grant points of a settled tight-supply event for saving at home or letting a room go.
+
+    A saving is that of the site in the event's settlement; comfort counts whole half hours:
+
+        person,way,asset,from,to
+        hanako,saving,home-7,,
+        taro,comfort,office-2f,2026-11-25T16:00+09:00,2026-11-25T18:00+09:00
+
+    Nobody without consent at this moment is granted anything (purposes saving-rewards and comfort-rewards).
+    Caps come first, then the money: points are never worth more than the event settled, unless --budget-yen
+    adds to it (rule coin_value). Doing it again grants nothing twice.
+    """
+    from vpp.cli.bill import warn_unverified
+    from vpp.settlement.dr_events import EventBook
+    from vpp.settlement.reward_file import read_claims, read_reward_rules
+    from vpp.settlement.rewards import reward_event
+
+    console = cast("Console", context.obj)
+    told, people = read_reward_rules(rules), read_claims(claims)
+    money = amount(budget, "--budget-yen")
+    with open_events(database) as store:
+        day = EventBook(store).require(event_id).day
+        made = reward_event(store, event_id, told, people, budget_yen=money, at=clock_now(), actor=actor)
+    from energy.market.rules import facts_on
+
+    warn_unverified(console, facts_on("coin_value", day))
+    if json:
+        print_json(_document(event_id, made))
+        return
+    print(
+        console.text(
+            "rewards.lead",
+            event=event_id,
+            points=f"{sum(_points(one) for _, one in made.results):,}",
+            covered=f"{made.covered_points:,}",
+            new=made.new,
+        )
+    )
+    for claim, one in made.results:
+        print(f"  {claim.person:<24}{claim.way:<10}{claim.asset:<20}{_points(one):>8}  {_why(one)}".rstrip())
+
+
+def _points(one: Grant | NoGrant) -> int:
+    from energy.ledger import Grant
+
+    return one.points if isinstance(one, Grant) else 0
+
+
+def _why(one: Grant | NoGrant) -> str:
+    from energy.ledger import NoGrant
+
+    return f"{one.why.value} {one.detail}".strip() if isinstance(one, NoGrant) else ""
+
+
+def _document(event_id: str, made: Rewarded) -> dict[str, object]:
+    def row(claim: Claim, one: Grant | NoGrant) -> dict[str, object]:
+        return {
+            "person": claim.person,
+            "way": claim.way,
+            "asset": claim.asset,
+            "points": _points(one),
+            "why": _why(one),
+        }
+
+    return {
+        "event": event_id,
+        "covered_points": made.covered_points,
+        "new": made.new,
+        "results": [row(claim, one) for claim, one in made.results],
+    }
