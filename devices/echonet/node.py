@@ -9,14 +9,12 @@ import socket
 import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from devices.echonet.frame import CONTROLLER, NODE, Frame, Object, Service, decode, encode
+from devices.guests import Guest
 from devices.transport import Access, require_control
 from energy.core.errors import ConfigError, RefusedError, RegisterError, UnreachableError
-
-if TYPE_CHECKING:
-    from devices.echonet.device import EchonetDevice
 
 __all__ = ["GROUP", "PORT", "EchonetNode", "Found"]
 
@@ -83,16 +81,16 @@ class EchonetNode(asyncio.DatagramProtocol):
         self._waiting: dict[tuple[str, int], asyncio.Future[Frame]] = {}
         self._found: dict[str, tuple[Object, ...]] = {}
         self._locks: dict[str, asyncio.Lock] = {}
-        self._devices: list[EchonetDevice] = []
+        self._devices: list[Guest] = []
 
     # A service of the gateway
 
-    def take(self, device: EchonetDevice) -> None:
+    def take(self, device: Guest) -> None:
         """Speak for a device, too."""
         self._devices.append(device)
 
     @property
-    def guests(self) -> Sequence[EchonetDevice]:
+    def guests(self) -> Sequence[Guest]:
         """The devices, for a gateway."""
         return self._devices
 

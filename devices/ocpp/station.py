@@ -143,7 +143,10 @@ class Station(Guest):
         goals = []
         if station.max_kw is not None:
             value = self._in_unit(station.max_kw)
-            goals.append(Goal(number=0, purpose=Purpose.STATION, value=value, unit=unit))
+            # Not relative to a charge (there may be two), so it needs a beginning (OCPP 2.0.1, K01).
+            goals.append(
+                Goal(number=0, purpose=Purpose.STATION, value=value, unit=unit, begins=self._earlier())
+            )
         for number, spot in self._spots.items():
             value = self._in_unit(spot.connector.safe_kw)
             goals.append(Goal(number=number, purpose=Purpose.SAFE, value=value, unit=unit))
@@ -351,16 +354,19 @@ class Station(Guest):
         renew = self.now - told.at >= timedelta(seconds=self._central.lease_s / 3.0)
         return renew or told.transaction != spot.transaction or abs(told.power_kw - target) > 1e-6
 
+    def _earlier(self) -> datetime:
+        """Some minutes ago: a beginning that has passed also by a clock that is late."""
+        return self.now.replace(microsecond=0) - timedelta(seconds=_CLOCK_SLACK_S)
+
     def _goal(self, spot: Spot, power_kw: float) -> Goal:
-        """An order with its lease; it begins in the past, for stations whose clocks are late."""
-        begins = self.now.replace(microsecond=0) - timedelta(seconds=_CLOCK_SLACK_S)
+        """An order with its lease."""
         return Goal(
             number=spot.number,
             purpose=Purpose.ORDER,
             value=self._in_unit(power_kw),
             unit=self.station.rate_unit,
             transaction=spot.transaction,
-            begins=begins,
+            begins=self._earlier(),
             lasts_s=_CLOCK_SLACK_S + self._central.lease_s,
         )
 

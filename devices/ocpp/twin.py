@@ -187,7 +187,7 @@ class StationTwin:
         if "startSchedule" in schedule:
             begun = datetime.fromisoformat(schedule["startSchedule"])
             now = self._clock.now()
-            if not begun <= now < begun + timedelta(seconds=schedule["duration"]):
+            if not begun <= now < begun + timedelta(seconds=schedule.get("duration", 10**9)):
                 return None
         return value
 

@@ -128,10 +128,10 @@ class V16:
             "chargingProfileKind": "Relative" if goal.begins is None else "Absolute",
             "chargingSchedule": schedule,
         }
-        if goal.purpose is Purpose.STATION:
-            profile["chargingProfileKind"] = "Absolute"  # OCPP 1.6, 7.13: relative needs a transaction
         if goal.begins is not None:
-            schedule |= {"startSchedule": stamp(goal.begins), "duration": goal.lasts_s}
+            schedule["startSchedule"] = stamp(goal.begins)
+        if goal.lasts_s is not None:
+            schedule["duration"] = goal.lasts_s
         if goal.transaction is not None:
             profile["transactionId"] = int(goal.transaction)
         return profile

@@ -120,10 +120,10 @@ class V2:
             "chargingProfileKind": "Relative" if goal.begins is None else "Absolute",
             "chargingSchedule": [schedule],
         }
-        if goal.purpose is Purpose.STATION:
-            profile["chargingProfileKind"] = "Absolute"
         if goal.begins is not None:
-            schedule |= {"startSchedule": stamp(goal.begins), "duration": goal.lasts_s}
+            schedule["startSchedule"] = stamp(goal.begins)
+        if goal.lasts_s is not None:
+            schedule["duration"] = goal.lasts_s
         if goal.transaction is not None:
             profile["transactionId"] = goal.transaction
         if self.gives_back and goal.lasts_s is not None:

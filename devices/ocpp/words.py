@@ -102,9 +102,9 @@ class Goal:
     value : float
         In ``unit``; negative gives back.
     begins : datetime or None
-        Start of the lease; None holds from the start of each charge on.
+        Start; None holds from the start of each charge on.
     lasts_s : int or None
-        Length of the lease. [s]
+        Length of the lease; None has no end. [s]
     """
 
     number: int

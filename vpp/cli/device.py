@@ -29,10 +29,14 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 def list_models(context: typer.Context, json: Json = False) -> None:
     """List the models that are known: what they are, how well proved, whether they take orders."""
     from devices.profile import load_profile, profile_names
+    from devices.protocols import PROTOCOL_MODELS
     from devices.quality import quality
 
     console = cast("Console", context.obj)
-    shipped = [load_profile(name) for name in profile_names()]
+    mapped = [load_profile(name) for name in profile_names()]
+    proved = {profile.id: quality(profile.id) for profile in mapped}
+    proved |= {model.id: model.quality for model in PROTOCOL_MODELS}
+    shipped = [*mapped, *PROTOCOL_MODELS]
     if json:
         print_json(
             {
@@ -42,7 +46,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
                         "kind": profile.nature.value,
                         "maker": profile.maker,
                         "models": list(profile.models),
-                        "quality": quality(profile.id),
+                        "quality": proved[profile.id],
                         "control": profile.control,
                     }
                     for profile in shipped
@@ -57,7 +61,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
                 "device.model",
                 id=profile.id.ljust(wide),
                 kind=console.text(f"device.kind_{profile.nature.value}"),
-                quality=quality(profile.id),
+                quality=proved[profile.id],
                 control=console.text(f"device.control_{profile.control}"),
                 title=profile.title,
             )

@@ -46,8 +46,6 @@ from energy.core.plan import Reason, ReasonCode
 from energy.core.units import AssetId
 from tests.unit.devices.npm import needs_npm, node
 
-# Which of our models a program of others speaks, with their own code.
-KNOWN_BY_OTHERS = {"echonet-v2h": "echonet-lite", "echonet-meter": "echonet-lite"}
 START = datetime(2026, 7, 1, 0, 0, tzinfo=UTC)
 OURS, THEIRS = "127.0.0.3", "127.0.0.1"
 CAR, ROOM, OUTSIDE, METER = (AssetId(name) for name in ("leaf", "hall", "outdoor", "meter"))
@@ -84,7 +82,9 @@ class Made:
         return {name: point.value for name, point in (await self.gateway.read())[asset].items()}
 
     def device(self, name: str) -> EchonetDevice:
-        return next(device for device in self.node.guests if device.config.id == name)
+        found = next(device for device in self.node.guests if device.config.id == name)
+        assert isinstance(found, EchonetDevice)
+        return found
 
 
 def free_port() -> int:

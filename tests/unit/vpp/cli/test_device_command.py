@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from devices.profile import profile_names
+from devices.protocols import PROTOCOL_MODELS
 from devices.sessions import Session
 from devices.twins.replay import Replay
 from devices.twins.server import Twin
@@ -91,7 +92,11 @@ def trouble(*arguments: object, kind: type[VppError]) -> VppError:
 
 def test_the_list_names_every_model_with_its_quality_in_the_promised_form() -> None:
     listed = json.loads(call("list", "--json").stdout)["profiles"]
-    assert [one["id"] for one in listed] == list(profile_names())
+    protocols = [model.id for model in PROTOCOL_MODELS]
+    assert [one["id"] for one in listed] == [*profile_names(), *protocols]
+    stations = {one["id"]: (one["kind"], one["quality"], one["control"]) for one in listed}
+    assert stations["ocpp-21"] == ("charger", "gold", "released")
+    assert stations["echonet-v2h"] == ("charger", "silver", "experimental")
     assert {tuple(one) for one in listed} == {("id", "kind", "maker", "models", "quality", "control")}
     eastron = next(one for one in listed if one["id"] == "eastron-sdm630")
     assert eastron == {
