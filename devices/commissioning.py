@@ -307,6 +307,8 @@ class StepTest:
     async def _watchdog(self) -> Finding:
         """Order something, say nothing until the device's timer has ended, and look."""
         failsafe = self._profile.failsafe
+        if failsafe is not None and self._profile.nature not in (Nature.CHARGER, Nature.INVERTER):
+            return Finding("watchdog", None, failsafe.value_s, why=failsafe.behaviour)
         if failsafe is None:
             return Finding("watchdog", None, why="no timer of its own is known: the last order would stand")
         silence_s = 1.1 * failsafe.value_s + _LOOK_S

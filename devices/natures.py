@@ -101,9 +101,15 @@ READ_POINTS: Final[dict[Nature, frozenset[str]]] = {
 # Points that it must allow to be written so that a nature can be commanded: one of these sets.
 WRITE_POINTS: Final[dict[Nature, tuple[frozenset[str], ...]]] = {
     Nature.METER: (),
-    Nature.INVERTER: (frozenset({"limit_percent", "limit_revert_s", "limit_enabled"}),),
+    Nature.INVERTER: (
+        frozenset({"limit_percent", "limit_revert_s", "limit_enabled"}),
+        frozenset({"limit_percent"}),  # one register, 100 % releases
+    ),
     Nature.CHARGER: (frozenset({"set_power_kw"}), frozenset({"set_current_a"})),
-    Nature.CLIMATE: (frozenset({"set_on", "set_operation", "set_setpoint_c"}),),
+    Nature.CLIMATE: (
+        frozenset({"set_on", "set_operation", "set_setpoint_c"}),
+        frozenset({"set_on", "set_operation"}),  # people set the temperature
+    ),
     Nature.STORAGE: (),
     Nature.CONTACTS: (frozenset(),),
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from devices.device import Device
 from devices.drivers.base import OVERRIDE, RECHECK, MeterDriver, Verdict, outcome_of, wrong_order
@@ -14,6 +16,8 @@ from energy.core.outcome import ClimateMode, Command, CommandSource, Outcome, Ro
 
 __all__ = ["ClimateDriver"]
 
+_UNKNOWN_C: Final = math.nan
+
 
 @dataclass(slots=True)
 class _Ordered:
@@ -21,6 +25,7 @@ class _Ordered:
 
     order: RoomClimate
     at: datetime
+    written_at: datetime
     seen: bool = False
 
 
@@ -61,12 +66,10 @@ class ClimateDriver(MeterDriver):
                 where=self.device.config.id,
                 hint="check the group addresses of the units, or the list of zones",
             )
-        setpoint_c, limit = self.clamped("set_setpoint_c", command.order.setpoint_c, unit)
-        step = self.device.resolution("set_setpoint_c")
-        order = RoomClimate(command.order.mode, round(setpoint_c / step) * step)
+        order, limit = self._aim(command.order, unit)
         sent = self._sent.get(unit)
         if sent is not None and self._settling(sent):
-            wrong = None if sent.order == order else await self._set(order, unit)
+            wrong = None if _same(sent.order, order) else await self._set(order, unit)
             return outcome_of(command, order, limit, wrong)
         shown = self.device.reading("on", unit)
         known_since = self.device.now() - RECHECK if sent is None else sent.at
@@ -75,24 +78,49 @@ class ClimateDriver(MeterDriver):
         if self._shows(order, unit):
             return outcome_of(command, order, limit, None)
         respected = command.source is not CommandSource.EMERGENCY
-        if sent is not None and sent.order == order and self.device.now() - sent.at < OVERRIDE and respected:
+        if (
+            sent is not None
+            and _same(sent.order, order)
+            and self.device.now() - sent.at < OVERRIDE
+            and respected
+        ):
             return Unconfirmed(command, self._story(unit))
         return outcome_of(command, order, limit, await self._set(order, unit))
+
+    @property
+    def _sets_temperature(self) -> bool:
+        return "set_setpoint_c" in self.device.profile.points
+
+    def _aim(self, asked: RoomClimate, unit: int) -> tuple[RoomClimate, str | None]:
+        """What can be ordered of what was asked, and the limit that bound."""
+        if not self._sets_temperature:  # people set it at the remote controller; nan: we do not know what
+            off = asked.mode is ClimateMode.OFF
+            return RoomClimate(asked.mode, _UNKNOWN_C), None if off else "the setpoint is set by hand"
+        setpoint_c, limit = self.clamped("set_setpoint_c", asked.setpoint_c, unit)
+        step = self.device.resolution("set_setpoint_c")
+        return RoomClimate(asked.mode, round(setpoint_c / step) * step), limit
 
     def _settling(self, sent: _Ordered) -> bool:
         """Whether the state cannot show yet what was written."""
         return self.device.now() - sent.at < timedelta(seconds=self.device.profile.settle_s)
 
     async def _look(self, unit: int) -> None:
-        await self.device.look(unit, also=("on", "operation", "setpoint_c"))
+        shown = ("on", "operation", "setpoint_c")[: 2 + self._sets_temperature]
+        await self.device.look(unit, also=shown)
+
+    def _fresh(self, name: str, unit: int) -> float | None:
+        known = name in self.device.profile.points
+        return self.device.fresh(name, unit, within=RECHECK) if known else None
 
     def _shows(self, order: RoomClimate, unit: int) -> bool:
-        on, operation, setpoint_c = (
-            self.device.fresh(name, unit, within=RECHECK) for name in ("on", "operation", "setpoint_c")
-        )
+        on, operation, setpoint_c = (self._fresh(name, unit) for name in ("on", "operation", "setpoint_c"))
         if order.mode is ClimateMode.OFF:
             return on == 0.0
-        if on != 1.0 or operation != CLIMATE_CODE[order.mode] or setpoint_c is None:
+        if on != 1.0 or operation != CLIMATE_CODE[order.mode]:
+            return False
+        if not self._sets_temperature:
+            return True
+        if setpoint_c is None:
             return False
         return abs(setpoint_c - order.setpoint_c) < 0.5 * self.device.resolution("set_setpoint_c")
 
@@ -113,9 +141,7 @@ class ClimateDriver(MeterDriver):
         self._sent.pop(unit, None)
 
     def _story(self, unit: int) -> str:
-        shown = {
-            name: self.device.fresh(name, unit, within=RECHECK) for name in ("on", "operation", "setpoint_c")
-        }
+        shown = {name: self._fresh(name, unit) for name in ("on", "operation", "setpoint_c")}
         return "the unit shows " + ", ".join(f"{name}={value}" for name, value in shown.items())
 
     async def _set(self, order: RoomClimate, unit: int) -> str | None:
@@ -127,12 +153,31 @@ class ClimateDriver(MeterDriver):
             kept = sent.order  # the state does not show it yet
         if kept.mode is not ClimateMode.OFF:
             image["set_operation"] = self._raw_mode(kept.mode)
-            image["set_setpoint_c"] = kept.setpoint_c
+            if self._sets_temperature:
+                image["set_setpoint_c"] = kept.setpoint_c
         await self.device.write(image, unit)
-        self._sent[unit] = _Ordered(order, self.device.now())
+        self._sent[unit] = _Ordered(order, self.device.now(), self.device.now())
         return await self.confirmed(image, unit)
+
+    async def refresh(self) -> None:
+        """Order again what stands, where the adapter would otherwise switch on by itself."""
+        write = self.device.profile.points["set_on"].write
+        if write is None or write.refresh_s is None or not self.device.online:
+            return
+        for unit, sent in list(self._sent.items()):
+            due = self.device.now() - sent.written_at >= timedelta(seconds=write.refresh_s)
+            if due and self._shows(sent.order, unit):  # what people changed since is theirs
+                await self.device.ensure_control()
+                told_at, seen = sent.at, sent.seen
+                await self._set(sent.order, unit)
+                self._sent[unit] = _Ordered(sent.order, told_at, self.device.now(), seen)
 
     def _raw_mode(self, mode: ClimateMode) -> float:
         code = CLIMATE_CODE[mode]
         values = self.device.profile.points["operation"].values
         return float(next(raw for raw in values if self.device.profile.value_of("operation", raw) == code))
+
+
+def _same(one: RoomClimate, other: RoomClimate) -> bool:
+    """Whether two orders are the same; a setpoint that nobody knows is no difference."""
+    return one.mode is other.mode and (one.setpoint_c == other.setpoint_c or math.isnan(one.setpoint_c))

@@ -27,11 +27,19 @@ class InverterDriver(MeterDriver):
         self._held: Sent | None = None
         self._again = False
 
+    @property
+    def _switched(self) -> bool:
+        """Whether the limit has a switch; else 100 % is no limit."""
+        return "limit_enabled" in self.device.profile.points
+
     def measured(self, name: str, unit: int) -> Measurement:
         """One of the nature's points; the ratio is 1 while the limit is switched off."""
         if name != "limit_ratio":
             return self.taken(name, unit, name)
         percent = self.taken(name, unit, "limit_percent")
+        if not self._switched:
+            ratio = None if percent.value is None else percent.value / 100.0
+            return Measurement(name, ratio, percent.unit, percent.read_at, percent.quality, percent.raw)
         enabled = self.taken(name, unit, "limit_enabled")
         if enabled.value is None or percent.value is None:
             return percent if percent.value is None else enabled
@@ -64,7 +72,7 @@ class InverterDriver(MeterDriver):
 
     def _shown(self) -> tuple[float, bool] | None:
         percent = self.device.fresh("limit_percent", within=RECHECK)
-        enabled = self.device.fresh("limit_enabled", within=RECHECK)
+        enabled = self.device.fresh("limit_enabled", within=RECHECK) if self._switched else 1.0
         if percent is None or enabled is None:
             return None
         step = self.device.resolution("limit_percent")
@@ -72,13 +80,16 @@ class InverterDriver(MeterDriver):
 
     async def _know(self) -> None:
         if self._shown() is None:
-            await self.device.read_points(("limit_percent", "limit_enabled"))
+            await self.device.read_points(("limit_percent", "limit_enabled")[: 1 + self._switched])
 
     def _block(self, percent: float, *, enabled: bool) -> dict[str, float]:
         """All registers of the limit: ours, and the constants that lie between them."""
         failsafe = self.device.profile.failsafe
         block = self.device.image()
-        block |= {"limit_percent": percent, "limit_enabled": float(enabled)}
+        block["limit_percent"] = percent
+        if not self._switched:
+            return block
+        block["limit_enabled"] = float(enabled)
         block["limit_revert_s"] = failsafe.value_s if failsafe is not None and enabled else 0.0
         return block
 
@@ -95,7 +106,7 @@ class InverterDriver(MeterDriver):
     async def _release(self) -> str | None:
         self._held = None
         shown = self._shown()
-        if shown is not None and not shown[1]:
+        if shown is not None and not (shown[1] if self._switched else shown[0] < 100.0):
             return None
         block = self._block(100.0, enabled=False)
         await self.device.write(block)

@@ -112,30 +112,40 @@ class DerInverterTwin(PvTwin):
 
 
 class HuaweiTwin(PvTwin):
-    """Huawei SUN2000: whole watts and hundredths of kilowatt-hours, no limit that we would dare to write."""
+    """Huawei SUN2000: whole watts and hundredths of kilowatt-hours; a limit without a timer."""
 
     # evcc template huawei-sun2000: registers and decoding
     functions: ClassVar[frozenset[int]] = frozenset({3, 6, 16})
 
+    def __init__(self, name: str, pv: PvArray) -> None:
+        super().__init__(name, pv, limit=(1000,))
+
     @property
     def limit_kw(self) -> float:
-        """Its rating. [kW]"""
-        return self.rated_kw
+        """Tenths of a percent of its rating. [kW]"""
+        return self.rated_kw * self.limit[0] / 1000.0
 
     def spans(self, table: str) -> list[Span]:
         """Addresses that exist in a table."""
-        return [(30000, 15), (30070, 10), (32000, 20), (32064, 52)] if table == HOLDING else []
+        return [(30000, 15), (30070, 10), (32000, 20), (32064, 52), (40120, 10)] if table == HOLDING else []
 
     def show(self, table: str) -> Iterable[tuple[int, list[int]]]:
         """The state as registers."""
         if table == HOLDING:
             yield 30000, text_words("SUN2000-50KTL", 15)
+            yield 30073, words(round(self.rated_kw * 1000.0), "uint32")
+            yield 40125, self.limit
             yield 32080, words(round(self.power_kw * 1000.0), "int32")
             yield 32106, words(round(self.energy_kwh * 100.0), "uint32")
 
-    def take(self, address: int, values: list[int]) -> ExcCodes | None:  # noqa: ARG002  (whatever it is)
-        """Refuse: none of its settings is served here."""
-        return ExcCodes.ILLEGAL_ADDRESS
+    def take(self, address: int, values: list[int]) -> ExcCodes | None:
+        """Take a limit; none of its other settings is served here."""
+        if address != 40125 or len(values) != 1:
+            return ExcCodes.ILLEGAL_ADDRESS
+        if values[0] > 1000:
+            return ExcCodes.ILLEGAL_VALUE
+        self.limit = list(values)
+        return None
 
 
 class StorageTwin(Twin):

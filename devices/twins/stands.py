@@ -132,6 +132,7 @@ def _adaptor(name: str) -> Stand:
 
 def _p1p2(name: str) -> Stand:
     adapter = P1P2Twin(name, _room("room-1"))
+    adapter.take(5, [1])  # it runs
 
     def move(dt_s: float, swing: float) -> None:
         del swing

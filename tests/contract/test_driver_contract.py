@@ -8,7 +8,7 @@ import pytest
 
 from devices.device import Device
 from devices.gateway import Access
-from devices.natures import NATURES
+from devices.natures import CLIMATE_CODE, NATURES
 from devices.profile import load_profile, profile_names
 from devices.transport import Space
 from energy.core.measurement import Quality
@@ -69,13 +69,19 @@ CASES = [
     alone("sunspec-der-inverter", GenerationLimit(20.0), GenerationLimit(-1.0)),
     alone("sunspec-der-storage"),
     alone("sunspec-hybrid-storage"),
-    alone("huawei-sun2000", lacks="limit_ratio"),
+    alone("huawei-sun2000", GenerationLimit(20.0), GenerationLimit(-1.0), requests=3),
     alone("evtec-bidipro", ChargerPower(-3.0), ChargerPower(50.0)),
     alone("keba-p30", ChargerPower(6.9), ChargerPower(50.0), lacks="soc", requests=3),
     alone("alfen-ng9xx", ChargerPower(6.9), ChargerPower(50.0), lacks="soc"),
     alone("phoenix-charx", ChargerPower(6.9), ChargerPower(90.0), requests=3),
     alone("relay-demand", DemandStep(0.7), DemandStep(0.1)),
-    alone("daikin-ekmbpp1", lacks="setpoint_c", requests=4),
+    alone(
+        "daikin-ekmbpp1",
+        RoomClimate(ClimateMode.OFF, 25.0),
+        RoomClimate(ClimateMode.COOL, 60.0),
+        lacks="setpoint_c",
+        requests=4,
+    ),
     Case("eastron-sdm630", "main-meter", "meter"),
     Case("sunspec-inverter", "inverter", "roof", GenerationLimit(20.0), GenerationLimit(-1.0)),
     Case("wallbox-quasar1", "charger-leaf", "leaf", ChargerPower(-3.0), ChargerPower(50.0)),
@@ -297,5 +303,7 @@ async def test_the_safe_state_can_be_reached_twice_and_from_anywhere(case: Case)
         elif "plugged" in points:
             assert points["power_kw"] == 0.0
         else:
-            assert (points["mode"], points["setpoint_c"]) == (1.0, 25.0)
+            assert isinstance(case.order, RoomClimate)
+            assert points["mode"] == CLIMATE_CODE[case.order.mode]  # rooms stay as they are
+            assert points["setpoint_c"] == (None if "setpoint_c" in case.lacks else 25.0)
         assert AssetId(case.asset) in made.gateway.assets

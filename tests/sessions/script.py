@@ -48,12 +48,12 @@ SCENES = (
     Scene("sunspec-der-inverter", "alone", "asset", GenerationLimit(20.0)),
     Scene("sunspec-der-storage", "alone", "asset"),
     Scene("sunspec-hybrid-storage", "alone", "asset"),
-    Scene("huawei-sun2000", "alone", "asset"),
+    Scene("huawei-sun2000", "alone", "asset", GenerationLimit(20.0)),
     Scene("evtec-bidipro", "alone", "asset", ChargerPower(-3.0)),
     Scene("keba-p30", "alone", "asset", ChargerPower(6.9)),
     Scene("alfen-ng9xx", "alone", "asset", ChargerPower(6.9)),
     Scene("phoenix-charx", "alone", "asset", ChargerPower(6.9)),
-    Scene("daikin-ekmbpp1", "alone", "asset"),
+    Scene("daikin-ekmbpp1", "alone", "asset", RoomClimate(ClimateMode.HEAT, 22.0)),
     Scene("relay-demand", "alone", "asset", DemandStep(0.4)),
 )
 

@@ -5,22 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 
 from devices.gateway import DeviceConfig, Gateway
 from energy.core.clock import SystemClock
 from energy.core.outcome import (
     ChargerPower,
+    ClimateMode,
     Command,
     CommandSource,
     DemandStep,
     GenerationLimit,
     Order,
+    RoomClimate,
 )
 from energy.core.plan import Reason, ReasonCode
 from energy.core.units import AssetId
 
-ORDERS = {"charge": ChargerPower, "limit": GenerationLimit, "step": DemandStep}
+
+def _off(_: float) -> RoomClimate:
+    return RoomClimate(ClimateMode.OFF, 25.0)
+
+
+ORDERS: dict[str, Callable[[float], Order]] = {
+    "charge": ChargerPower,
+    "limit": GenerationLimit,
+    "step": DemandStep,
+    "off": _off,
+}
 
 
 async def control(profile: str, port: int, unit_id: int, order: Order) -> None:

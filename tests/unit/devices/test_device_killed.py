@@ -13,10 +13,19 @@ import pytest
 from devices.profile import load_profile, profile_names
 from devices.twins.car import CarTwin
 from devices.twins.contacts import ContactsTwin
+from devices.twins.p1p2 import P1P2Twin
 from devices.twins.pv import PvTwin
 from devices.twins.server import Twin
 from devices.twins.stands import stand_for
-from energy.core.outcome import Applied, ChargerPower, DemandStep, GenerationLimit, Order
+from energy.core.outcome import (
+    Applied,
+    ChargerPower,
+    ClimateMode,
+    DemandStep,
+    GenerationLimit,
+    Order,
+    RoomClimate,
+)
 from tests.unit.devices.bench import Bench, bench
 from tests.unit.devices.served_controller import ORDERS
 
@@ -40,16 +49,19 @@ DEATHS = [
     Death("alfen-ng9xx", ("charge", "11.04"), ChargerPower(11.04), 11.04, 4.14),  # safe current of 6 A
     Death("sunspec-inverter", ("limit", "20"), GenerationLimit(20.0), 20.0, 40.0),  # the sun: 35 to 45
     Death("sunspec-der-inverter", ("limit", "20"), GenerationLimit(20.0), 20.0, 40.0),
+    Death("daikin-ekmbpp1", ("off", "0"), RoomClimate(ClimateMode.OFF, 25.0), 0.0, 1.0),  # it switches ON
     Death("relay-demand", ("step", "0.4"), DemandStep(0.4), 0.4, 1.0),
 ]
 # Nothing is known of a timer that would end what these were told: their profiles name no fail-safe.
-HELPLESS = {"evtec-bidipro", "phoenix-charx", "daikin-dta116a51"}
+HELPLESS = {"evtec-bidipro", "phoenix-charx", "daikin-dta116a51", "huawei-sun2000"}
 TIMER_S = 60.0  # of a relay block, whose profile cannot know it
 
 
 def doing(made: Bench) -> float:
     """What the device really does, without asking it over the wire."""
     twin = made.twin("alone")
+    if isinstance(twin, P1P2Twin):
+        return float(twin.orders[5])
     if isinstance(twin, ContactsTwin):
         return 0.4 if twin.closed[1] else 0.7 if twin.closed[0] else 1.0
     assert isinstance(twin, CarTwin | PvTwin)

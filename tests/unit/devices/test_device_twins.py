@@ -11,11 +11,12 @@ import pytest
 
 from devices.twins.charger import ChargerTwin
 from devices.twins.inverter import InverterTwin
+from devices.twins.p1p2 import P1P2Twin
 from devices.twins.rooms import Room, Surroundings
 from devices.twins.site import TwinSite
 from energy.core.assets import HvacZone
 from energy.core.errors import ConfigError, DataError
-from energy.core.outcome import ClimateMode
+from energy.core.outcome import Applied, ClimateMode, Clipped, GenerationLimit, RoomClimate
 from tests.unit.devices.bench import (
     ACTION,
     CONTROL,
@@ -23,6 +24,7 @@ from tests.unit.devices.bench import (
     PV,
     TIMEOUT,
     TYPE,
+    bench,
     busy,
     charger,
     site,
@@ -325,3 +327,42 @@ async def test_a_taken_port_is_named_with_what_to_do() -> None:
     assert "main-meter" in what
     assert f"127.0.0.1:{port}" in where
     assert "another first port" in hint
+
+
+async def test_a_room_that_would_switch_on_by_itself_is_kept_off_and_people_are_not_fought() -> None:
+    async with bench(alone="daikin-ekmbpp1") as made:
+        twin = made.twin("alone")
+        assert isinstance(twin, P1P2Twin)
+        assert isinstance(await made.apply("asset", RoomClimate(ClimateMode.OFF, 25.0)), Applied)
+        for _ in range(5):
+            made.step()  # its master timeout is two minutes
+            await made.gateway.read()
+            await made.gateway.refresh()
+        assert twin.orders[5] == 0
+        twin.take(5, [1])  # by hand
+        made.step()
+        await made.gateway.read()
+        written = twin.writes
+        await made.gateway.refresh()
+        assert (twin.orders[5], twin.writes) == (1, written)
+
+
+async def test_an_order_without_a_setpoint_register_says_so_and_keeps_the_airflow() -> None:
+    async with bench(alone="daikin-ekmbpp1") as made:
+        twin = made.twin("alone")
+        assert isinstance(twin, P1P2Twin)
+        outcome = await made.apply("asset", RoomClimate(ClimateMode.HEAT, 22.0))
+        assert isinstance(outcome, Clipped)
+        assert outcome.limit == "the setpoint is set by hand"
+        assert twin.orders[3:] == [1, 1, 1]
+
+
+async def test_a_limit_without_a_switch_is_released_by_full_power() -> None:
+    async with bench(alone="huawei-sun2000") as made:
+        assert isinstance(await made.apply("asset", GenerationLimit(20.0)), Applied)
+        made.step()
+        assert (await made.values("asset"))["limit_ratio"] == pytest.approx(0.4)
+        assert (await made.values("asset"))["generation_kw"] == pytest.approx(20.0)
+        assert isinstance(await made.apply("asset", GenerationLimit(None)), Applied)
+        made.step()
+        assert (await made.values("asset"))["limit_ratio"] == 1.0
