@@ -26,6 +26,7 @@ PLACES: Final = {
     "batch": ("coin-batch", "coin-receipt"),
     "consent": ("consent",),
     "settlement": ("settlement",),
+    "delivery": ("plan-delivery",),
     "claim": ("value-claim",),
     "subject": (),
 }

@@ -15,6 +15,7 @@ from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep
 from vpp.cli.market_plan import app as plan_app
+from vpp.cli.market_plan_delivery import acknowledge, deliver
 from vpp.cli.market_ppa import app as ppa_app
 from vpp.cli.rules import area_named
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "decimals"]
 
 app = typer.Typer(help="Plans of balancing groups, and what deviating from them costs.", no_args_is_help=True)
+plan_app.command()(deliver)
+plan_app.command()(acknowledge)
 app.add_typer(plan_app, name="plan")
 app.add_typer(ppa_app, name="ppa")
 

@@ -34,7 +34,6 @@ Key = Annotated[str, typer.Argument(help="DAY/KIND/GROUP/AREA/vN, as vpp market 
 Actor = Annotated[str, typer.Option("--by", help="Who does it, for the audit trail.")]
 DEFAULT_DATABASE = "vpp.db"
 OPERATOR = "operator"
-PURPOSE = "plan-drafting"
 
 
 def _open(database: str, *, read_only: bool = False) -> SqlStore:
@@ -182,15 +181,11 @@ def _consent_of(store: SqlStore, principal: str, kind: str, at: datetime) -> str
     ConsentError
         If there is none.
     """
-    from energy.ledger import ConsentRegister, DataUse
+    from energy.ledger import ConsentRegister
+    from energy.market.plans import PlanKind
+    from vpp.settlement.plan_delivery import drafting_use
 
-    use = DataUse(
-        controller="aizu-spc",
-        purpose=PURPOSE,
-        purpose_version=1,
-        categories=("pv-forecast" if kind == "generation" else "demand-forecast",),
-        recipient="occto",
-    )
+    use = drafting_use(PlanKind(kind))
     return ConsentRegister(store).require(principal, use, at=at).id
 
 
