@@ -24,6 +24,7 @@ from energy.core.outcome import (
     ChargerPower,
     Command,
     CommandSource,
+    DemandStep,
     GenerationLimit,
     Order,
     Outcome,
@@ -41,6 +42,7 @@ from vpp.climate import (
     season_at,
     thermostat_order,
 )
+from vpp.contacts import DemandContacts
 from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, share_discharge
 from vpp.standing import StandingOrders
 
@@ -147,6 +149,7 @@ class SiteController:
     _window: Window | None = None
     _setpoints: dict[AssetId, Setpoint] = field(default_factory=dict)
     standing: StandingOrders = field(default_factory=StandingOrders)
+    contacts: DemandContacts = field(default_factory=DemandContacts)
     _fast: tuple[str, ...] | None = None
     _ranges: Mapping[AssetId, PowerRange] = field(default_factory=dict)
 
@@ -179,6 +182,7 @@ class SiteController:
         decision = self._guard(window, readings, ranges, wishes, now)
         if decision is not None:
             self._heed(decision, wishes, readings, now)
+            self._close_contacts(decision, wishes, readings, now)
         self._inside_envelope(wishes, ranges, readings, import_kw)
         commands = [self._command(asset, wish, now, window.slot) for asset, wish in wishes.items()]
         due = [one for command in commands if (one := self.standing.due(command)) is not None]
@@ -317,11 +321,7 @@ class SiteController:
         self, decision: GuardDecision, wishes: dict[AssetId, Wish], readings: Readings, now: datetime
     ) -> None:
         """Put the guard's word in the place of the plan's."""
-        facts: dict[str, float | str] = {
-            "demand_kw": round(decision.projected_kw, 1),
-            "limit_kw": round(self._window.target_kw or 0.0, 1) if self._window else 0.0,
-        }
-        reason = Reason(ReasonCode.GUARD, facts)
+        reason = self._guarded(decision)
         for asset, power_kw in decision.cars.items():
             wishes[asset] = Wish(ChargerPower(power_kw), reason, CommandSource.GUARD)
         zones = {AssetId(zone.id): zone for zone in self.site.zones}
@@ -333,6 +333,28 @@ class SiteController:
             self.counts["guard_actions"] += 1
         if decision.unmet_kw > 0:
             self.counts["guard_unmet_minutes"] += 1
+
+    def _guarded(self, decision: GuardDecision) -> Reason:
+        target_kw = self._window.target_kw if self._window else None
+        facts: dict[str, float | str] = {
+            "demand_kw": round(decision.projected_kw, 1),
+            "limit_kw": round(target_kw or 0.0, 1),
+        }
+        return Reason(ReasonCode.GUARD, facts)
+
+    def _close_contacts(
+        self, decision: GuardDecision, wishes: dict[AssetId, Wish], readings: Readings, now: datetime
+    ) -> None:
+        """Let demand contacts take what nobody else could give."""
+        ratios = self.contacts.decide(
+            readings,
+            unmet_kw=decision.unmet_kw,
+            running_kw=_fresh(readings, HVAC_METER, "power_kw", now),
+            full_kw=sum(zone.max_electric_kw for zone in self.site.zones),
+            now=now,
+        )
+        for asset, ratio in ratios.items():
+            wishes[asset] = Wish(DemandStep(ratio), self._guarded(decision), CommandSource.GUARD)
 
     # -- envelope --------------------------------------------------------------------------------------
 
