@@ -28,6 +28,7 @@ __all__ = [
     "submitted_values",
 ]
 
+_DEEPEST_KW = 1e5  # no demand is so far above a baseline
 Values = dict[str, FloatArray | float]
 
 
@@ -83,6 +84,7 @@ def event_values(problem: Problem, event: DrEvent) -> Values:
         "inside": inside * float(adjustment is not None),
         "baseline_kw": baseline,
         "most_kw": inside * event.most_kw,
+        "deepest_kw": inside * _DEEPEST_KW,
         "recovery_kw": recovery,
         "earned_yen_per_kw": -problem.grid.hours * event.reward_yen_per_kwh,
         "beyond_yen_per_kw": problem.grid.hours * event.recovery_yen_per_kwh,
@@ -92,8 +94,8 @@ def event_values(problem: Problem, event: DrEvent) -> Values:
 def reduction_kw(event: DrEvent, demand: FloatArray) -> FloatArray:
     """What an event pays for, per half-hour of it, for the demand of all half-hours. [kW]
 
-    ``min(most, max(0, baseline + a - demand))``, ``a`` the adjustment that the demand of the window gives, at
-    most that of a site where nobody moved anything.
+    ``min(most, baseline + a - demand)``, negative above the baseline; ``a`` is the adjustment that the demand
+    of the window gives, at most that of a site where nobody moved anything.
     """
     shift = 0.0
     if event.adjustment is not None:
@@ -101,15 +103,17 @@ def reduction_kw(event: DrEvent, demand: FloatArray) -> FloatArray:
         ahead = float(np.sum(demand[window.first : window.last] - np.asarray(window.usual_kw)))
         shift = min(window.most_kw, (window.so_far_kw + ahead) / window.slots)
     below = np.asarray(event.baseline_kw) + shift - demand[event.first : event.last]
-    paid: FloatArray = np.clip(below, 0.0, event.most_kw)
+    paid: FloatArray = np.minimum(below, event.most_kw)
     return paid
 
 
 def event_yen(problem: Problem, net_kw: FloatArray) -> float:
     """What all events pay for a net power. [yen]"""
-    demand = demand_kw(problem, net_kw)
-    paid = (event.reward_yen_per_kwh * float(reduction_kw(event, demand).sum()) for event in problem.events)
-    return problem.grid.hours * sum(paid)
+    demand, total = demand_kw(problem, net_kw), 0.0
+    for event in problem.events:
+        paid = problem.grid.hours * float(reduction_kw(event, demand).sum())
+        total += event.reward_yen_per_kwh * (paid if event.negative_counts else max(0.0, paid))
+    return total
 
 
 def recovery_limit_kw(problem: Problem, event: DrEvent) -> FloatArray:

@@ -53,17 +53,24 @@ class Agreed:
     planned: bool
     starts_h: list[float]
 
-    def reason(self, asset: Asset, t: int, power_kw: float, own: Reason) -> Reason:
-        """The reason of a setpoint, given the one that it would have without agreements."""
+    def reason(self, asset: Asset, t: int, power_kw: float, own: Reason, *, waits: bool = False) -> Reason:
+        """The reason of a setpoint, given the one that it would have without agreements.
+
+        Parameters
+        ----------
+        waits : bool
+            Whether it takes nothing now and something before it leaves.
+        """
         if own.code in _FIRM:
             return own
+        held = waits or _could_more(asset, power_kw)
         cable = self.cables.get((asset.id, t))
-        if cable is not None and _could_more(asset, power_kw):
+        if cable is not None and held:
             return cable
         after, submitted = self.after[t], self.submitted[t]
-        if after is not None and _could_more(asset, power_kw):
+        if after is not None and held:
             return after
-        if own.code not in _MILD:
+        if not _mild(own):
             return own
         if submitted is not None and abs(power_kw) > _KW:
             return submitted
@@ -71,6 +78,13 @@ class Agreed:
         if self.planned and planned and abs(planned[0] - power_kw) < _KW < abs(power_kw):
             return Reason(ReasonCode.STEADY, {"planned_kw": round(planned[0], 2)})
         return own
+
+
+def _mild(own: Reason) -> bool:
+    """Whether another reason may say more: nothing binds, or a peak is named that is not reached."""
+    if own.code is ReasonCode.PEAK and "at" not in own.facts:
+        return float(own.facts["demand_kw"]) < float(own.facts["limit_kw"]) - 1.0
+    return own.code in _MILD
 
 
 def _could_more(asset: Asset, power_kw: float) -> bool:

@@ -289,7 +289,8 @@ class _Check:
             if away > _STAGE:
                 yield Violation("stage", zone.id, t, away, f"{power[t]:.3f} kW is no power of the unit")
             if (power[t] > _KW) != on:
-                least = zone.min_on_h if on else zone.min_off_h
+                taken = bool(zone.least_kw) and zone.least_kw[t] > 0.0  # whoever wants it
+                least = zone.min_on_h if on else 0.0 if taken else zone.min_off_h
                 if at - since < least - 1e-6:
                     text = f"{'ran' if on else 'rested'} for {60.0 * (at - since):.1f} min only"
                     yield Violation("minimum_time", zone.id, t, float(least - at + since), text)
@@ -331,8 +332,9 @@ class _Check:
                 usual = dict(zip(range(window.first, window.last), window.usual_kw, strict=True))
                 moved = sum(float(demand[s]) - kw for s, kw in usual.items())
                 shift = min(window.most_kw, (moved + window.so_far_kw) / window.slots)
-            for s, baseline in zip(range(event.first, event.last), event.baseline_kw, strict=True):
-                paid = min(event.most_kw, max(0.0, baseline + shift - float(demand[s])))
+            rows = zip(range(event.first, event.last), event.baseline_kw, strict=True)
+            paid = sum(min(event.most_kw, baseline + shift - float(demand[s])) for s, baseline in rows)
+            if paid > 0.0 or event.negative_counts:
                 earned += self.step_h * event.reward_yen_per_kwh * paid
             after = zip(range(event.last, len(demand)), event.recovery_kw, strict=False)
             for s, limit in after:

@@ -113,14 +113,17 @@ def optimise(
     whole: Templates | None = None,
 ) -> Answer | None:
     """Solve a sound problem; None if no solution was found in time. Parameters as in :func:`find`."""
-    found = find(
+    found = _best_joined(
         problem,
-        template,
-        settings,
-        peak_quantile_share=peak_quantile_share,
-        ties=ties,
-        solver=solver,
-        whole=whole,
+        lambda site: find(
+            site,
+            template,
+            settings,
+            peak_quantile_share=peak_quantile_share,
+            ties=ties,
+            solver=solver,
+            whole=whole,
+        ),
     )
     if found is None:
         return None
@@ -136,6 +139,29 @@ def optimise(
         solve_ms=found.solve_ms,
         rounds=found.rounds,
     )
+
+
+def _best_joined(problem: Problem, solved: Callable[[Problem], Found | None]) -> Found | None:
+    """The best solution, with or without each event that nobody has to join.
+
+    Such an event pays nothing where it would come out negative, which is not linear. So the best plan is the
+    better one of that in which it pays whatever comes out, and that in which it pays nothing at all.
+    """
+    best = solved(problem)
+    for k, event in enumerate(problem.events):
+        if event.negative_counts or best is None:
+            continue
+        apart = replace(event, reward_yen_per_kwh=0.0)
+        without = replace(problem, events=(*problem.events[:k], apart, *problem.events[k + 1 :]))
+        left = solved(without)
+        if left is None:
+            continue
+        bound = min(best.bound_yen, left.bound_yen)
+        if left.objective_yen < best.objective_yen:
+            problem, best = without, left
+        gap = (best.objective_yen - bound) / max(1.0, abs(best.objective_yen))
+        best = replace(best, bound_yen=bound, gap=max(0.0, gap))
+    return best
 
 
 def find(

@@ -269,7 +269,11 @@ def storage_reasons(
 ) -> list[Reason]:
     """Reasons of a car or a battery, one per interval."""
     view = _StorageView(s, storage, power_kw, soc_kwh)
-    return [s.agreed.reason(storage, t, view.power[t], view.why(t)) for t in range(len(s.price))]
+    reasons = []
+    for t, power in enumerate(view.power):
+        waits = abs(power) <= _KW and view.takes[t] is not None
+        reasons.append(s.agreed.reason(storage, t, power, view.why(t), waits=waits))
+    return reasons
 
 
 def other_reasons(s: Setting, other: OtherAsset, power_kw: FloatArray) -> list[Reason]:

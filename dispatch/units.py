@@ -65,10 +65,16 @@ def runs_whole(zone: ZoneProblem) -> BoolArray:
 
 
 def forced_on(problem: Problem, zone: ZoneProblem) -> tuple[BoolArray, BoolArray]:
-    """Intervals in which the unit must run, and must rest, because of how long it has done so before."""
+    """Intervals in which the unit must run, and must rest, because of how long it has done so before.
+
+    What it takes anyway (it defrosts, a person set it) ends a rest.
+    """
     early = (_starts_h(problem) < _still_h(zone) - _HOUR) & runs_whole(zone)
     none = np.zeros_like(early)
-    return (early, none) if zone.was_on else (none, early)
+    if zone.was_on:
+        return early, none
+    taken = room_terms(problem, zone).least_kw > 0.0
+    return none, early & ~np.logical_or.accumulate(taken)
 
 
 def unit_values(
@@ -92,12 +98,13 @@ def unit_values(
         starts = _starts_h(problem)
         lag = np.arange(lags)
         before = np.arange(problem.count)[:, None] - lag
+        free = room.least_kw <= 0.0
         reached = (before >= 0) & whole[:, None]
         passed = starts[:, None] - starts[np.maximum(before, 0)]
         values |= {
             "must_run": runs.astype(float),
             "keeps": (reached & (passed < zone.min_on_h - _HOUR)).astype(float).ravel(),
-            "rests": (reached & (passed < zone.min_off_h - _HOUR)).astype(float).ravel(),
+            "rests": (reached & free[:, None] & (passed < zone.min_off_h - _HOUR)).astype(float).ravel(),
             "was_running": float(zone.was_on),
         }
     return values

@@ -47,7 +47,7 @@ def _earned(b: Block, s: int, net: Net) -> Term:
     """earned_kw[s] + sum over the half-hour of counts[t]*net_kw[t] + inside[s]*lowered_kw <= baseline_kw[s].
 
     What is paid is what is imported less than the baseline with its highest adjustment, and ``lowered_kw`` is
-    by how much the adjustment stays below that. In kW of demand.
+    by how much the adjustment stays below that. Above the baseline it is negative. In kW of demand.
     """
     drawn = sum(b.given.counts[t] * net(t) for t in _within(b, s))
     return b.earned_kw[s] + drawn + b.given.inside[s] * b.lowered_kw <= b.given.baseline_kw[s]
@@ -56,6 +56,11 @@ def _earned(b: Block, s: int, net: Net) -> Term:
 def _paid_at_most(b: Block, s: int) -> Term:
     """earned_kw[s] <= most_kw[s]; 0 outside of the event. [kW]"""
     return b.earned_kw[s] <= b.given.most_kw[s]
+
+
+def _lost_at_most(b: Block, s: int) -> Term:
+    """earned_kw[s] >= -deepest_kw[s]: far below in the event, 0 outside of it. [kW]"""
+    return b.earned_kw[s] >= -b.given.deepest_kw[s]
 
 
 def _adjustment(b: Block, net: Net) -> Term:
@@ -85,11 +90,12 @@ def build_event(block: Block, count: int, within: list[tuple[int, int]], net: Ne
         scalars=("window_kw", "earned_yen_per_kw", "beyond_yen_per_kw"),
     )
     block.within, block.slots = within, pyo.RangeSet(0, len(within) - 1)
-    give_over(block, block.slots, "inside", "baseline_kw", "most_kw", "recovery_kw")
-    block.earned_kw = pyo.Var(block.slots, within=pyo.NonNegativeReals)
+    give_over(block, block.slots, "inside", "baseline_kw", "most_kw", "deepest_kw", "recovery_kw")
+    block.earned_kw = pyo.Var(block.slots)
     block.beyond_kw = pyo.Var(block.slots, within=pyo.NonNegativeReals)
     block.lowered_kw = pyo.Var(within=pyo.NonNegativeReals)
     block.paid_at_most = pyo.Constraint(block.slots, rule=_paid_at_most)
+    block.lost_at_most = pyo.Constraint(block.slots, rule=_lost_at_most)
     block.earned = pyo.Constraint(block.slots, rule=lambda b, s: _earned(b, s, net))
     block.adjustment = pyo.Constraint(rule=lambda b: _adjustment(b, net))
     block.recovery = pyo.Constraint(block.slots, rule=lambda b, s: _recovery(b, s, net))

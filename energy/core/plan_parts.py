@@ -71,6 +71,9 @@ class Adjustment:
 class DrEvent:
     """A demand-response event with a known baseline: what is imported less than that is paid.
 
+    A half-hour above the baseline takes from what the others earn (RULES-JP T30); whether an event that comes
+    out below nothing is paid for, or left, says ``negative_counts``.
+
     Parameters
     ----------
     first, last : int
@@ -85,6 +88,9 @@ class DrEvent:
         Demand that the half-hours right after the event shall not exceed; empty for no limit. [kW]
     recovery_yen_per_kwh : float
         Price of exceeding it. [yen/kWh]
+    negative_counts : bool
+        Whether an event whose sum is negative costs (a contract between businesses) or counts as 0 (a
+        campaign).
     """
 
     id: str
@@ -96,6 +102,7 @@ class DrEvent:
     adjustment: Adjustment | None = None
     recovery_kw: Floats = ()
     recovery_yen_per_kwh: float = 200.0
+    negative_counts: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
