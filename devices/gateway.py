@@ -12,6 +12,7 @@ from devices.arbiter import Arbiter
 from devices.config import DeviceConfig, Pace, check_devices
 from devices.device import Connection, Device
 from devices.drivers import Driver, driver_for
+from devices.drivers.base import MeterDriver
 from devices.modbus import ModbusTransport
 from devices.profile import Profile, Wire
 from devices.transport import Access
@@ -352,6 +353,18 @@ class Gateway:
 
     def _epoch(self, name: str) -> object:
         return getattr(self._devices[name], "epoch", None)  # equipment of other protocols counts none
+
+    def state(self) -> dict[str, dict[str, dict[str, float | str]]]:
+        """What must survive a restart of the program: where each device's counters were."""
+        drivers = [(name, one) for name, one in self._drivers.items() if isinstance(one, MeterDriver)]
+        return {name: known for name, driver in drivers if (known := driver.state())}
+
+    def restore(self, state: Mapping[str, Mapping[str, Mapping[str, float | str]]]) -> None:
+        """Go on counting from :meth:`state`; devices that are no longer there are left out."""
+        for name, known in state.items():
+            driver = self._drivers.get(name)
+            if isinstance(driver, MeterDriver):
+                driver.restore(known)
 
     async def safe_state(self) -> None:
         """Stop the chargers, release the PV limit, leave the air conditioners at their setpoints."""

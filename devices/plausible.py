@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
+
+from energy.core.errors import DataError
 
 __all__ = ["CounterGuard", "FrozenGuard"]
 
@@ -65,6 +68,31 @@ class CounterGuard:
             return self._accept(value_kwh, at)
         self._suspect = (value_kwh, at)
         return None
+
+    def state(self) -> dict[str, float | str]:
+        """What must survive a restart of the program, as values that go through JSON; nothing if unused."""
+        if self._last is None:
+            return {}
+        value_kwh, at = self._last
+        return {"value_kwh": value_kwh, "at": at.isoformat(), "offset_kwh": self._offset_kwh}
+
+    def restore(self, state: Mapping[str, float | str]) -> None:
+        """Go on from :meth:`state`.
+
+        Raises
+        ------
+        DataError
+            If it is none.
+        """
+        try:
+            at = datetime.fromisoformat(str(state["at"]))
+            self._last, self._offset_kwh = (float(state["value_kwh"]), at), float(state["offset_kwh"])
+        except (KeyError, ValueError) as error:
+            raise DataError(
+                "the memory of a counter cannot be used",
+                where=f"{self._name}: {error!r}",
+                hint="without it counting begins anew: remove it from the file",
+            ) from None
 
     def _accept(self, value_kwh: float, at: datetime) -> float:
         self._last, self._suspect = (value_kwh, at), None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import json
 import logging
 import os
 import signal
@@ -15,12 +16,14 @@ import socket
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from devices.config import Pace
 from devices.gateway import Connection, Gateway
 from devices.metrics import DeviceMetrics, GatewayMetrics
 from energy.core.clock import Clock
+from energy.core.errors import DataError
 from energy.core.measurement import Measurement, Quality
 from energy.core.outcome import Command, NotApplied, Outcome
 from energy.core.units import AssetId
@@ -29,6 +32,7 @@ __all__ = ["GatewayService", "Paces", "notify_systemd"]
 
 log = logging.getLogger(__name__)
 
+_SAVE_EVERY_S: Final = 60.0
 _BEAT_S: Final = 2.0  # timers of ours and of devices are looked after this often
 _LAG_EVERY_S: Final = 0.1
 _LAG_S: Final = 0.2  # a loop that is later than this delays everybody
@@ -75,6 +79,8 @@ class GatewayService:
         Age of readings.
     paces : Paces
         How often what is read.
+    memory : Path or None
+        File that keeps where counters were over restarts of the program; none is kept without it.
     notify : callable
         Tells the service manager that we are ready, alive, and stopping.
     """
@@ -85,12 +91,14 @@ class GatewayService:
         *,
         clock: Clock,
         paces: Paces | None = None,
+        memory: Path | None = None,
         notify: Callable[[str], object] = notify_systemd,
     ) -> None:
         self.gateway = gateway
         self.metrics = GatewayMetrics({name: DeviceMetrics() for link in gateway.links for name in link})
         self._clock = clock
         self._paces = paces or Paces()
+        self._memory = memory
         self._notify = notify
         self._every = {name: self._paces.of(gateway.pace(name)) for name in self.metrics.devices}
         self._assets: dict[str, list[AssetId]] = {}
@@ -105,13 +113,21 @@ class GatewayService:
     # Running
 
     async def run(self) -> None:
-        """Serve until :meth:`stop`, or until something of ours breaks; then safe state, and the links end."""
+        """Serve until :meth:`stop`, or until something of ours breaks; then safe state, and the links end.
+
+        Raises
+        ------
+        DataError
+            If the memory cannot be used; nothing was started then.
+        """
         self._loop = asyncio.get_running_loop()
+        self._remember()
         tasks: list[asyncio.Task[None]] = []
         try:
             links = enumerate(self.gateway.links)
             tasks = [asyncio.create_task(self._serve(n, link), name=f"link-{n}") for n, link in links]
-            tasks += [asyncio.create_task(self._watch_loop()), asyncio.create_task(self._stay_alive())]
+            ours = (self._watch_loop(), self._stay_alive(), self._keep_memory())
+            tasks += [asyncio.create_task(one) for one in ours]
             stopped = asyncio.create_task(self._stop.wait())
             done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
@@ -122,6 +138,7 @@ class GatewayService:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._save()
             await self.gateway.close()
             log.info("gateway.stopped")
 
@@ -174,6 +191,30 @@ class GatewayService:
         if not self._ready.is_set() and all(device.reads for device in self.metrics.devices.values()):
             self._ready.set()
             self._notify("READY=1")
+
+    def _remember(self) -> None:
+        if self._memory is None or not self._memory.exists():
+            return
+        try:
+            self.gateway.restore(json.loads(self._memory.read_text(encoding="utf-8")))
+        except (OSError, ValueError, AttributeError) as error:
+            raise DataError(
+                "the memory of the gateway cannot be read",
+                where=f"{self._memory}: {error}",
+                hint="delete it; counters that restarted meanwhile are then not noticed",
+            ) from None
+
+    def _save(self) -> None:
+        if self._memory is None:
+            return
+        fresh = self._memory.with_name(f"{self._memory.name}.new")
+        fresh.write_text(json.dumps(self.gateway.state(), indent=1), encoding="utf-8")
+        fresh.replace(self._memory)  # whole, or as it was
+
+    async def _keep_memory(self) -> None:
+        while True:
+            await asyncio.sleep(_SAVE_EVERY_S)
+            self._save()
 
     async def _watch_loop(self) -> None:
         """Measure how late the loop is."""

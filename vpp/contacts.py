@@ -1,7 +1,7 @@
 """Demand contacts of outdoor units: the last means of the guard, when cars and rooms have given all they can.
 
 A contact leaves 70 or 40 % of full power, whatever the rooms ask for. It is closed at once and opened late,
-one step at a time: compressors that stop and start wear, and a demand that was just too high is soon so again.
+one step at a time: compressors that stop and start wear, and a demand that was too high is soon so again.
 """
 
 from __future__ import annotations

@@ -77,6 +77,7 @@ class MeterDriver:
         self._counters: dict[str, CounterGuard] = {}
         self._counted: dict[str, tuple[datetime, float | None]] = {}
         self._frozen = FrozenGuard()
+        self._before: dict[str, Mapping[str, float | str]] = {}
 
     def measurements(self, unit: int) -> dict[str, Measurement]:
         """The nature's points of one unit; with value None and STALE while the device is silent."""
@@ -116,6 +117,8 @@ class MeterDriver:
             if rated_kw is None:
                 rated_kw = max(abs(end) for end in power.valid) if power and power.valid else math.inf
             guard = self._counters[name] = CounterGuard(f"{self.device.config.id}.{name}", rated_kw)
+            if name in self._before:
+                guard.restore(self._before.pop(name))
         assert reading.value is not None  # the caller has looked
         value = guard.take(reading.value, reading.read_at, wrap_kwh=self._wrap_kwh(name))
         self._counted[name] = (reading.read_at, value)
@@ -133,6 +136,15 @@ class MeterDriver:
             return False
         counters = [self.device.reading(name) for name in ("import_kwh", "export_kwh")]
         return self._frozen.frozen(power_kw, tuple(one and one.raw for one in counters), at)
+
+    def state(self) -> dict[str, dict[str, float | str]]:
+        """Where the counters were, and by how much they restarted; as values that go through JSON."""
+        kept = {name: dict(known) for name, known in self._before.items()}
+        return kept | {name: known for name, guard in self._counters.items() if (known := guard.state())}
+
+    def restore(self, state: Mapping[str, Mapping[str, float | str]]) -> None:
+        """Go on counting from :meth:`state` of an earlier run."""
+        self._before = dict(state)
 
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Refuse: nothing to command."""

@@ -332,3 +332,16 @@ async def test_after_a_reboot_the_standing_order_is_given_again_without_a_word_f
         await made.gateway.refresh()
         made.step()
         assert (twin.power_kw, twin.settings[88]) == (-3.0, 60)
+
+
+async def test_an_order_that_was_not_confirmed_is_given_again_after_a_while() -> None:
+    async with bench() as made:
+        made.twin("charger-leaf").faults.ignore_writes = True
+        assert isinstance(await made.apply("leaf", ChargerPower(3.0)), Unconfirmed)
+        made.twin("charger-leaf").faults.ignore_writes = False
+        await made.gateway.refresh()
+        made.step()
+        assert quasar(made).power_kw == 0.0  # not at once: it may be somebody's will
+        await made.gateway.refresh()
+        made.step()
+        assert quasar(made).power_kw == 3.0

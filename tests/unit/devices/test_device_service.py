@@ -17,7 +17,7 @@ import pytest
 
 from devices.gateway import Gateway
 from devices.service import GatewayService, Paces, notify_systemd
-from energy.core.errors import ConfigError
+from energy.core.errors import ConfigError, DataError
 from energy.core.measurement import Quality
 from energy.core.outcome import Applied, ChargerPower, GenerationLimit, Outcome
 from energy.core.units import AssetId
@@ -201,3 +201,48 @@ def test_the_service_manager_hears_us_on_its_socket(tmp_path: Path) -> None:
         door.bind(str(tmp_path / "notify"))
         assert notify_systemd("WATCHDOG=1", {"NOTIFY_SOCKET": str(tmp_path / "notify")})
         assert door.recv(100) == b"WATCHDOG=1"
+
+
+async def test_a_counter_that_restarted_while_the_program_was_off_is_noticed(tmp_path: Path) -> None:
+    memory = tmp_path / "counters.json"
+    async with bench(connect=False) as made:
+        for _ in range(5):
+            made.step()
+        seen: list[float | None] = []
+        for run in range(3):
+            made.use(made.configs)
+            served = GatewayService(made.gateway, clock=made.clock, paces=QUICK, memory=memory, notify=Told())
+            running = asyncio.create_task(served.run())
+            async with asyncio.timeout(30.0):
+                await served.ready()
+                for _ in range(2):
+                    made.step()
+                    reads = served.metrics.devices["main-meter"].reads
+                    await until(
+                        lambda served=served, reads=reads: (
+                            served.metrics.devices["main-meter"].reads > reads + 1
+                        )
+                    )  # type: ignore[misc]
+                    seen.append((await served.read(["main-meter"]))[METER]["import_kwh"].value)
+                served.stop()
+                await running
+            if run == 0:
+                made.site.meter.import_kwh = 0.0  # somebody put in another meter
+        before, after = seen[1], seen[3]
+        assert before is not None
+        assert after is not None
+        assert after >= before  # it goes on from where it was, though the new meter began at zero
+        assert after - before < 10.0
+        assert seen[5] is not None
+        assert seen[5] > after  # and so does the next run
+
+
+async def test_a_memory_that_is_none_is_refused_before_anything_is_started(tmp_path: Path) -> None:
+    memory = tmp_path / "counters.json"
+    for text in ("", "[]", '{"main-meter": 3'):
+        memory.write_text(text, encoding="utf-8")
+        async with bench(connect=False) as made:
+            served = GatewayService(made.gateway, clock=made.clock, memory=memory, notify=Told())
+            with pytest.raises(DataError, match="cannot be read"):
+                await served.run()
+            assert made.twin("main-meter").requests == 0
