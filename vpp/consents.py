@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 
-from energy.ledger import Consent, ConsentRegister, DataUse
+from energy.ledger import Channel, Consent, ConsentRegister, DataUse
 from energy.store import Store
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "REWARDS",
     "USES",
     "admitted",
+    "record_simulated",
     "require_consent",
 ]
 
@@ -90,3 +92,21 @@ def require_consent(store: Store, subject: str, use: DataUse, *, at: datetime) -
         If there is none.
     """
     return ConsentRegister(store).require(subject, use, at=at)
+
+
+def record_simulated(store: Store, drivers: Sequence[str], *, at: datetime) -> None:
+    """Put on record that the people of a simulation agreed to :data:`REWARDS`: the check stays a real one."""
+    for driver in drivers:
+        consent = Consent(
+            id=f"simulated-{driver}"[:40],
+            subject=driver,
+            controller=REWARDS.controller,
+            purpose=REWARDS.purpose,
+            purpose_version=REWARDS.purpose_version,
+            categories=REWARDS.categories,
+            recipients=(REWARDS.recipient,),
+            granted_at=at,
+            channel=Channel.APP,
+            evidence_sha256=sha256(b"a person of a simulation").hexdigest(),
+        )
+        ConsentRegister(store).grant(consent, recorded_at=at, actor="simulation")

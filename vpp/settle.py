@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Final
 
 from energy.core.series import Grid, Unit
 from energy.core.site import Site
@@ -14,7 +13,6 @@ from energy.core.units import AssetId
 from energy.ledger import (
     CoinRule,
     ConsentRegister,
-    DataUse,
     Grant,
     Journal,
     SlotEnergy,
@@ -27,18 +25,10 @@ from energy.ledger import (
     post_grant,
 )
 from energy.store import Snapshot
+from vpp.consents import REWARDS
 from vpp.recorder import SiteSeries
 
-__all__ = ["REWARDS", "energy_of_slot", "event_slots", "settle_event"]
-
-REWARDS: Final = DataUse(
-    controller="aizu-spc",
-    purpose="coin-rewards",
-    purpose_version=1,
-    categories=("charging-energy",),
-    recipient="coin-operator",
-)
-"""What drivers agree to so that their energy may become points."""
+__all__ = ["energy_of_slot", "event_slots", "settle_event"]
 
 
 def event_slots(event: TightEvent) -> list[Slot]:
@@ -60,7 +50,8 @@ def settle_event(
     *,
     opted_out: Collection[AssetId],
     at: datetime,
-    consents: ConsentRegister | None = None,
+    consents: ConsentRegister,
+    stopped_at: datetime | None = None,
 ) -> Sequence[Grant]:
     """Grant the coins of an event from the sub-meters' energies; granting twice posts nothing new.
 
@@ -70,18 +61,20 @@ def settle_event(
     ----------
     at : datetime
         When the entries are posted, UTC.
-    consents : ConsentRegister, optional
-        Where consents are kept: a driver without one for :data:`REWARDS` at this moment is granted nothing.
-        None where everybody agreed beforehand, as in a simulation.
+    consents : ConsentRegister
+        Where consents are kept: the readings of a driver without one for :data:`~vpp.consents.REWARDS` at
+        this moment are not looked at, and nothing is granted. What was granted before a withdrawal stays.
+    stopped_at : datetime, optional
+        When the event was cancelled: energy after it earns nothing.
     """
     names = SiteSeries(site.id)
     slots = event_slots(event)
     grid = Grid(slots[0].start, len(slots))
     earned = []
     drivers = sorted({vehicle.driver for vehicle in site.vehicles if vehicle.driver is not None})
-    admitted = None if consents is None else consents.admit(drivers, REWARDS, at=at, actor="settlement")
+    admitted = consents.admit(drivers, REWARDS, at=at, actor="settlement")
     for vehicle in site.vehicles:
-        if admitted is not None and vehicle.driver is not None and vehicle.driver not in admitted:
+        if vehicle.driver is not None and vehicle.driver not in admitted:
             continue
         given = known.series(names[vehicle.id, "discharge_kwh"], grid, Unit.KWH).values.tolist()
         taken = known.series(names[vehicle.id, "charge_kwh"], grid, Unit.KWH).values.tolist()
@@ -91,7 +84,14 @@ def settle_event(
             if not (math.isnan(discharge) or math.isnan(charge))
         ]
         opted_in = AssetId(vehicle.id) not in opted_out
-        result = grant_for(rule, event, vehicle=vehicle, energies=energies, opted_in=opted_in)
+        result = grant_for(
+            rule,
+            event,
+            vehicle=vehicle,
+            energies=energies,
+            opted_in=opted_in,
+            cancelled_at=stopped_at,
+        )
         if isinstance(result, Grant):
             earned.append(result)
     day, month = (

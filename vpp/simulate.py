@@ -25,6 +25,7 @@ from energy.core.errors import ConfigError
 from energy.core.slots import SLOT_LENGTH, Slot, slots_between
 from energy.core.units import AssetId
 from energy.store import Point, Store
+from vpp.consents import record_simulated
 from vpp.control import Equipment
 from vpp.explain import ASSETS, names_document
 from vpp.nearby import NearEquipment
@@ -115,6 +116,8 @@ class ScenarioRun:
             if self.desk is None:  # forecasts that were made before need no past
                 self.world.seed(self.store)
             self.store.put_document(ASSETS, site.id, known_at=self.start, body=names_document(site))
+            drivers = sorted({vehicle.driver for vehicle in site.vehicles if vehicle.driver is not None})
+            record_simulated(self.store, drivers, at=self.start)
         twins = TwinSite(
             pv=site.pv, zones=site.zones, vehicles=site.vehicles, chargers=site.chargers, submeters=True
         )

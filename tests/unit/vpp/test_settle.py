@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from energy.core.slots import Slot, parse_jst
 from energy.core.units import AssetId
-from energy.ledger import Journal, TightEvent, TightLevel
+from energy.ledger import ConsentRegister, Journal, TightEvent, TightLevel
 from energy.store import Point, SqlStore, open_store
+from vpp.consents import record_simulated
 from vpp.recorder import SiteSeries
 from vpp.scenario import load_scenario
 from vpp.settle import event_slots, settle_event
@@ -30,6 +31,7 @@ AT = EVENT.end.start
 @pytest.fixture
 def store() -> Iterator[SqlStore]:
     opened = open_store("sqlite://", durability="process")
+    record_simulated(opened, ["driver-1"], at=EVENT.known_at)
     yield opened
     opened.close()
 
@@ -51,7 +53,7 @@ def meter(store: SqlStore, car: str, discharge: list[float | None], charge: floa
             )
 
 
-def settle(store: SqlStore, *, opted_out: tuple[str, ...] = ()) -> int:
+def settle(store: SqlStore, *, opted_out: tuple[str, ...] = (), stopped_at: datetime | None = None) -> int:
     assert SCENARIO.coin is not None
     grants = settle_event(
         Journal(store),
@@ -61,6 +63,8 @@ def settle(store: SqlStore, *, opted_out: tuple[str, ...] = ()) -> int:
         EVENT,
         opted_out={AssetId(name) for name in opted_out},
         at=AT,
+        consents=ConsentRegister(store),
+        stopped_at=stopped_at,
     )
     return sum(grant.points for grant in grants)
 
@@ -75,6 +79,12 @@ def test_settling_twice_pays_once(store: SqlStore) -> None:
     meter(store, "commuter", [2.0, 0.0, 0.0])
     assert settle(store) == settle(store) == 40
     assert Journal(store).balance("driver/driver-1") == 40
+
+
+def test_a_cancel_stops_the_reward_at_once(store: SqlStore) -> None:
+    meter(store, "commuter", [2.0, 2.0, 2.0])
+    stop = EVENT.start.start + timedelta(minutes=50)
+    assert settle(store, stopped_at=stop) == 40  # RULES-JP T41: the half hour that the stop cut is not paid
 
 
 def test_a_company_car_earns_nobody_personal_points(store: SqlStore) -> None:

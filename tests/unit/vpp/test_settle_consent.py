@@ -11,7 +11,8 @@ import pytest
 from energy.ledger import Channel, Consent, ConsentRegister, Journal
 from energy.store import SqlStore, open_store
 from tests.unit.vpp.test_settle import AT, EVENT, SCENARIO, SITE, meter
-from vpp.settle import REWARDS, settle_event
+from vpp.consents import REWARDS
+from vpp.settle import settle_event
 
 MINUTE = timedelta(minutes=1)
 GRANTED = EVENT.known_at - timedelta(days=1)
