@@ -7,6 +7,7 @@ import difflib
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from devices.arbiter import Arbiter
 from devices.config import DeviceConfig, Pace, check_devices
@@ -27,6 +28,7 @@ from energy.core.outcome import (
     Order,
     Outcome,
     Refused,
+    Unconfirmed,
     Unreachable,
 )
 from energy.core.units import AssetId
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 _TRIES = 3  # writings of an order that has no effect; more would wear out a device that does not listen
 
+_UNCONFIRMED_AGAIN = timedelta(seconds=30)
 _PASSING = frozenset({4, 5, 6})  # exceptions that say nothing against the order: failure, working, busy
 
 Envelope = Callable[[Command], tuple[Order, str | None]]
@@ -50,7 +53,7 @@ class _Carried:
     command: Command
     told: bool
     epoch: object  # of the device: in another one it may have forgotten
-    lost: bool = False  # on its way, for a reason that passes
+    again_at: datetime | None = None  # it was lost for a reason that passes, or not confirmed
     tries: int = 1
     why_not: str | None = None
 
@@ -300,7 +303,11 @@ class Gateway:
             outcome = Clipped(command, outcome.order if isinstance(outcome, Clipped) else given.order, limit)
         before = self._carried.get(command.asset)
         told = not isinstance(outcome, Refused) or (before is not None and before.told)
-        carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name), lost=passing)
+        carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name))
+        if passing:
+            carried.again_at = self._clock.now()
+        elif isinstance(outcome, Unconfirmed) and device.writes > written:
+            carried.again_at = self._clock.now() + _UNCONFIRMED_AGAIN
         if before is not None and before.command.order == command.order:
             carried.tries, carried.why_not = before.tries, before.why_not
         done = isinstance(outcome, Applied | Clipped) and device.writes == written
@@ -330,7 +337,7 @@ class Gateway:
         if not await self._quietly(name, "refresh"):
             for asset in assets:
                 if asset in self._carried:
-                    self._carried[asset].lost = True
+                    self._carried[asset].again_at = self._clock.now()
 
     async def _settle(self, asset: AssetId) -> None:
         """Bring an asset to the order that counts now, or to its safe state if none does."""
@@ -347,7 +354,8 @@ class Gateway:
         if again:
             carried.tries += 1
             self._drivers[name].forget(unit)
-        forgotten = carried.lost or (carried.told and self._epoch(name) != carried.epoch)
+        due = carried.again_at is not None and self._clock.now() >= carried.again_at
+        forgotten = due or (carried.told and self._epoch(name) != carried.epoch)
         if again or forgotten or heard is not carried.command:
             await self._carry_out(heard)
 
