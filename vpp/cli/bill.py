@@ -10,7 +10,7 @@ import typer
 
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
-from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep
+from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,8 +73,8 @@ def bill(
         2026-11-01T00:30:00+09:00,31.2
         2026-11-30T24:00:00+09:00,30.8
 
-    --keep SITE records it as bill/SITE/MONTH: the same again changes nothing, anything else is the next version
-    and says what changed; vpp audit trace shows where each figure comes from.
+    --keep SITE records it as bill/SITE/MONTH: the same again changes nothing, anything else is the next
+    version and says what changed; vpp audit trace shows where each figure comes from.
 
     The contract is a YAML file: examples/tariff-high-voltage.yaml, -market-linked.yaml, -low-voltage.yaml.
 
@@ -87,15 +87,17 @@ def bill(
     from vpp.settlement.files import read_meter, read_slots
 
     console = cast("Console", context.obj)
-    contract = read_yaml(tariff, TariffFile)
-    spot = None if price is None else read_slots(price, "yen_per_kwh", Unit.YEN_PER_KWH)
-    made = metered_bill(contract, read_meter(meter), month, spot=spot)
+    evidence = {"meter": meter, "tariff": tariff, "price": price}
+    with noted_refusal(database, site and f"bill/{site}/{month}", actor, evidence):
+        contract = read_yaml(tariff, TariffFile)
+        spot = None if price is None else read_slots(price, "yen_per_kwh", Unit.YEN_PER_KWH)
+        series = read_meter(meter)
+        made = metered_bill(contract, series, month, spot=spot)
     warn_unverified(console, made.rules)
     for earlier, missing in made.incomplete.items():
         console.say(console.text("bill.incomplete", month=earlier, missing=missing))
     if site is not None:
-        evidence = {"meter": meter, "tariff": tariff} | ({} if price is None else {"price": price})
-        told = _to_keep(made, contract, read_meter(meter), site=site, month=month, evidence=evidence)
+        told = _to_keep(made, contract, series, subject=(site, month), evidence=evidence)
         keep(console, database, told, actor=actor)
     if json:
         print_json(_document(made))
@@ -108,9 +110,8 @@ def _to_keep(
     contract: TariffFile,
     meter: Series,
     *,
-    site: str,
-    month: str,
-    evidence: dict[str, Path],
+    subject: tuple[str, str],
+    evidence: dict[str, Path | None],
 ) -> KeptSettlement:
     from vpp.settlement.record import Evidence, KeptSettlement
     from vpp.settlement.traces import bill_trace
@@ -118,12 +119,12 @@ def _to_keep(
     figures = {name: value for name, value in _document(made).items() if name != "rules"}
     return KeptSettlement(
         what="bill",
-        subject=site,
-        period=month,
+        subject=subject[0],
+        period=subject[1],
         figures=figures,
-        trace=bill_trace(made.bill, made.rules, contract, meter, month),
+        trace=bill_trace(made.bill, made.rules, contract, meter, subject[1]),
         rules=made.rules,
-        evidence=[Evidence.of(role, path) for role, path in evidence.items()],
+        evidence=[Evidence.of(role, path) for role, path in evidence.items() if path is not None],
         notes=tuple(
             f"{earlier}: {missing} half hours missing" for earlier, missing in made.incomplete.items()
         ),

@@ -13,7 +13,7 @@ from energy.core.errors import ConfigError
 from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
-from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep
+from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
 from vpp.cli.market_plan import app as plan_app
 from vpp.cli.market_plan_delivery import acknowledge, deliver
 from vpp.cli.market_ppa import app as ppa_app
@@ -104,22 +104,23 @@ def imbalance(
 
     console = cast("Console", context.obj)
     place = area_named(area)
-    planned = decimals(read_slots(plan, "kwh", Unit.KWH))
-    metered = decimals(read_meter(meter))
-    prices, preliminary = read_prices(price)
-    days = sorted({slot.local_date for slot in planned})
-    rate, loss_facts = _loss(loss, voltage, days, place)
-    capped = _capped_by_price(prices, days, place) if spot is None else _capped(spot, days, place)
-    margins = decimals(read_slots(margin, "percent", Unit.PERCENT))
-    inputs = (planned, metered, prices, margins)
-    found = settle_slots(*inputs, loss_rate=rate, area=place, capped=capped)
+    files = {"plan": plan, "meter": meter, "price": price, "margin": margin, "spot": spot}
+    with noted_refusal(database, group and f"imbalance/{group}/{place.value}", actor, files):
+        planned = decimals(read_slots(plan, "kwh", Unit.KWH))
+        metered = decimals(read_meter(meter))
+        prices, preliminary = read_prices(price)
+        days = sorted({slot.local_date for slot in planned})
+        rate, loss_facts = _loss(loss, voltage, days, place)
+        capped = _capped_by_price(prices, days, place) if spot is None else _capped(spot, days, place)
+        margins = decimals(read_slots(margin, "percent", Unit.PERCENT))
+        inputs = (planned, metered, prices, margins)
+        found = settle_slots(*inputs, loss_rate=rate, area=place, capped=capped)
     rules = [*price_rules(days, place), *loss_facts]
     warn_unverified(console, rules)
     if spot is None:
         console.say(console.text("imbalance.price_as_spot" if capped & set(days) else "imbalance.no_spot"))
     early = [one.slot for one in found if one.slot in preliminary]
     if group is not None:
-        files = {"plan": plan, "meter": meter, "price": price, "margin": margin, "spot": spot}
         told = _to_keep(found, rules, early, rate=rate, subject=(group, place), files=files)
         keep(console, database, told, actor=actor)
     if json:

@@ -12,7 +12,7 @@ from energy.core.errors import ConfigError
 from vpp.cli.bill import plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
-from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, open_named
+from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal, open_named
 
 if TYPE_CHECKING:
     from energy.market.matching import RenewableShare
@@ -72,21 +72,24 @@ def settle(
 
     console = cast("Console", context.obj)
     told = read_yaml(supply, Supply)
-    files = {"supply": supply, "meter": meter, **_plants(generation)}
-    plants = {name: read_meter(path) for name, path in _plants(generation).items()}
-    made = ppa_month(
-        told,
-        month,
-        read_meter(meter),
-        plants,
-        export=None if export is None else read_meter(export),
-        factors=None if co2 is None else read_yaml(co2, Co2Factors),
-    )
+    files: dict[str, Path | None] = {"supply": supply, "meter": meter, "export": export, "co2": co2}
+    files |= _plants(generation)
+    key = f"ppa/{told.place}/{month}" if keep_it else None
+    with noted_refusal(database, key, actor, files):
+        plants = {name: read_meter(path) for name, path in _plants(generation).items()}
+        made = ppa_month(
+            told,
+            month,
+            read_meter(meter),
+            plants,
+            export=None if export is None else read_meter(export),
+            factors=None if co2 is None else read_yaml(co2, Co2Factors),
+        )
     warn_unverified(console, made.rules)
     document = _document(told, made)
     if keep_it:
-        files |= {name: path for name, path in (("export", export), ("co2", co2)) if path is not None}
-        _claim(database, claims_of(told, made, plants), actor)
+        with noted_refusal(database, key, actor, files):
+            _claim(database, claims_of(told, made, plants), actor)
         keep(console, database, _to_keep(told, made, document, files), actor=actor)
     if pdf is not None:
         _write_invoices(console, told, made, pdf)
@@ -130,7 +133,7 @@ def _write_invoices(console: Console, supply: Supply, made: PpaMonth, folder: Pa
 
 
 def _to_keep(
-    supply: Supply, made: PpaMonth, document: dict[str, object], files: dict[str, Path]
+    supply: Supply, made: PpaMonth, document: dict[str, object], files: dict[str, Path | None]
 ) -> KeptSettlement:
     from vpp.settlement.record import Evidence, KeptSettlement
 
@@ -141,7 +144,7 @@ def _to_keep(
         figures={name: value for name, value in document.items() if name != "rules"},
         trace=made.trace,
         rules=made.rules,
-        evidence=[Evidence.of(role, path) for role, path in files.items()],
+        evidence=[Evidence.of(role, path) for role, path in files.items() if path is not None],
     )
 
 

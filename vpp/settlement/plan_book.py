@@ -7,7 +7,8 @@ A newer version makes an older one history: nothing more can be done with it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -122,7 +123,7 @@ class PlanBook:
         PlanError
             If a slot would change whose gate has closed.
         """
-        with self._store.transaction():
+        with self._acting(f"{plan.key}", at=at, actor=author):
             newest = self.newest(plan.key)
             if newest is not None:
                 if newest.plan == plan and newest.state is not PlanState.REJECTED:
@@ -145,7 +146,7 @@ class PlanBook:
 
         Other groups' newest versions of the same day are what class C is checked against.
         """
-        with self._store.transaction():
+        with self._acting(f"{key}/v{version}", at=at, actor=actor):
             known = self._current(key, version)
             window = submission(known.plan.day, at)
             others = [one.plan for one in self.day(known.plan.day.isoformat()) if one.plan.key != key]
@@ -170,7 +171,7 @@ class PlanBook:
         PlanError
             If it is not checked, not the newest, or the approver is its author.
         """
-        with self._store.transaction():
+        with self._acting(f"{key}/v{version}", at=at, actor=approver):
             known = self._current(key, version)
             if known.author == approver:
                 raise PlanError(
@@ -188,7 +189,7 @@ class PlanBook:
         PlanError
             If it is not approved, or nothing is taken at this instant.
         """
-        with self._store.transaction():
+        with self._acting(f"{key}/v{version}", at=at, actor=actor):
             known = self._current(key, version)
             window = submission(known.plan.day, at)
             if window.window in (PlanWindow.CLOSED, PlanWindow.OVER):
@@ -206,7 +207,7 @@ class PlanBook:
         self, key: str, version: int, *, at: datetime, actor: str, accepted: bool, receipt: str
     ) -> PlanVersion:
         """Note the operator's receipt of a version that was handed in."""
-        with self._store.transaction():
+        with self._acting(f"{key}/v{version}", at=at, actor=actor):
             known = replace(self._current(key, version), receipt=receipt)
             state = PlanState.ACCEPTED if accepted else PlanState.REJECTED
             return self._move(known, state, at=at, actor=actor)
@@ -243,6 +244,17 @@ class PlanBook:
         for known in _read(self._store.as_of(_END_OF_TIME), day):
             newest[known.plan.key] = known
         return list(newest.values())
+
+    @contextmanager
+    def _acting(self, name: str, *, at: datetime, actor: str) -> Iterator[None]:
+        """One transaction; what is refused in it leaves nothing but a record of the refusal."""
+        try:
+            with self._store.transaction():
+                yield
+        except PlanError as error:
+            facts = {"why": error.what, "where": error.where}
+            self._store.audit(actor, "plan.refused", f"plan/{name}", at=at, facts=facts)
+            raise
 
     def _current(self, key: str, version: int) -> PlanVersion:
         """A version that nothing newer has replaced."""
