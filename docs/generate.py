@@ -24,6 +24,7 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperGroup
 
 from devices.profile import Location, Profile, load_profile, profile_names, profile_schema
+from devices.protocols import PROTOCOL_MODELS
 from devices.quality import quality
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
@@ -78,6 +79,11 @@ agrees with a program that nobody here wrote and that knows the map, or was reco
 also stood a soak.
 How to write a profile: [add a device](../how-to/add-a-device.md). JSON Schema for editors:
 [file](device-profile.schema.json)."""
+
+PROTOCOLS_INTRO = """\
+Equipment that speaks a standard with its own vocabulary has no register map. How to connect it:
+[charging stations](../how-to/connect-charging-stations.md),
+[ECHONET Lite](../how-to/connect-echonet-lite.md)."""
 DELIVERY_INTRO = """\
 What `vpp forecast export` writes for a retailer or a generator: the sum of the consenting sites' forecasts
 for one day. Both files are made from one document, named `RECIPIENT-TARGET-DAY-vN.csv` and `.json`; the same
@@ -334,6 +340,22 @@ def profiles_page() -> str:
             PROFILES_INTRO,
             "## Shipped profiles",
             table(header, rows),
+            "## By protocol, without a profile",
+            PROTOCOLS_INTRO,
+            table(
+                ("id", "equipment", "nature", "quality", "control", "fail-safe of its own"),
+                [
+                    (
+                        f"`{model.id}`",
+                        model.title,
+                        model.nature.value,
+                        f"{model.quality} ({', '.join(sorted(model.evidence))})",
+                        model.control,
+                        model.failsafe or "none",
+                    )
+                    for model in PROTOCOL_MODELS
+                ],
+            ),
             *(structure_section(kind) for kind in structures(Profile)),
         ]
     )

@@ -14,12 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from energy.core.clock import Clock
 
-__all__ = ["StationTwin"]
+__all__ = ["DIAL_ERRORS", "StationTwin"]
+
+DIAL_ERRORS: Final = (OSError, WebSocketException, TimeoutError)  # what a connection may end with
 
 _MAX: Final = {"ChargePointMaxProfile", "ChargingStationMaxProfile"}
 Json = dict[str, Any]
@@ -139,10 +141,10 @@ class StationTwin:
         match action:
             case "SetChargingProfile":
                 profile = payload.get("csChargingProfiles") or payload["chargingProfile"]
-                number = payload.get("connectorId", payload.get("evseId"))
+                number = payload["connectorId" if "connectorId" in payload else "evseId"]
                 self._keep(number, profile)
             case "ClearChargingProfile":
-                gone = self.profiles.pop(payload.get("id", payload.get("chargingProfileId")), None)
+                gone = self.profiles.pop(payload["id" if "id" in payload else "chargingProfileId"], None)
                 return {"status": "Unknown" if gone is None else "Accepted"}
             case "GetCompositeSchedule":
                 return self._composite(payload)
@@ -171,7 +173,7 @@ class StationTwin:
         task.add_done_callback(self._work.discard)
 
     def _keep(self, number: int, profile: Json) -> None:
-        key = profile.get("chargingProfileId", profile.get("id"))
+        key = profile["id" if "id" in profile else "chargingProfileId"]
         self.profiles[key] = {**profile, "number": number}
 
     # Profiles

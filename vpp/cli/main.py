@@ -15,10 +15,13 @@ from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
 from vpp.cli.device import app as device_app
 from vpp.cli.dr import app as dr_app
+from vpp.cli.echonet import app as echonet_app
 from vpp.cli.forecast import app as forecast_app
 from vpp.cli.ledger import app as ledger_app
 from vpp.cli.market import app as market_app
+from vpp.cli.ocpp import app as ocpp_app
 from vpp.cli.paper import app as paper_app
+from vpp.cli.people import app as people_app
 from vpp.cli.plan import app as plan_app
 from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
@@ -47,12 +50,15 @@ app.add_typer(forecast_app, name="forecast")
 app.add_typer(cars_app, name="cars")
 app.add_typer(room_app, name="room")
 app.add_typer(device_app, name="device")
+app.add_typer(ocpp_app, name="ocpp")
+app.add_typer(echonet_app, name="echonet")
 app.add_typer(rules_app, name="rules")
 app.add_typer(market_app, name="market")
 app.add_typer(dr_app, name="dr")
 app.add_typer(settle_app, name="settle")
 app.add_typer(paper_app, name="paper")
 app.add_typer(audit_app, name="audit")
+app.add_typer(people_app, name="people")
 
 _console = Console(default_lang())
 
