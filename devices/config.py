@@ -128,7 +128,7 @@ def _check_links(devices: Sequence[DeviceConfig], profiles: Mapping[str, Profile
                 where=f"{where}: {first.framing} and {device.framing}",
                 hint="one link has one framing and one set of certificates",
             )
-        if device.framing is Framing.RTU:
+        if device.framing in (Framing.RTU, Framing.RTU_TCP):
             check_one_line([profiles[first.id], profiles[device.id]], where=where)
 
 
