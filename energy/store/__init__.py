@@ -3,6 +3,17 @@
 from energy.store.canonical import canonical_json
 from energy.store.engine import Durability
 from energy.store.ports import JournalTable, Snapshot, Store
+from energy.store.service_rows import (
+    AccountRow,
+    HookMessageRow,
+    HookRow,
+    LinkRow,
+    RowTable,
+    ServiceRows,
+    SessionRow,
+    TokenRow,
+    WriteRow,
+)
 from energy.store.snapshot import SqlSnapshot
 from energy.store.sql import SqlStore, open_store
 from energy.store.values import (
@@ -16,18 +27,27 @@ from energy.store.values import (
 )
 
 __all__ = [
+    "AccountRow",
     "AppendReport",
     "AuditRecord",
     "Document",
     "Durability",
+    "HookMessageRow",
+    "HookRow",
     "JournalRow",
     "JournalTable",
+    "LinkRow",
     "Point",
+    "RowTable",
+    "ServiceRows",
+    "SessionRow",
     "Snapshot",
     "SqlSnapshot",
     "SqlStore",
     "Store",
     "StoredValue",
+    "TokenRow",
+    "WriteRow",
     "canonical_json",
     "open_store",
     "points_of",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from energy.core.series import Grid, Series, Unit
 from energy.core.units import SeriesId
+from energy.store.service_rows import ServiceRows
 from energy.store.values import AppendReport, AuditRecord, Document, JournalRow, Point, StoredValue
 
 __all__ = ["JournalTable", "Snapshot", "Store"]
@@ -105,6 +106,11 @@ class Store(Protocol):
     @property
     def journal(self) -> JournalTable:
         """Where the ledger keeps its entries."""
+        ...
+
+    @property
+    def rows(self) -> ServiceRows:
+        """Accounts, sessions, tokens, remembered writes and webhooks."""
         ...
 
     def append(self, points: Iterable[Point]) -> AppendReport:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -21,26 +22,63 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
+from sqlalchemy.types import TypeDecorator
 
 __all__ = [
     "HEAD",
     "VERSION_TABLE",
+    "Instant",
+    "account",
     "audit",
     "document",
     "from_micros",
+    "hook",
+    "hook_message",
     "journal",
+    "link",
     "metadata",
     "point",
     "posting",
+    "remembered_write",
     "series",
+    "session",
     "source",
     "to_micros",
+    "token",
 ]
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 VERSION_TABLE: Final = "vpp_schema_version"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_micros(instant: datetime) -> int:
+    """Microseconds since the epoch of an aware instant."""
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+
+
+def from_micros(micros: int) -> datetime:
+    """Instant of a number of microseconds since the epoch, UTC."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware instant, kept as whole microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """To the database."""
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """From the database."""
+        return None if value is None else from_micros(value)
+
 
 metadata = MetaData(
     naming_convention={
@@ -119,13 +157,99 @@ posting = Table(
     Index("ix_journal_posting_account", "account", "number", "points"),
 )
 
+# People and their keys to the service. What is secret stands here as a digest only, except what must be
+# read again to work: the seed of a second factor and the key that signs the messages of a webhook.
+account = Table(
+    "account",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("objects", Text, nullable=False),
+    Column("lang", String(2), nullable=False),
+    Column("password", Text),
+    Column("totp_seed", Text),
+    Column("totp_step", BigInteger),
+    Column("recovery", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("locked_until", Instant),
+    Column("created_at", Instant, nullable=False),
+)
 
-def to_micros(instant: datetime) -> int:
-    """Microseconds since the epoch of an aware instant."""
-    since = instant - _EPOCH
-    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+link = Table(
+    "one_time_link",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account", ForeignKey(account.c.id), nullable=False),
+    Column("purpose", String(10), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("used_at", Instant),
+)
 
+session = Table(
+    "session",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("account", ForeignKey(account.c.id), nullable=False, index=True),
+    Column("form_key", String(64), nullable=False),
+    Column("stage", String(10), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
 
-def from_micros(micros: int) -> datetime:
-    """Instant of a number of microseconds since the epoch, UTC."""
-    return _EPOCH + timedelta(microseconds=micros)
+token = Table(
+    "api_token",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("account", ForeignKey(account.c.id), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+remembered_write = Table(
+    "remembered_write",
+    metadata,
+    Column("account", ForeignKey(account.c.id), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("made_at", Instant, nullable=False),
+    Column("status", Integer),
+    Column("content_type", Text),
+    Column("body", Text),
+)
+
+hook = Table(
+    "webhook",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account", ForeignKey(account.c.id), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("signing_key", Text, nullable=False),
+    Column("kinds", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("seen_until", Instant, nullable=False),
+    Column("ended_at", Instant),
+)
+
+hook_message = Table(
+    "webhook_message",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("hook", ForeignKey(hook.c.id), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, index=True),
+    Column("tries", Integer, nullable=False),
+    Column("answer", Integer),
+    Column("fault", Text, nullable=False),
+    Column("sent_at", Instant),
+    UniqueConstraint("hook", "event"),
+)

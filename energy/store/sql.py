@@ -20,6 +20,8 @@ from energy.store.engine import Connections, Durability, connect_errors, make_en
 from energy.store.journal_table import SqlJournal
 from energy.store.migrate import prepare
 from energy.store.schema import from_micros, to_micros
+from energy.store.service_rows import ServiceRows
+from energy.store.service_table import service_rows
 from energy.store.snapshot import SqlSnapshot
 from energy.store.values import AppendReport, AuditRecord, Point
 
@@ -77,6 +79,7 @@ class SqlStore:
         self._series = series
         self._sources = sources
         self._journal = SqlJournal(connections)
+        self._rows = service_rows(connections)
 
     def __enter__(self) -> Self:
         return self
@@ -90,6 +93,11 @@ class SqlStore:
     def journal(self) -> SqlJournal:
         """Where the ledger keeps its entries."""
         return self._journal
+
+    @property
+    def rows(self) -> ServiceRows:
+        """Accounts, sessions, tokens, remembered writes and webhooks."""
+        return self._rows
 
     def append(self, points: Iterable[Point]) -> AppendReport:
         """Add points; the same point again changes nothing.

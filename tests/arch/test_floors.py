@@ -20,6 +20,8 @@ GATES = {
     "fastapi": ("vpp.api", "vpp.web"),
     "starlette": ("vpp.api", "vpp.web"),
     "uvicorn": ("vpp.api", "vpp.web"),
+    "prometheus_client": ("vpp.web",),
+    "httpx2": ("vpp.api.webhooks", "vpp.client"),
     "psycopg": ("energy.store",),
     "sqlite3": ("energy.store",),
     "pypdf": (),
@@ -44,6 +46,7 @@ PLANTED = [
     ("publishing", "vpp/planted.py", "import aiomqtt"),
     ("optimiser", "forecasting/planted.py", "import pyomo.environ"),
     ("paper", "vpp/planted.py", "import reportlab.pdfgen"),
+    ("keys", "vpp/planted.py", "import argon2"),
     ("learning", "dispatch/planted.py", "from pvlib import irradiance"),
     ("light-checks", "dispatch/checks.py", "import highspy"),
 ]

@@ -1,0 +1,96 @@
+"""Rows of the service: accounts, links, sessions, tokens, remembered writes, webhooks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from energy.core.errors import DataError
+from energy.store import AccountRow, HookMessageRow, HookRow, LinkRow, SqlStore, open_store
+from tests.contract.store_backends import ALL, NOON, database, slot
+
+
+@pytest.fixture(params=ALL)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    with database(request.param, tmp_path) as url, open_store(url, durability="process") as opened:
+        yield opened
+
+
+def account(name: str = "hana") -> AccountRow:
+    return AccountRow(
+        id=name,
+        name="花 O'Brien <b>",
+        role="operator",
+        state="invited",
+        objects="{}",
+        lang="ja",
+        password=None,
+        totp_seed=None,
+        totp_step=None,
+        recovery="[]",
+        failures=0,
+        locked_until=None,
+        created_at=NOON,
+    )
+
+
+def test_a_row_comes_back_as_it_was_put(store: SqlStore) -> None:
+    row = replace(account(), locked_until=slot(1), totp_step=2**40)
+    assert store.rows.accounts.add(row)
+    assert store.rows.accounts.one(id="hana") == row
+    assert store.rows.accounts.one(id="x'; DROP TABLE account; --") is None
+
+
+def test_a_row_under_a_key_that_is_taken_changes_nothing(store: SqlStore) -> None:
+    store.rows.accounts.add(account())
+    assert not store.rows.accounts.add(replace(account(), name="somebody else"))
+    assert store.rows.accounts.find() == [account()]
+
+
+def test_of_two_who_use_a_link_one_succeeds(store: SqlStore) -> None:
+    store.rows.accounts.add(account())
+    store.rows.links.add(
+        LinkRow(digest="a" * 64, account="hana", purpose="invite", created_at=NOON, ends_at=slot(9))
+    )
+    unused = {"digest": "a" * 64, "used_at": None}
+    assert [store.rows.links.change(unused, used_at=slot(k)) for k in (1, 2)] == [1, 0]
+    used = store.rows.links.one(digest="a" * 64)
+    assert used is not None
+    assert used.used_at == slot(1)
+
+
+def test_what_belongs_to_nobody_is_refused(store: SqlStore) -> None:
+    with pytest.raises(DataError):
+        store.rows.links.add(
+            LinkRow(digest="b" * 64, account="nobody", purpose="invite", created_at=NOON, ends_at=NOON)
+        )
+
+
+def test_messages_that_are_due_come_earliest_first_and_one_event_is_told_once(store: SqlStore) -> None:
+    store.rows.accounts.add(account())
+    hook = HookRow(
+        id="h", account="hana", url="u", signing_key="k", kinds="[]", created_at=NOON, seen_until=NOON
+    )
+    store.rows.hooks.add(hook)
+    for name, due in (("late", slot(3)), ("soon", slot(1)), ("next", slot(2)), ("done", None)):
+        told = HookMessageRow(id=name, hook="h", event=name, kind="k", body="{}", created_at=NOON, due_at=due)
+        assert store.rows.messages.add(told)
+        assert not store.rows.messages.add(replace(told, id=f"{name}-again"))
+    assert [one.id for one in store.rows.messages.up_to("due_at", slot(2))] == ["soon", "next"]
+    assert store.rows.messages.remove(id="done") == 1
+
+
+def test_rows_and_audit_trail_are_written_together_or_not_at_all(store: SqlStore) -> None:
+    def both_then_fail() -> None:
+        with store.transaction():
+            store.rows.accounts.add(account())
+            store.audit("operator", "account.invited", "account/hana", at=NOON, facts={})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        both_then_fail()
+    assert store.rows.accounts.find() == []
+    assert store.audit_trail() == []
