@@ -303,7 +303,7 @@ class _Check:
         yield from self._above(other.id, "power", wrong, _KW, "more or less than it can take")
         state = kind.state(self.problem, other, power)
         yield from self._match(other.id, state, _KWH)
-        lacking = kind.missing_kwh(self.problem, other, state) - self._declared(other.id, "supply")
+        lacking = kind.missing_kwh(self.problem, other, power) - self._declared(other.id, "supply")
         yield from self._above(other.id, "supply", lacking, 2 * _KWH, "undeclared missing")
 
     def _feeders(self) -> Iterator[Violation]:

@@ -55,7 +55,7 @@ class Kind(ABC):
     def state(self, problem: Problem, asset: OtherAsset, power_kw: FloatArray) -> FloatArray:
         """What the power leads to at the end of each interval; what setpoints say is expected."""
 
-    def missing_kwh(self, problem: Problem, asset: OtherAsset, state: FloatArray) -> FloatArray:  # noqa: ARG002
+    def missing_kwh(self, problem: Problem, asset: OtherAsset, power_kw: FloatArray) -> FloatArray:  # noqa: ARG002
         """What the asset promised and does not give, per interval; listed as a shortfall. [kWh]"""
         return np.zeros(problem.count)
 

@@ -48,8 +48,8 @@ class Expected:
         Energy stored at the end of each interval, by car and battery. [kWh]
     room_c : dict
         Temperature at the end of each interval, by zone. [degC]
-    other : dict
-        State at the end of each interval of assets of kinds from outside.
+    other, missing_kwh : dict
+        Of assets of kinds from outside: state at the end of each interval, and what they do not give. [kWh]
     """
 
     import_kw: FloatArray
@@ -57,6 +57,7 @@ class Expected:
     soc_kwh: dict[AssetId, FloatArray]
     room_c: dict[AssetId, FloatArray]
     other: dict[AssetId, FloatArray]
+    missing_kwh: dict[AssetId, FloatArray]
 
 
 def expect(problem: Problem, schedule: Schedule) -> Expected:
@@ -64,14 +65,15 @@ def expect(problem: Problem, schedule: Schedule) -> Expected:
     imported = import_kw(problem, schedule)
     powered = zip(storages(problem), (*schedule.car_kw, *schedule.battery_kw), strict=True)
     zones = zip(problem.zones, schedule.hvac_kw, strict=True)
+    added = list(zip(problem.others, schedule.other_kw, strict=True))
     return Expected(
         import_kw=imported,
         demand_kw=demand_kw(problem, imported),
         soc_kwh={storage.id: soc_path(problem, storage, power) for storage, power in powered},
         room_c={zone.id: room_path(problem, zone, power) for zone, power in zones},
-        other={
-            other.id: kind_of(other.kind).state(problem, other, power)
-            for other, power in zip(problem.others, schedule.other_kw, strict=True)
+        other={other.id: kind_of(other.kind).state(problem, other, power) for other, power in added},
+        missing_kwh={
+            other.id: kind_of(other.kind).missing_kwh(problem, other, power) for other, power in added
         },
     )
 
@@ -93,8 +95,7 @@ def shortfalls(problem: Problem, expected: Expected) -> tuple[Shortfall, ...]:
         outside = np.maximum(np.asarray(zone.low_c) - room, room - np.asarray(zone.high_c))
         found += _stretches(zone.id, "comfort", outside)
     for other in problem.others:
-        lacking = kind_of(other.kind).missing_kwh(problem, other, expected.other[other.id])
-        found += _stretches(other.id, "supply", lacking)
+        found += _stretches(other.id, "supply", expected.missing_kwh[other.id])
     found += _of_slots(problem, "contract", expected.demand_kw - problem.limits.contract_kw)
     for event in problem.events:
         found += _of_slots(problem, "recovery", expected.demand_kw - recovery_limit_kw(problem, event))

@@ -37,8 +37,10 @@ def planner_of(time_limit_s: float) -> Planner:
     from dispatch.planner import Planner, PlannerOptions
     from dispatch.solve import SolverSettings
     from dispatch.templates import TemplateCache
+    from vpp.kinds import load_kinds
     from vpp.shelf import FolderShelf, cache_folder
 
+    load_kinds()
     if not 0.0 <= time_limit_s < float("inf"):
         raise ConfigError(
             f"{time_limit_s} s is no time limit", where="--time-limit", hint="give seconds, >= 0"
@@ -54,6 +56,16 @@ def make(
         Path | None, typer.Option(help="Plan in force, moved on if the optimiser has no answer in time.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the plan to this file too.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write the problem as it was planned: divided, with the plan in force."),
+    ] = None,
+    change_yen: Annotated[
+        float, typer.Option(help="Price of each kWh by which a car or room leaves the plan in force. [yen]")
+    ] = 0.0,
+    divide: Annotated[
+        str, typer.Option(help="Divide the first half-hours, e.g. 6,6,2 for 5, 5 and 15 minutes.")
+    ] = "",
     time_limit: TimeLimit = 10.0,
     json: Json = False,
 ) -> int:
@@ -61,11 +73,13 @@ def make(
 
     There is always a plan; exit status 6 says that it is not the optimiser's.
 
+    With --divide or --change-yen the problem differs from its file: --save keeps it for check and explain.
+
     Example: vpp plan make --problem examples/problem.json
     """
     from json import loads
 
-    from energy.core.plan import PlanSource, plan_to_json
+    from energy.core.plan import PlanSource, plan_to_json, problem_to_json
     from vpp.i18n import Messages
     from vpp.planwords import plan_sentences, softened
     from vpp.problemfile import read_plan, read_problem, write_json
@@ -74,7 +88,10 @@ def make(
     words = Messages(console.lang)
     task = read_problem(problem)
     before = None if previous is None else read_plan(previous)
+    task = _shaped(task, before, change_yen=change_yen, divide=divide)
     plan = planner_of(time_limit).plan(task, previous=before)
+    if save is not None:
+        write_json(save, problem_to_json(task))
     if out is not None:
         write_json(out, plan_to_json(plan))
     told = softened(task, plan, words)
@@ -90,6 +107,34 @@ def make(
     return int(ExitStatus.PARTIAL if plan.source in (PlanSource.SHIFTED, PlanSource.RULES) else ExitStatus.OK)
 
 
+def _shaped(problem: Problem, previous: Plan | None, *, change_yen: float, divide: str) -> Problem:
+    """The problem with a price on leaving the plan in force, and its first half-hours divided.
+
+    Raises
+    ------
+    ConfigError
+        If an option cannot be understood, or needs another one.
+    """
+    from dispatch.refine import refine
+    from dispatch.shift import stay_near
+
+    if not 0.0 <= change_yen < float("inf"):
+        raise ConfigError(f"{change_yen} is no price", where="--change-yen", hint="give yen per kWh, >= 0")
+    if change_yen > 0.0 and previous is None:
+        raise ConfigError(
+            "--change-yen needs a plan in force", where="--change-yen", hint="name it with --previous"
+        )
+    try:
+        parts = tuple(int(part) for part in divide.split(",") if divide)
+    except ValueError:
+        raise ConfigError(
+            f"{divide!r} does not say how to divide", where="--divide", hint="write it like 6,6,2"
+        ) from None
+    if parts:
+        problem = refine(problem, parts)
+    return stay_near(problem, previous, yen_per_kwh=change_yen) if change_yen > 0.0 else problem
+
+
 def check(
     context: typer.Context,
     problem: ProblemFile,
@@ -103,10 +148,12 @@ def check(
     from dispatch.checks import check_plan
     from dispatch.validate import require_sound
     from vpp.i18n import Messages
+    from vpp.kinds import load_kinds
     from vpp.problemfile import read_plan, read_problem
 
     console = cast("Console", context.obj)
     words = Messages(console.lang)
+    load_kinds()
     task, given = require_sound(read_problem(problem)), read_plan(plan)
     found = check_plan(task, given)
     if json:

@@ -263,3 +263,59 @@ def test_bench_refuses_a_bad_instance_and_measures_a_good_one(tmp_path: Path) ->
     status, _, err = vpp("plan", "bench", "--instance", written(tmp_path, bad))
     assert status == 3
     assert "evs.0 arrives at" in err
+
+
+def test_make_divides_half_hours_and_stays_with_the_plan_in_force(tmp_path: Path) -> None:
+    first, second, saved = (str(tmp_path / name) for name in ("first.json", "second.json", "problem.json"))
+    assert vpp("plan", "make", "--problem", str(EXAMPLE), "--out", first)[0] == 0
+    status, _, _ = vpp(
+        "plan", "make", "--problem", str(EXAMPLE), "--divide", "6,2", "--previous", first,
+        "--change-yen", "2", "--save", saved, "--out", second,
+    )  # fmt: skip
+    assert status == 0
+    assert vpp("plan", "check", "--problem", saved, "--plan", second)[0] == 0
+    task, plan = problem_from_json(Path(saved).read_bytes()), plan_from_json(Path(second).read_bytes())
+    assert task.divisions[:3] == (6, 2, 1)
+    assert task.change_yen_per_kwh == 2.0
+    assert [len(point.steps_kw) for point in plan.of(task.cars[0].id)[:3]] == [6, 2, 0]
+    status, out, _ = vpp("plan", "explain", "--problem", saved, "--plan", second, "--json")
+    assert status == 0
+    assert {"load", "charge"} >= {one["kind"] for one in json.loads(out)["what_if"]}
+    assert vpp("plan", "check", "--problem", str(EXAMPLE), "--plan", second)[0] != 0  # of another problem
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--divide", "six"), "does not say how to divide"),
+        (("--divide", "0"), "cannot be divided"),
+        (("--divide", ",".join("1" * 60)), "cannot be divided"),
+        (("--change-yen", "2"), "needs a plan in force"),
+        (("--change-yen", "-2"), "is no price"),
+    ],
+)
+def test_make_refuses_what_it_cannot_understand(options: tuple[str, ...], told: str) -> None:
+    status, out, err = vpp("plan", "make", "--problem", str(EXAMPLE), *options)
+    assert status in (2, 3, 4)
+    assert out == ""
+    assert told in err
+
+
+def test_explain_says_what_binds_beyond_cars_and_rooms(tmp_path: Path) -> None:
+    document = example()
+    names = [car["id"] for car in document["cars"]]
+    document["feeders"] = [{"id": "west", "members": names, "limit_kw": 4.0, "back_kw": 0.0}]
+    document["events"] = [
+        {
+            "id": "dr", "first": 30, "last": 34, "baseline_kw": [90.0] * 4,
+            "reward_yen_per_kwh": 50.0, "most_kw": 20.0,
+        }
+    ]  # fmt: skip
+    task = written(tmp_path, document)
+    status, out, _ = vpp("plan", "explain", "--problem", task)
+    assert status == 0
+    assert "because the feeder west carries no more than 4" in out
+    status, out, _ = vpp("plan", "explain", "--problem", task, lang="ja")
+    assert "幹線westに流せるのは4" in out
+    status, out, _ = vpp("plan", "make", "--problem", task)
+    assert "Events earn" in out
