@@ -15,8 +15,6 @@ from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import Actor, open_named
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from vpp.settlement.month import ImbalancePrices, MonthAccount
 
 __all__ = ["app"]
@@ -41,6 +39,7 @@ def month(
     ] = None,
     state: Annotated[Path, typer.Option(help="Folder of the simulations.")] = DEFAULT_STATE,
     controller: Annotated[str, typer.Option(help="Whose run: rules, optimal-p50 or optimal.")] = "optimal",
+    since: Annotated[str | None, typer.Option("--from", help="First day, if not that of the month.")] = None,
     until: Annotated[str | None, typer.Option(help="Last day, if the month is not over.")] = None,
     dr: Annotated[float, typer.Option(help="What a verified kWh of an event is paid. [yen/kWh]")] = 20.0,
     price: Annotated[
@@ -76,7 +75,7 @@ def month(
     if place is None:
         place = str(_newest(state, scenario, wanted, controller))
     prices = _prices(price, margin, area, voltage, wanted)
-    made = _account(scenario, place, wanted, Decimal(repr(dr)), prices, until=until)
+    made = _account(scenario, place, wanted, Decimal(repr(dr)), prices, days=(since, until))
     warn_unverified(console, made.rules)
     if keep_it:
         _keep(console, place, made, actor)
@@ -138,14 +137,17 @@ def _account(
     rate: Decimal,
     prices: ImbalancePrices | None,
     *,
-    until: str | None,
+    days: tuple[str | None, str | None],
 ) -> MonthAccount:
     from vpp.cli.rules import day_named
     from vpp.scenario import load_scenario
     from vpp.settlement.month import MonthTerms, known_events, month_account
 
     told, _ = load_scenario(scenario)
-    last: date | None = None if until is None else day_named(until, "--until")
+    first, last = (
+        None if told_day is None else day_named(told_day, option)
+        for told_day, option in zip(days, ("--from", "--until"), strict=True)
+    )
     with open_named(place, read_only=True) as store:
         return month_account(
             store,
@@ -153,6 +155,7 @@ def _account(
             wanted,
             MonthTerms(dr_yen_per_kwh=rate, coin=told.coin, imbalance=prices),
             events=known_events(store),
+            from_day=first,
             last_day=last,
         )
 

@@ -106,7 +106,7 @@ def read_notified(path: Path, party: str, day: date, *, at: datetime) -> Trade:
             notified = require_aware(stamp if stamp.tzinfo else stamp.replace(tzinfo=JST))
             kwh = whole_number("kwh", row.cells["kwh"])
         except RowFault as fault:
-            raise _fault(path, row.line, fault.column, fault.value, fault.reason) from None
+            raise _fault(path, row.line, fault.column, str(fault.value), fault.reason) from None
         if (row.slot, notified) in seen:
             raise _fault(path, row.line, "slot_start", row.cells["slot_start"], "notified twice at once")
         seen.add((row.slot, notified))

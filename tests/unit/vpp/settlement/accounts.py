@@ -46,6 +46,19 @@ def store_of(
 ) -> SqlStore:
     """A store in memory with meters of all days and promises of the first ones."""
     store = open_store("sqlite://", durability="process")
+    fill(store, metered, planned, promised_days=promised_days, missing=missing)
+    return store
+
+
+def fill(
+    store: SqlStore,
+    metered: dict[str, np.ndarray[Any, Any]],
+    planned: dict[str, np.ndarray[Any, Any]],
+    *,
+    promised_days: int,
+    missing: tuple[int, ...] = (),
+) -> None:
+    """Meters and promises into a store."""
     names = SiteSeries(SITE.id)
     grid = Grid(jst_midnight(FIRST), len(metered["load"]))
     assert SITE.pv is not None
@@ -83,4 +96,3 @@ def store_of(
             discharge_by_car_kwh={CAR: kwh("discharge")},
         )
         store.put_document(PROMISE, f"{SITE.id}/{day.isoformat()}", known_at=told.made_at, body=as_json(told))
-    return store
