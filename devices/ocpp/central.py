@@ -7,8 +7,9 @@ import binascii
 import hmac
 import logging
 import ssl
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -116,13 +117,13 @@ class CentralSystem:
         log.info("ocpp.listening host=%s port=%d", self.config.host, self.port)
 
     def _let_in(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Refuse who is not known; nothing tells an unknown caller which names exist."""
+        """Refuse who is not known (404, as OCPP-J asks), or cannot prove it (401)."""
         name = unquote(request.path.partition("?")[0].rpartition("/")[2])
         station = self.stations.get(name)
         status = None
         if station is None:
             status = HTTPStatus.NOT_FOUND
-        elif not _password_fits(request.headers.get("Authorization"), station.station):
+        elif not self._is_it(connection, request, station.station):
             status = HTTPStatus.UNAUTHORIZED
         if status is None:
             return None
@@ -132,6 +133,14 @@ class CentralSystem:
         if status is HTTPStatus.UNAUTHORIZED:
             answer.headers["WWW-Authenticate"] = 'Basic realm="ocpp"'
         return answer
+
+    def _is_it(self, connection: ServerConnection, request: Request, station: StationConfig) -> bool:
+        """Whether the caller is the station that it says: by password, certificate, or both."""
+        tls = self.config.tls
+        shown = connection.transport.get_extra_info("peercert") if tls is not None else None
+        if tls is not None and tls.client_ca is not None and _common_name(shown) != station.id:
+            return False
+        return _password_fits(request.headers.get("Authorization"), station)
 
     async def _serve(self, connection: ServerConnection) -> None:
         request = connection.request
@@ -171,6 +180,12 @@ def _password_fits(header: str | None, station: StationConfig) -> bool:
         return False
     wanted = f"{station.id}:{station.password}".encode()
     return kind.lower() == "basic" and hmac.compare_digest(given, wanted)
+
+
+def _common_name(certificate: Mapping[str, Any] | None) -> str | None:
+    """Whose certificate it is: by OCPP security profile 3 its common name is the station's identity."""
+    subject = (certificate or {}).get("subject", ())
+    return next((value for part in subject for key, value in part if key == "commonName"), None)
 
 
 def _context(tls: ServerTls) -> ssl.SSLContext:

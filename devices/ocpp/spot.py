@@ -71,13 +71,13 @@ class Spot:
         self.wanted: float | None = None
         self.standing: Told | None = None
         self.started = asyncio.Event()
+        self.late = 0  # meter values that were too old to be the present
         self.numbers: OrderedDict[tuple[str, datetime, float], int] = OrderedDict()
         self._began: tuple[datetime, float | None] | None = None
         self._ended: OrderedDict[str, None] = OrderedDict()
         self._sequence = -1
         self._state: ChargerState | None = None
         self._plugged: bool | None = None
-        self._state_at: datetime | None = None
         self._values: dict[str, tuple[float, datetime]] = {}
 
     def remember(self, key: tuple[str, datetime, float], number: int) -> None:
@@ -92,15 +92,13 @@ class Spot:
 
     # What the station says
 
-    def take(self, event: StatusSaid | NeedsSaid, now: datetime) -> None:
+    def take(self, event: StatusSaid | NeedsSaid) -> None:
         """A state, or what the car can."""
         if isinstance(event, NeedsSaid):
             self.bidirectional = event.bidirectional
             return
-        if now - event.at > _LATE and self._state_at is not None:
-            return  # of the past; the present was heard already
         if event.state is not None or event.plugged is False:
-            self._set_state(event.state, event.plugged, now)
+            self._set_state(event.state, event.plugged)
         else:
             self._plugged = event.plugged
             self._state = self._state if self._state in _PLUGGED else ChargerState.WAITING
@@ -108,9 +106,7 @@ class Spot:
             self.bidirectional, self.transaction, self.standing = None, None, None
             self.started.clear()
 
-    def _set_state(self, state: ChargerState | None, plugged: bool | None, now: datetime) -> None:
-        if state is not self._state:
-            self._state_at = now
+    def _set_state(self, state: ChargerState | None, plugged: bool | None) -> None:
         self._state = state
         if plugged is not None:
             self._plugged = plugged
@@ -123,7 +119,7 @@ class Spot:
         if event.id in self._ended:
             return None
         if event.kind == "ended":
-            return self._has_ended(event, now)
+            return self._has_ended(event)
         if self.transaction != event.id:
             self.transaction, self.standing, self._sequence = event.id, None, -1
             began = (event.at, event.import_wh) if event.kind == "started" else None
@@ -133,10 +129,10 @@ class Spot:
             return None
         self._sequence = self._sequence if event.sequence is None else event.sequence
         if event.state is not None and now - event.at <= _LATE:
-            self._set_state(event.state, event.state is not ChargerState.UNPLUGGED, now)
+            self._set_state(event.state, event.state is not ChargerState.UNPLUGGED)
         return None
 
-    def _has_ended(self, event: TransactionSaid, now: datetime) -> Transaction:
+    def _has_ended(self, event: TransactionSaid) -> Transaction:
         began, wh = (None, None) if self._began is None or self.transaction != event.id else self._began
         self._ended[event.id] = None
         while len(self._ended) > _KEYS_KEPT:
@@ -145,23 +141,21 @@ class Spot:
             self.transaction, self.standing, self._began = None, None, None
             self.started.clear()
             if self._state in _FLOWS:
-                self._set_state(ChargerState.PAUSED, None, now)
+                self._set_state(ChargerState.PAUSED, None)
         counted = None if wh is None or event.import_wh is None else (event.import_wh - wh) / 1000.0
         if counted is not None and counted < 0.0:
             counted = None  # its meter has started anew: unknown, never negative
         return Transaction(self.connector.asset, event.id, began, event.at, counted, event.reason)
 
     def metered(self, event: Metered, now: datetime) -> None:
-        """Meter values; those of the past are not the present."""
-        if (
-            event.transaction is not None
-            and self.transaction is None
-            and event.transaction not in self._ended
-        ):
+        """Meter values; those of the past (or of a clock that is late) are not the present."""
+        if now - event.at > _LATE:
+            self.late += 1
+            return
+        unknown = event.transaction is not None and event.transaction not in self._ended
+        if unknown and self.transaction is None:
             self.transaction = event.transaction  # it began before we did
             self.started.set()
-        if now - event.at > _LATE:
-            return
         self._values |= {name: (value, now) for name, value in event.values.items()}
 
     # The nature

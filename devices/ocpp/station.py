@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 _EPOCH_2020: Final = 1_577_836_800  # numbers of charges are seconds since 2020: 31 bits last until 2088
 _CLOCK_SLACK_S: Final = 300  # an order holds at a station whose clock is late by so much
 _FINISHED_KEPT: Final = 1000
+_LATE_SAID: Final = 100  # more than a short outage leaves in a queue: its clock may be wrong
 _LEAST_A: Final = 6.0  # IEC 61851-1: a car charges with no less
 _SAME_W: Final = 100.0  # read back within this is the same
 
@@ -230,14 +231,20 @@ class Station(Guest):
                     self._has_booted(event)
                 case StatusSaid() | NeedsSaid():
                     if (spot := self._spots.get(event.number)) is not None:
-                        spot.take(event, self.now)
+                        spot.take(event)
                 case TransactionSaid():
                     self._charge(event)
                 case Metered():
                     spot = self._spot_of(event.number, event.transaction)
                     if spot is not None:
-                        spot.metered(event, self.now)
+                        self._meter(spot, event)
         return answer[0]
+
+    def _meter(self, spot: Spot, event: Metered) -> None:
+        before = spot.late
+        spot.metered(event, self.now)
+        if before < spot.late == _LATE_SAID:
+            log.warning("ocpp.late_values station=%s look=its_clock", self.config.id)
 
     def _has_booted(self, event: Booted) -> None:
         self.booted = event

@@ -93,7 +93,9 @@ CONNECTOR = Connector(LEAF, max_charge_kw=7.0, max_discharge_kw=6.0, safe_kw=1.5
 async def made(
     version: str = "1.6", *, access: Access = Access.CONTROL, **changes: object
 ) -> AsyncIterator[Made]:
-    central_changes = {key: changes.pop(key) for key in ("tokens", "answer_s", "start_s") if key in changes}
+    central_changes = {
+        key: changes.pop(key) for key in ("tokens", "answer_s", "start_s", "tls") if key in changes
+    }
     station = replace(StationConfig("cp-1", {1: CONNECTOR}), **changes)  # type: ignore[arg-type]
     config = replace(CentralConfig([station], port=0, answer_s=5.0), **central_changes)  # type: ignore[arg-type]
     clock = ManualClock(START)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("ocpp", reason="the extra ocpp is not installed")
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import InvalidMessage, InvalidStatus
 
 from devices.natures import ChargerState
 from devices.ocpp.central import CentralSystem
-from devices.ocpp.config import CentralConfig, Connector, StationConfig
+from devices.ocpp.config import CentralConfig, Connector, ServerTls, StationConfig
 from devices.ocpp.twin import StationTwin
 from energy.core.clock import ManualClock
 from energy.core.errors import ConfigError
@@ -197,3 +201,57 @@ async def test_an_asset_of_two_protocols_is_refused() -> None:
         again = CentralSystem(replace(one.central.config, port=0), clock=one.clock)
         with pytest.raises(ConfigError, match="two devices are called"):
             one.gateway.attach(again)
+
+
+def openssl(folder: Path, *words: str) -> None:
+    subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=folder)
+
+
+def certificates(folder: Path) -> ServerTls:
+    """Of a server, of an authority, and of two stations by it."""
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    for name in ("ca", "server"):
+        own = ("-keyout", f"{name}.key", "-out", f"{name}.pem", "-subj", f"/CN={name}", "-days", "2")
+        openssl(folder, "req", "-x509", *curve, *own, "-addext", "subjectAltName=IP:127.0.0.1")
+    for name in ("cp-1", "cp-2"):
+        own = ("-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        openssl(folder, "req", *curve, *own)
+        by = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
+        openssl(folder, "x509", "-req", "-in", f"{name}.csr", "-out", f"{name}.pem", *by)
+    return ServerTls(folder / "server.pem", folder / "server.key", folder / "ca.pem")
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed")
+async def test_a_certificate_lets_in_whom_it_names_and_nobody_else(tmp_path: Path) -> None:
+    def shown(name: str | None) -> ssl.SSLContext:
+        context = ssl.create_default_context(cafile=tmp_path / "server.pem")
+        if name is not None:
+            context.load_cert_chain(tmp_path / f"{name}.pem", tmp_path / f"{name}.key")
+        return context
+
+    async with made(tls=certificates(tmp_path)) as one:
+        one.twin.url = one.twin.url.replace("ws://", "wss://")
+        with pytest.raises(InvalidStatus) as refused:
+            await one.twin.dial(context=shown("cp-2"))
+        assert refused.value.response.status_code == 401
+        with pytest.raises((OSError, InvalidMessage)):
+            await one.twin.dial(context=shown(None))
+        await one.twin.dial(context=shown("cp-1"))
+        await one.settled()
+        assert one.twin.allowed_w() == 1500.0
+
+
+async def test_values_of_a_clock_that_is_late_are_history_and_it_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with made() as one:
+        await one.charging()
+        await one.apply(ChargerPower(3.0))
+        await one.twin.status()
+        one.twin._clock = ManualClock(START - timedelta(minutes=4))
+        for _ in range(150):
+            await one.twin.meter()
+        assert (await one.points())["power_kw"].value is None
+        assert len([record for record in caplog.records if "ocpp.late_values" in record.message]) == 1
+        await one.twin.unplug()  # a state is the newest that was heard, whatever its stamp
+        assert (await one.points())["plugged"].value == 0.0

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -20,6 +21,8 @@ from typer.testing import CliRunner, Result
 pytest.importorskip("ocpp", reason="the extra ocpp is not installed")
 
 from devices.echonet.twin import EchonetTwin, charger_properties, meter_properties
+from devices.ocpp.twin import StationTwin
+from energy.core.clock import ManualClock, SystemClock
 from energy.core.errors import ConfigError, ExitStatus, UnreachableError
 from tests.unit.devices.test_echonet_devices import OURS, THEIRS, free_port
 from vpp.cli import echonet, ocpp
@@ -120,27 +123,54 @@ def test_a_twin_without_central_system_says_so() -> None:
     assert "lets nobody in" in refused(ocpp.app, "twin", "cp-1", "--url", "ws://127.0.0.1:1")
 
 
-def test_a_central_system_and_a_station_in_two_processes_charge_a_car() -> None:
-    def vpp(*words: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", "from vpp.cli.main import run; run()", "--lang", "en", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "STATION_PASSWORD": "right"},
-        )
-
-    secret = ("--password-env", "STATION_PASSWORD")
-    serving = vpp(
-        "ocpp", "serve", "--station", "cp-1", "--port", "0", "--power", "3.5", "--yes", "--json", *secret
+def vpp(*words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", "from vpp.cli.main import run; run()", "--lang", "en", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "STATION_PASSWORD": "right"},
     )
+
+
+def served_at(serving: subprocess.Popen[str]) -> str:
+    assert serving.stderr is not None
+    found = re.search(r"ws://\S+\d", serving.stderr.readline())
+    assert found is not None
+    return found.group()
+
+
+async def test_killed_while_a_car_gives_back_the_station_ends_it_by_its_own_clock() -> None:
+    serving = vpp("ocpp", "serve", "--station", "cp-1", "--port", "0", "--power", "-3", "--yes")
+    clock = ManualClock(SystemClock().now())
+    try:
+        twin = StationTwin(await asyncio.to_thread(served_at, serving), "cp-1", version="2.1", clock=clock)
+        await twin.dial()
+        await twin.plug(modes=("DC_BPT",))
+        await twin.start()
+        async with asyncio.timeout(20.0):
+            while twin.power_w != -3000.0:
+                await asyncio.sleep(0.02)
+        serving.kill()  # -9: it says nothing any more
+        await asyncio.to_thread(serving.wait)
+        clock.advance(timedelta(seconds=90))
+        assert twin.power_w == -3000.0
+        clock.advance(timedelta(seconds=60))
+        assert twin.power_w == 0.0
+        await twin.hang_up()
+    finally:
+        serving.kill()
+        serving.communicate()
+
+
+def test_a_central_system_and_a_station_in_two_processes_charge_a_car() -> None:
+    secret = ("--password-env", "STATION_PASSWORD")
+    serve = ("ocpp", "serve", "--station", "cp-1", "--port", "0", "--json")
+    serving = vpp(*serve, "--power", "3.5", "--yes", *secret)
     station: subprocess.Popen[str] | None = None
     try:
-        assert serving.stderr is not None
         assert serving.stdout is not None
-        place = re.search(r"ws://\S+\d", serving.stderr.readline())
-        assert place is not None
-        station = vpp("ocpp", "twin", "cp-1", "--url", place.group(), "--version", "2.0.1", *secret)
+        station = vpp("ocpp", "twin", "cp-1", "--url", served_at(serving), "--version", "2.0.1", *secret)
         for line in serving.stdout:
             row: dict[str, Any] = json.loads(line)
             if row["point"] == "power_kw" and row["value"] == 3.5:
