@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from dispatch.checks import check_plan, require_valid
+from dispatch.refine import refine
 from dispatch.rules import rules_plan
 from energy.core.errors import InvalidPlanError
 from energy.core.plan import Plan, Problem
+from energy.core.plan_parts import DemandStep, DrEvent, Feeder, SubmittedPlan
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import battery, car, limits, problem, pv, trip, zone
 
@@ -131,3 +133,84 @@ def test_a_refused_plan_names_what_it_breaks() -> None:
     with pytest.raises(InvalidPlanError, match=r"leaf \[4\] power of a car that is away") as error:
         require_valid(SITE, changed(rules_plan(SITE), LEAF, 4, 1.0))
     assert error.value.details["violations"]
+
+
+# --- what was agreed, units, and divided half-hours ------------------------------------------------------
+
+AGREED = replace(
+    problem(
+        100.0,
+        N,
+        cars=(car(N, min_power_kw=2.0),),
+        zones=(zone(N, stages_kw=(6.0, 16.0), min_on_h=1.0, min_off_h=1.0, least_kw=(0.0,) * N),),
+        batteries=(battery(),),
+        limits=limits(contract_kw=300.0, steps=(DemandStep(level_kw=125.0, yen_per_kw=50.0, target=True),)),
+    ),
+    feeders=(Feeder(id="west", members=(LEAF, BATTERY), limit_kw=7.0, back_kw=5.0),),
+    events=(
+        DrEvent(
+            id="dr",
+            first=2,
+            last=4,
+            baseline_kw=(110.0, 110.0),
+            reward_yen_per_kwh=20.0,
+            most_kw=30.0,
+            recovery_kw=(118.0,),
+            negative_counts=True,
+        ),
+    ),
+    submitted=SubmittedPlan(
+        import_kw=(105.0,) * N, short_yen_per_kwh=(9.0,) * N, long_yen_per_kwh=(1.0,) * N
+    ),
+)
+
+
+def test_a_plan_that_keeps_what_was_agreed_breaks_nothing() -> None:
+    for site in (AGREED, refine(AGREED, (6, 2))):
+        assert check_plan(site, rules_plan(site)) == ()
+
+
+@pytest.mark.parametrize(
+    ("asset", "index", "power_kw", "kind"),
+    [
+        (LEAF, 0, 1.0, "stage"),  # below the charger's least power
+        (HALL, 0, 9.0, "stage"),
+        (HALL, 4, 16.0, "recovery"),
+        (BATTERY, 0, 10.0, "feeder"),
+        (BATTERY, 0, -8.0, "feeder"),
+    ],
+)
+def test_each_limit_that_was_agreed_is_caught(asset: AssetId, index: int, power_kw: float, kind: str) -> None:
+    idle = rules_plan(AGREED)
+    assert kind not in kinds(idle, AGREED)
+    broken = changed(idle, asset, index, power_kw)
+    if kind == "recovery":
+        broken = changed(broken, BATTERY, index, 10.0)
+    assert kind in kinds(broken, AGREED)
+
+
+def test_a_unit_that_runs_too_shortly_is_caught() -> None:
+    broken = rules_plan(AGREED)
+    for index in range(N):
+        broken = changed(broken, HALL, index, 6.0 if index == 3 else 0.0)
+    found = [one for one in check_plan(AGREED, broken) if one.kind == "minimum_time"]
+    assert [one.index for one in found] == [4]
+    assert "ran for 30.0 min only" in found[0].text
+
+
+@pytest.mark.parametrize("name", ["event_yen", "imbalance_yen"])
+def test_money_that_does_not_add_up_is_caught(name: str) -> None:
+    plan = rules_plan(AGREED)
+    flows = replace(plan.trajectory, **{name: getattr(plan.trajectory, name) + 5.0})
+    assert kinds(replace(plan, trajectory=flows), AGREED) == {"balance"}
+
+
+def test_a_mean_that_is_not_that_of_its_steps_is_caught() -> None:
+    site = refine(AGREED, (6, 2))
+    plan = rules_plan(site)
+    first = plan.of(HALL)[0]
+    wrong = replace(first, power_kw=first.power_kw + 1.0)
+    points = tuple(wrong if point == first else point for point in plan.setpoints)
+    assert "balance" in kinds(replace(plan, setpoints=points), site)
+    bare = tuple(replace(point, steps_kw=()) for point in plan.setpoints)
+    assert kinds(replace(plan, setpoints=bare), site) == {"completeness"}

@@ -75,6 +75,22 @@ def test_negative_prices_cost_what_whole_directions_cost(seed: int) -> None:
     assert violation < 1e-6
 
 
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("cars", "steps"), [(1, 48), (4, 48)])
+def test_negative_prices_at_noon_cost_what_the_reference_with_binaries_costs(
+    cars: int, steps: int, seed: int
+) -> None:
+    gap = 1e-3
+    raw = instance(cars, steps, seed, minutes=30, negative=True)
+    reference, _, _ = Arrays(whole=True, gap=gap, time_limit_s=20.0).solve(raw)
+    found, yen, violation = planned(raw, gap=gap)
+    assert found.honest
+    assert found.gap <= gap
+    assert abs(found.objective_yen - reference) <= 2.0 * gap * abs(reference)
+    assert yen == pytest.approx(found.objective_yen, rel=1e-6)
+    assert violation < 1e-6
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_negative_prices_without_cheating_need_no_binaries(seed: int) -> None:
     raw = instance(4, 48, seed, minutes=30, negative=True)
@@ -175,6 +191,11 @@ def test_bad_instances_are_refused_by_the_field(raw: dict[str, Any], told: str, 
 def test_a_price_of_a_wrong_unit_is_refused_by_the_problem() -> None:
     with pytest.raises(DataError, match=r"price_yen_per_kwh\[0\] is 1e\+09"):
         planned(changed(price_buy=[1e9, 1.0, 1.0, 1.0]))
+
+
+def test_a_horizon_of_five_thousand_steps_is_refused_by_its_length() -> None:
+    with pytest.raises(DataError, match="5000 intervals are more than"):
+        planned(instance(1, 5000, 0))
 
 
 def test_a_horizon_of_one_step_is_planned() -> None:
