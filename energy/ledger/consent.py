@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 from energy.core.assets import Identifier, strict
 from energy.core.clock import require_aware
 from energy.core.errors import ConsentError
+from energy.ledger.persons import PersonRegister
 from energy.store import Snapshot, Store, canonical_json
 
 __all__ = [
@@ -206,13 +207,20 @@ class ConsentRegister:
         Raises
         ------
         ConsentError
-            If the id is taken by another consent, if it was withdrawn, or it is from the future.
+            If the id is taken by another consent, if it was withdrawn, is from the future, or its subject was
+            erased.
         """
         if consent.withdrawn_at is not None or consent.granted_at > require_aware(recorded_at):
             raise ConsentError(
                 f"consent {consent.id!r} cannot be recorded",
                 where="it is withdrawn already" if consent.withdrawn_at else "it is granted in the future",
                 hint="record the grant when it is given; a withdrawal is an act of its own",
+            )
+        if PersonRegister(self._store).erased(consent.subject):
+            raise ConsentError(
+                f"consent {consent.id!r} cannot be recorded",
+                where=f"{consent.subject} belonged to somebody who was erased",
+                hint="enrol the person anew (vpp consent enrol); an id is never used again",
             )
         with self._store.transaction():
             known = self._newest(consent.id)

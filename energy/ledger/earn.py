@@ -2,7 +2,8 @@
 
 Not everybody drives. A household whose energy management saves in an event earns by the kWh that its meter
 shows against its baseline; whoever lets a room drift inside the wider band for an event earns by the hour
-that it was kept. As with cars nobody ever loses points: saying no, or taking it back in mid-event, costs nothing.
+that it was kept. As with cars nobody ever loses points: saying no, or taking it back in mid-event, costs
+nothing.
 """
 
 from __future__ import annotations

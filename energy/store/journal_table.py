@@ -70,7 +70,9 @@ class SqlJournal:
         if account is not None:
             wanted = wanted.where(_J.number.in_(select(_L.number).where(_L.account == account)))
         if prefix:
-            wanted = wanted.where(_J.key >= prefix, _J.key < prefix[:-1] + chr(ord(prefix[-1]) + 1))
+            wanted = wanted.where(func.substr(_J.key, 1, len(prefix)) == prefix)
+            if self._connections.dialect == "sqlite":  # ordered by code points: the index finds them
+                wanted = wanted.where(_J.key >= prefix, _J.key < prefix[:-1] + chr(ord(prefix[-1]) + 1))
         last = 0
         while True:
             found = self._page(wanted.where(_J.number > last))

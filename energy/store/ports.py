@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 from energy.core.series import Grid, Series, Unit
 from energy.core.units import SeriesId
 from energy.store.service_rows import ServiceRows
-from energy.store.values import AppendReport, AuditRecord, Document, JournalRow, Point, StoredValue
+from energy.store.values import AppendReport, AuditRecord, Document, Erased, JournalRow, Point, StoredValue
 
 __all__ = ["JournalTable", "Snapshot", "Store"]
 
@@ -143,6 +143,18 @@ class Store(Protocol):
         ------
         DataError
             If another text stands under the same ``(kind, key, known_at)``.
+        """
+        ...
+
+    def erase(self, *, folders: Sequence[str] = (), documents: Sequence[tuple[str, str]] = ()) -> Erased:
+        """Delete the values of all series below some folders, and all versions of some documents.
+
+        For personal data that must not be kept; journal and audit trail cannot be deleted from.
+
+        Raises
+        ------
+        DataError
+            If a folder does not end with ``/``.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from types import TracebackType
@@ -17,13 +17,14 @@ from energy.core.errors import DataError
 from energy.store import schema
 from energy.store.canonical import canonical_json
 from energy.store.engine import Connections, Durability, connect_errors, make_engine
+from energy.store.erasing import erase
 from energy.store.journal_table import SqlJournal
 from energy.store.migrate import prepare
 from energy.store.schema import from_micros, to_micros
 from energy.store.service_rows import ServiceRows
 from energy.store.service_table import service_rows
 from energy.store.snapshot import SqlSnapshot
-from energy.store.values import AppendReport, AuditRecord, Point
+from energy.store.values import AppendReport, AuditRecord, Erased, Point
 
 __all__ = ["SqlStore", "open_store"]
 
@@ -160,6 +161,21 @@ class SqlStore:
                     hint="a document is never changed: write the new text with a later known_at",
                 )
         return False
+
+    def erase(self, *, folders: Sequence[str] = (), documents: Sequence[tuple[str, str]] = ()) -> Erased:
+        """Delete the values of all series below some folders, and all versions of some documents.
+
+        For personal data that must not be kept; journal and audit trail cannot be deleted from.
+
+        Raises
+        ------
+        DataError
+            If a folder does not end with ``/``.
+        """
+        with self._connections.write():
+            done = erase(self._connections, folders, documents)
+            self._series.forget()
+        return done
 
     def audit(self, actor: str, act: str, subject: str, *, at: datetime, facts: Mapping[str, object]) -> None:
         """Record who did what to what; ``facts`` as in :func:`energy.store.canonical_json`."""

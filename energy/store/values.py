@@ -119,6 +119,15 @@ class AuditRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """What was deleted: values of series, versions of documents, and the names of the series."""
+
+    points: int
+    documents: int
+    series: tuple[SeriesId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class JournalRow:
     """One entry of the journal as it is kept; its meaning belongs to :mod:`energy.ledger`.
 

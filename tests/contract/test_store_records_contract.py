@@ -13,7 +13,8 @@ from sqlalchemy.exc import DBAPIError
 
 from energy.core.errors import ConfigError, DataError
 from energy.core.measurement import Quality
-from energy.store import AppendReport, Document, JournalRow, SqlStore, Store, open_store
+from energy.core.units import SeriesId
+from energy.store import AppendReport, Document, Erased, JournalRow, SqlStore, Store, open_store
 from tests.contract.store_backends import ALL, LATER, LOAD, NOON, SHARED, database, point, row, slot
 
 
@@ -53,6 +54,30 @@ def test_a_document_version_is_never_changed(store: Store) -> None:
     kept = store.as_of(LATER).document("plan", "a")
     assert kept is not None
     assert kept.body == "one"
+
+
+def test_what_must_be_forgotten_is_gone_and_what_stands_beside_it_stays(store: Store) -> None:
+    names = [SeriesId(name) for name in ("home-7/meter/import_kwh", "home-70/meter/import_kwh")]
+    store.append(point(series=name) for name in names)
+    for known_at in (0, 1):
+        store.put_document("person", "p-7", known_at=slot(known_at), body=str(known_at))
+    store.put_document("person", "p-70", known_at=slot(0), body="0")
+    gone = store.erase(folders=["home-7/"], documents=[("person", "p-7")])
+    assert gone == Erased(points=1, documents=2, series=(names[0],))
+    assert store.as_of(LATER).ids() == [names[1]]
+    assert [one.key for one in store.as_of(LATER).documents("person")] == ["p-70"]
+    assert store.erase(folders=["home-7/"], documents=[("person", "p-7")]) == Erased(0, 0, ())
+    store.append([point(series=names[0])])
+    assert len(store.as_of(LATER).ids()) == 2
+    with pytest.raises(DataError, match="whole folders"):
+        store.erase(folders=["home-7"])
+
+
+def test_the_journal_gives_the_entries_whose_key_begins_so(store: Store) -> None:
+    for number, key in enumerate(["grant/e-1/a", "grant/e-1/b", "grant/e-10/a", "reverse/grant/e-1/a"], 1):
+        store.journal.append(row(number, key, ("a", 1), ("b", -1)))
+    assert [one.key for one in store.journal.rows(prefix="grant/e-1/")] == ["grant/e-1/a", "grant/e-1/b"]
+    assert len(list(store.journal.rows())) == 4
 
 
 def test_documents_of_a_kind_come_in_their_newest_versions(store: Store) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError
+from vpp.cli.consent_person import enrol, erase, export
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, instant, print_json
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Consents: who may use whose data for what.", no_args_is_help=True)
+app = typer.Typer(help="Consents and people: who may use whose data for what.", no_args_is_help=True)
+app.command()(enrol)
+app.command()(export)
+app.command()(erase)
 
 Database = Annotated[
     str, typer.Option("--db", envvar="VPP_DB", help="Database with the sites: a file or a URL.")
