@@ -11,6 +11,7 @@ from vpp.cli.console import Console
 from vpp.cli.device_commission import commission
 from vpp.cli.device_link import print_json
 from vpp.cli.device_record import record, replay, scan
+from vpp.cli.device_serve import serve
 from vpp.cli.device_wire import probe, read, watch
 from vpp.cli.device_write import write
 
@@ -224,6 +225,7 @@ app.command()(probe)
 app.command()(read)
 app.command()(write)
 app.command()(commission)
+app.command()(serve)
 app.command()(watch)
 app.command()(scan)
 app.command()(record)
