@@ -194,6 +194,8 @@ class BatchBook:
         theirs: dict[int, ReceiptLine] = {}
         for one in receipt:
             if one.batch_id != batch_id or one.line in theirs:
+                facts = {"line": one.line, "speaks_of": one.batch_id, "twice": one.line in theirs}
+                self._store.audit(actor, "coin.receipt_refused", f"batch/{batch_id}", at=at, facts=facts)
                 raise LedgerError(
                     f"the receipt is not that of batch {batch_id}",
                     where=f"line {one.line} of {one.batch_id} comes twice"
@@ -211,6 +213,8 @@ class BatchBook:
                 self._store.put_document(RECEIPT, batch_id, known_at=at, body=body)
                 facts = {"lines": len(receipt), "differences": len(differences), "again": before is not None}
                 self._store.audit(actor, "coin.reconciled", f"batch/{batch_id}", at=at, facts=facts)
+            else:
+                self._store.audit(actor, "coin.receipt_repeated", f"batch/{batch_id}", at=at, facts={})
         return Reconciliation(batch=batch, differences=differences, known=known)
 
 

@@ -181,9 +181,9 @@ class EventBook:
         """
         with self._acting("settle", event_id, at=at, actor=actor):
             before = self.settlement(event_id)
-            unread = sum(one.delivered_kwh is None for one in sites)
+            unread = {one.site: one.why for one in sites if one.delivered_kwh is None}
             known = self.measured(
-                event_id, at=at, actor=actor, facts={"sites": len(sites), "unmeasured": unread}
+                event_id, at=at, actor=actor, facts={"sites": len(sites), "unmeasured": len(unread)}
             )
             made = Settlement(
                 event=event_id,
@@ -197,8 +197,14 @@ class EventBook:
             state = EventState.SETTLED if before is None else EventState.CORRECTED
             require_step(event_id, known.state, state)
             body = canonical_json(_SETTLEMENT.dump_python(made, mode="json"))
-            self._store.put_document(DR_SETTLEMENT, event_id, known_at=at, body=body)
-            facts = {"version": made.version, "delivered_kwh": made.delivered_kwh, "yen": made.yen}
+            known_at = self._after_last(DR_SETTLEMENT, event_id, at)
+            self._store.put_document(DR_SETTLEMENT, event_id, known_at=known_at, body=body)
+            facts: dict[str, object] = {
+                "version": made.version,
+                "delivered_kwh": made.delivered_kwh,
+                "yen": made.yen,
+                "unmeasured": unread,
+            }
             self._put(replace(known, state=state), at=at, actor=actor, act=state.value, facts=facts)
         return made, True
 
@@ -361,12 +367,16 @@ class EventBook:
         facts: Mapping[str, object] | None = None,
     ) -> DrEvent:
         """Keep a version of an event, and the act that made it."""
-        before = self._store.as_of(_END_OF_TIME).document(DR_EVENT, event.id)
-        known_at = at if before is None else max(at, before.known_at + timedelta(microseconds=1))
+        known_at = self._after_last(DR_EVENT, event.id, at)
         told: Mapping[str, object] = _EVENT.dump_python(event, mode="json")
         self._store.put_document(DR_EVENT, event.id, known_at=known_at, body=canonical_json(told))
         self._audit(act, event, at=at, actor=actor, facts=facts)
         return event
+
+    def _after_last(self, kind: str, event_id: str, at: datetime) -> datetime:
+        """An instant after the version that stands there: acts of one instant are versions of their own."""
+        before = self._store.as_of(_END_OF_TIME).document(kind, event_id)
+        return at if before is None else max(at, before.known_at + timedelta(microseconds=1))
 
     def _audit(
         self,

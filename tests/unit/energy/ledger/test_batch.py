@@ -121,7 +121,7 @@ def test_every_difference_between_a_batch_and_its_receipt_is_listed(store: SqlSt
     mended = book.reconcile(made.id, answers(made.id, 40, 60, 10, 5), at=NOW + 3 * MINUTE, actor="desk")
     assert (mended.known, mended.differences) == (False, ())
     acts = [record.act for record in store.audit_trail(f"batch/{made.id}")]
-    assert acts == ["coin.batch", "coin.reconciled", "coin.reconciled"]
+    assert acts == ["coin.batch", "coin.reconciled", "coin.receipt_repeated", "coin.reconciled"]
 
 
 def test_a_receipt_that_says_a_line_twice_or_is_of_another_batch_is_refused_whole(store: SqlStore) -> None:
@@ -134,7 +134,8 @@ def test_a_receipt_that_says_a_line_twice_or_is_of_another_batch_is_refused_whol
             book.reconcile(made.id, wrong, at=NOW, actor="desk")
     with pytest.raises(LedgerError, match="no batch"):
         book.reconcile("b-000009", [], at=NOW, actor="desk")
-    assert [record.act for record in store.audit_trail(f"batch/{made.id}")] == ["coin.batch"]
+    acts = [record.act for record in store.audit_trail(f"batch/{made.id}")]
+    assert acts == ["coin.batch", "coin.receipt_refused", "coin.receipt_refused"]
 
 
 def test_points_are_shown_by_class_and_last_day_and_expire_after_it(store: SqlStore) -> None:
