@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
@@ -24,7 +23,6 @@ __all__ = ["Link", "Socket"]
 
 log = logging.getLogger(__name__)
 
-_ANSWERS_KEPT: Final = 64
 _MOST_GARBAGE: Final = 10
 # Questions that change nothing; everything else needs access to control.
 _QUESTIONS: Final = frozenset({"GetCompositeSchedule", "TriggerMessage"})
@@ -77,7 +75,6 @@ class Link:
         self._waiting: tuple[str, asyncio.Future[CallResult | CallError]] | None = None
         self._count = 0
         self._garbage = 0
-        self._answered: OrderedDict[str, str] = OrderedDict()
 
     async def run(self, heard: Callable[[str, Payload], Payload | None]) -> None:
         """Answer what comes until the connection ends; the socket's own error ends this.
@@ -111,14 +108,7 @@ class Link:
             if waiting is not None and message.unique_id == waiting[0] and not waiting[1].done():
                 waiting[1].set_result(message)  # an answer to a question of the past is dropped
             return
-        again = self._answered.get(raw)
-        if again is None:
-            again = await self._answer(message, heard)
-            if message.action not in ("Heartbeat", "BootNotification"):  # their answers tell the time
-                self._answered[raw] = again
-                if len(self._answered) > _ANSWERS_KEPT:
-                    self._answered.popitem(last=False)
-        await self._socket.send(again)
+        await self._socket.send(await self._answer(message, heard))
 
     async def _answer(self, message: Call, heard: Callable[[str, Payload], Payload | None]) -> str:
         """The answer as text; what is wrong with a message is said without repeating it."""

@@ -55,6 +55,7 @@ class StationTwin:
         self.refuses: set[str] = set()
         self.mute = False
         self.shows_w: float | None = None  # what it says that it does, whatever it was told
+        self.noise: str | None = None  # said before each answer
         self.queue: list[tuple[str, Json]] = []
         self.import_wh = 10_000.0
         self.told = asyncio.Event()
@@ -132,6 +133,8 @@ class StationTwin:
         self.told.set()
         if self.mute:
             return
+        if self.noise is not None:
+            await socket.send(self.noise)
         if action in self.refuses:
             await socket.send(json.dumps([4, name, "NotSupported", "", {}]))
             return

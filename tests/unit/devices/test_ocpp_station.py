@@ -287,7 +287,7 @@ async def test_an_answer_that_does_not_come_is_unreachable_and_the_next_one_is_n
         one.twin.mute = True
         assert isinstance(await one.apply(ChargerPower(3.0)), Unreachable)
         one.twin.mute = False
-        await one.twin.send(json.dumps([3, "v99", {"status": "Rejected"}]))  # late, to another question
+        one.twin.noise = json.dumps([3, "v1", {"status": "Rejected"}])  # late, to the first question of all
         assert isinstance(await one.apply(ChargerPower(3.0)), Applied)
 
 
