@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 _TRIES = 3  # writings of an order that has no effect; more would wear out a device that does not listen
 
 _UNCONFIRMED_AGAIN = timedelta(seconds=30)
+_UNSAFE_AGAIN = timedelta(seconds=10)
 _PASSING = frozenset({4, 5, 6})  # exceptions that say nothing against the order: failure, working, busy
 
 Envelope = Callable[[Command], tuple[Order, str | None]]
@@ -302,7 +303,7 @@ class Gateway:
         if limit is not None and isinstance(outcome, Applied | Clipped):
             outcome = Clipped(command, outcome.order if isinstance(outcome, Clipped) else given.order, limit)
         before = self._carried.get(command.asset)
-        told = not isinstance(outcome, Refused) or (before is not None and before.told)
+        told = passing or not isinstance(outcome, Refused) or (before is not None and before.told)
         carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name))
         if passing:
             carried.again_at = self._clock.now()
@@ -346,8 +347,13 @@ class Gateway:
             return
         name, unit = self._places[asset]
         if heard is None:
-            if not carried.told or await self._quietly(name, "safe_state"):
-                del self._carried[asset]
+            if carried.again_at is not None and self._clock.now() < carried.again_at:
+                return
+            if carried.told and not await self._quietly(name, "safe_state"):
+                carried.again_at = self._clock.now() + _UNSAFE_AGAIN
+                return
+            del self._carried[asset]
+            if carried.told:
                 log.info("command.ended asset=%s source=%s", asset, carried.command.source)
             return
         again = carried.why_not is not None and carried.tries < _TRIES

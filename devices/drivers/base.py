@@ -25,6 +25,7 @@ __all__ = [
     "MeterDriver",
     "Sent",
     "Verdict",
+    "not_safe",
     "outcome_of",
     "wrong_order",
 ]
@@ -57,7 +58,7 @@ class Driver(Protocol):
         ...
 
     async def safe_state(self) -> None:
-        """Leave the device as it should be when nobody is in control."""
+        """Leave the device as it should be when nobody is in control, or raise ``DeviceError``."""
         ...
 
     def verdict(self, unit: int) -> Verdict:
@@ -196,6 +197,15 @@ def wrong_order(device: Device, command: Command, unit: int) -> RefusedError:
         f"{type(command.order).__name__} is no order for a {device.profile.nature}",
         where=f"{device.config.assets[unit]} at {device.config.id}",
         hint="command the asset by its nature",
+    )
+
+
+def not_safe(device: Device, wrong: str) -> RefusedError:
+    """The error for a device that reads back otherwise after its safe state was written."""
+    return RefusedError(
+        "the safe state was written and does not stand",
+        where=f"{device.config.id}: {wrong}",
+        hint="look at the device",
     )
 
 

@@ -14,6 +14,7 @@ from devices.drivers.base import (
     MeterDriver,
     Sent,
     Verdict,
+    not_safe,
     outcome_of,
     wrong_order,
 )
@@ -217,4 +218,4 @@ class ChargerDriver(MeterDriver):
         await self.device.ensure_control()
         wrong = await self._set(0.0)
         if wrong is not None:
-            log.warning("device.not_safe id=%s why=%s", self.device.config.id, wrong)
+            raise not_safe(self.device, wrong)

@@ -6,7 +6,7 @@ import logging
 from datetime import datetime
 
 from devices.device import Device
-from devices.drivers.base import RECHECK, MeterDriver, Verdict, outcome_of, wrong_order
+from devices.drivers.base import RECHECK, MeterDriver, Verdict, not_safe, outcome_of, wrong_order
 from energy.core.measurement import Measurement, Quality
 from energy.core.outcome import Command, DemandStep, Outcome
 
@@ -94,4 +94,4 @@ class ContactsDriver(MeterDriver):
         await self._set(goal)
         wrong = await self.confirmed(goal)
         if wrong is not None:
-            log.warning("device.not_safe id=%s why=%s", self.device.config.id, wrong)
+            raise not_safe(self.device, wrong)

@@ -7,7 +7,7 @@ import math
 from typing import Final
 
 from devices.device import Device
-from devices.drivers.base import RECHECK, MeterDriver, Sent, Verdict, outcome_of, wrong_order
+from devices.drivers.base import RECHECK, MeterDriver, Sent, Verdict, not_safe, outcome_of, wrong_order
 from energy.core.errors import RefusedError
 from energy.core.measurement import Measurement
 from energy.core.outcome import Command, GenerationLimit, Outcome
@@ -151,4 +151,4 @@ class InverterDriver(MeterDriver):
         await self._know()
         wrong = await self._release()
         if wrong is not None:
-            log.warning("device.not_safe id=%s why=%s", self.device.config.id, wrong)
+            raise not_safe(self.device, wrong)

@@ -345,3 +345,42 @@ async def test_an_order_that_was_not_confirmed_is_given_again_after_a_while() ->
         await made.gateway.refresh()
         made.step()
         assert quasar(made).power_kw == 3.0
+
+
+async def test_a_safe_state_that_does_not_stand_is_written_again_until_it_does() -> None:
+    async with bench() as made:
+        await made.gateway.apply(said(made, -6.0, CommandSource.PLAN, minutes=2.0))
+        made.step()
+        await made.gateway.refresh()
+        made.twin("charger-leaf").faults.ignore_writes = True
+        for _ in range(3):
+            made.step()
+            await made.gateway.refresh()  # the order has ended, and the charger does not listen
+        assert quasar(made).power_kw == -6.0
+        made.twin("charger-leaf").faults.ignore_writes = False
+        made.step()
+        await made.gateway.refresh()
+        made.step()
+        assert quasar(made).power_kw == 0.0
+        written = made.gateway.writes["charger-leaf"]
+        made.step()
+        await made.gateway.refresh()
+        assert made.gateway.writes["charger-leaf"] == written
+
+
+async def test_an_order_with_a_garbled_answer_may_have_been_taken_and_is_ended_too() -> None:
+    async with bench(alone="relay-demand") as made:
+        twin = made.twin("alone")
+        command = made.command("asset", DemandStep(0.4))
+        twin.faults.missing_words = 1  # it closes, and what it then shows is not understood
+        outcome = await made.gateway.apply(
+            replace(command, expires_at=made.clock.now() + timedelta(minutes=1))
+        )
+        assert not isinstance(outcome, Applied)
+        assert twin.closed == [False, True]  # type: ignore[attr-defined]
+        twin.faults.missing_words = 0
+        made.clock.advance(timedelta(minutes=1))
+        for _ in range(3):
+            await made.gateway.refresh()
+            made.clock.advance(timedelta(seconds=15))
+        assert twin.closed == [False, False]  # type: ignore[attr-defined]
