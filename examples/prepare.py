@@ -84,6 +84,8 @@ def main() -> None:
         ((stamp(day, slot), {33: 7.2, 34: 5.5, 35: 4.1, 36: 9.0}.get(slot, 14.0)) for day, slot in today),
     )
     august = [(date(2026, 8, 1) + timedelta(days=k), slot) for k in range(31) for slot in range(48)]
+    rows = ((stamp(day, slot + 1), sun(day, slot, 250.0)) for day, slot in august)
+    write("generation-valley-2026-08.csv", ("timestamp", "kwh"), rows)
     write(
         "imbalance-price-2026-08.csv",
         ("slot_start", "yen_per_kwh", "status"),

@@ -86,6 +86,23 @@ def test_prices_without_margins_and_a_month_without_a_promise_are_named(db: str)
     assert (status, "Imbalance: short" in out) == (0, True)
 
 
+def test_readings_become_files_and_what_is_missing_is_counted_and_not_filled_in(
+    db: str, tmp_path: Path
+) -> None:
+    status, out, err = vpp("settle", "readings", "kitakata", "2026-08", "-o", str(tmp_path / "r"), "--db", db)
+    assert status == 6
+    assert f"{31 * 48 - 48} half hours are not known" in err
+    lines = (tmp_path / "r" / "meter.csv").read_text(encoding="utf-8").splitlines()
+    assert (lines[0], len(lines)) == ("timestamp,kwh", 49)
+    assert lines[1].startswith("2026-08-03T00:30:00+09:00,")
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {
+        "meter.csv",
+        "export.csv",
+        "generation-pv.csv",
+    }
+    assert out.count("Written") == 3
+
+
 def test_a_statement_is_printed_for_a_person_without_keeping_the_name(db: str, tmp_path: Path) -> None:
     status, out, err = vpp(
         *("paper", "statement", "driver/driver-1", "--month", "2026-08", "--name", "会津 花子"),
