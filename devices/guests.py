@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -45,6 +45,7 @@ class Guest(ABC):
         self.lock = asyncio.Lock()
         self.connection = Connection.NEVER
         self.writes = 0
+        self.epoch = 0  # counts on when the device may have forgotten what it was told
         self.may_control = may_control
 
     @property
@@ -91,7 +92,7 @@ class Service(Protocol):
         ...
 
     async def start(self) -> None:
-        """Listen."""
+        """Listen; nothing to do if it does."""
         ...
 
     async def close(self) -> None:
@@ -133,11 +134,19 @@ class MixedGateway(Gateway):
         self._drivers[name] = guest
         self._places |= {asset: (name, unit) for unit, asset in enumerate(guest.config.assets)}
 
-    async def connect(self) -> None:
-        """Listen for the guests, then connect what can be connected."""
+    async def _listen(self) -> None:
         for service in self._services:
             await service.start()
+
+    async def connect(self) -> None:
+        """Listen for the guests, then connect what can be connected."""
+        await self._listen()
         await super().connect()
+
+    async def read(self, ids: Collection[str] | None = None) -> dict[AssetId, dict[str, Measurement]]:
+        """Read devices, all at once; listens for the guests first if nobody has connected yet."""
+        await self._listen()
+        return await super().read(ids)
 
     async def close(self) -> None:
         """Leave the safe state, if control was allowed, and end all links."""

@@ -123,6 +123,7 @@ class EchonetDevice(Guest):
         if self.connection is Connection.OFFLINE:
             log.info("device.online id=%s tries=%d", self.config.id, self._back_off.failures + 1)
         self.connection = Connection.ONLINE
+        self.epoch += 1
         self._back_off.succeeded()
 
     async def _set_up(self) -> None:

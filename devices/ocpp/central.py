@@ -93,6 +93,8 @@ class CentralSystem:
         ConfigError
             If the address is taken, or certificates cannot be read.
         """
+        if self._server is not None:
+            return
         context = None if self.config.tls is None else _context(self.config.tls)
         try:
             self._server = await serve(

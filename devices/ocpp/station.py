@@ -88,6 +88,7 @@ class Station(Guest):
         """Be this station's connection until it ends; a newer one takes the place of an older."""
         before, self._link, self._dialect = self._link, link, dialect
         self._ready = False
+        self.epoch += 1
         if before is not None and not before.closed:
             await before.close("a newer connection has come")
         for spot in self._spots.values():
@@ -248,6 +249,7 @@ class Station(Guest):
 
     def _has_booted(self, event: Booted) -> None:
         self.booted = event
+        self.epoch += 1
         log.info("ocpp.booted station=%s maker=%s model=%s", self.config.id, event.maker, event.model)
         for spot in self._spots.values():
             spot.standing = None
@@ -439,6 +441,13 @@ class Station(Guest):
         for spot in self._spots.values():
             spot.wanted, told, spot.standing = None, spot.standing, None
             link, dialect = self._link, self._dialect
+            if told is not None and link is None:
+                spot.standing = told
+                raise UnreachableError(
+                    f"{self.config.id} is not connected",
+                    where=f"connector {spot.number}",
+                    hint="its lease ends by itself; then its safe profile holds",
+                )
             if spot.transaction is None or link is None or dialect is None:
                 continue
             safe = spot.connector.safe_kw

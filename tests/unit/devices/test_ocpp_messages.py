@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import ssl
 import subprocess
@@ -14,17 +15,19 @@ import pytest
 pytest.importorskip("ocpp", reason="the extra ocpp is not installed")
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
+from devices.guests import MixedGateway
 from devices.natures import ChargerState
 from devices.ocpp.central import CentralSystem
 from devices.ocpp.config import CentralConfig, Connector, ServerTls, StationConfig
 from devices.ocpp.twin import StationTwin
+from devices.service import GatewayService, Paces
 from energy.core.clock import ManualClock
-from energy.core.errors import ConfigError
+from energy.core.errors import ConfigError, UnreachableError
 from energy.core.outcome import (
     Applied,
     ChargerPower,
 )
-from tests.unit.devices.ocpp_bench import CONNECTOR, LEAF, START, VERSIONS, made
+from tests.unit.devices.ocpp_bench import CONNECTOR, LEAF, START, VERSIONS, Made, made
 
 
 async def test_a_charge_told_from_a_queue_is_booked_once_and_is_no_live_value() -> None:
@@ -255,3 +258,39 @@ async def test_values_of_a_clock_that_is_late_are_history_and_it_is_said_once(
         assert len([record for record in caplog.records if "ocpp.late_values" in record.message]) == 1
         await one.twin.unplug()  # a state is the newest that was heard, whatever its stamp
         assert (await one.points())["plugged"].value == 0.0
+
+
+async def test_a_service_listens_by_itself_and_gives_a_restarted_station_its_order_again() -> None:
+    clock = ManualClock(START)
+    central = CentralSystem(CentralConfig([StationConfig("cp-1", {1: CONNECTOR})], port=0), clock=clock)
+    gateway = MixedGateway([], clock=clock)
+    gateway.attach(central)
+    service = GatewayService(gateway, clock=clock, paces=Paces(0.02, 0.02, 0.02), notify=lambda _: None)
+    running = asyncio.get_running_loop().create_task(service.run())
+    async with asyncio.timeout(20.0):
+        await service.ready()
+        one = Made(central, gateway, clock, "1.6")
+        await one.charging()
+        assert isinstance(await one.apply(ChargerPower(3.0)), Applied)
+        await one.twin.hang_up()
+        one.twin.profiles.clear()
+        await one.dial()
+        while one.twin.power_w != 3000.0:  # nobody has ordered anything again
+            await asyncio.sleep(0.01)
+        await one.twin.meter()
+        while (await service.read())[LEAF]["power_kw"].value != 3.0:
+            await asyncio.sleep(0.01)
+        service.stop()
+        await running
+    assert one.twin.power_w == 1500.0
+    await one.twin.hang_up()
+
+
+async def test_an_order_of_a_station_that_is_away_is_not_called_safe() -> None:
+    async with made() as one:
+        await one.charging()
+        await one.apply(ChargerPower(3.0))
+        await one.twin.hang_up()
+        await one.gone()
+        with pytest.raises(UnreachableError, match="not connected"):
+            await one.station.safe_state()
