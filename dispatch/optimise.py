@@ -281,16 +281,18 @@ class _Cure:
         self.lazy = np.zeros(len(template.lazy), dtype=bool)
         self.needs_whole = False
         self.start: FloatArray | None = None
+        self.least = False
 
     @property
     def staged(self) -> bool:
-        """Whether units run at whole stages."""
-        return self.start is not None
+        """Whether units run at whole stages, or chargers at a least power: many binaries for little money."""
+        return self.least or self.start is not None
 
     def moved(self, template: Template) -> _Cure:
         """The same for a template whose directions can be binary."""
         cure = _Cure(self.problem, template, self.share)
         cure.forbidden = self.template.columns.moved(self.forbidden, template.columns)
+        cure.least = self.least
         cure.integer = self.template.columns.moved(self.integer, template.columns)
         if self.start is not None:
             known = self.template.columns.moved(np.nan_to_num(self.start), template.columns)
@@ -372,10 +374,15 @@ class _Cure:
             return False
         # of the whole stay: what may not trickle in one interval trickles in the next
         stays = self._stays(kind) & (limit > 0.0)
-        owners = little.any(axis=1)[:, None]
-        where = stays if everywhere else stays & owners
+        where = stays if everywhere else stays & little.any(axis=1)[:, None]
+        self.least = True
         self._whole("charging", (*_ONE_WAY, "charge_at_least"), where, kind)
         self._whole("giving", ("give_if_giving", "give_at_least"), where, kind)
+        if not self.needs_whole:
+            start = np.full(len(x), np.nan) if self.start is None else self.start
+            for choice, power in zip(("charging", "giving"), powers, strict=True):
+                start[columns.block(kind, choice)[where]] = (power >= limit / 2.0)[where]
+            self.start = start
         return True
 
     def _rooms_kw(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -402,7 +409,7 @@ class _Cure:
         if not (part & staged).any():
             return False
         self.integer[at[staged]] = True
-        self.start = np.full(len(x), np.nan)
+        self.start = np.full(len(x), np.nan) if self.start is None else self.start
         near = whole_kw(self.problem, *self._rooms_kw(x))
         for zone, row, power in zip(zones, at, near, strict=True):
             self.start[row] = whole_stages(zone, power, stages=stages)

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dispatch.refine import refine
+from dispatch.shift import stay_near
 from energy.core.assets import HvacZone, OwnerType, Trip, Vehicle
 from energy.core.forecast import QuantileForecast
-from energy.core.plan import CarProblem, Problem, Promise, PvProblem, SiteLimits, ZoneProblem
+from energy.core.plan import CarProblem, Plan, Problem, Promise, PvProblem, SiteLimits, ZoneProblem
+from energy.core.plan_parts import DemandStep, DrEvent, Feeder, SubmittedPlan
 from energy.core.series import FloatArray, Grid
 from energy.core.site import Season, Site
 from energy.core.slots import JST
@@ -18,7 +21,7 @@ from energy.market.prices import slot_prices
 from forecasting.ev import car_availability
 from vpp.climate import band_applies
 
-__all__ = ["Outlook", "Reserves", "SiteState", "build_problem", "peak_price_yen_per_kw"]
+__all__ = ["Agreements", "Outlook", "Reserves", "SiteState", "build_problem", "peak_price_yen_per_kw"]
 
 # One kW of new demand is paid for twelve months (RULES-JP 2.1, T24).
 MONTHS_IN_MEMORY = 12
@@ -77,6 +80,8 @@ class SiteState:
         Room temperatures. [degC]
     peak_memory_kw : float
         Highest demand in the twelve-month memory, this month's so far included. [kW]
+    next_memory_kw : float or None
+        The same as it will be from the next month on, when a month drops out; None for the same. [kW]
     """
 
     soc_kwh: Mapping[AssetId, float]
@@ -84,6 +89,31 @@ class SiteState:
     room_c: Mapping[AssetId, float]
     peak_memory_kw: float
     opted_out: frozenset[AssetId] = frozenset()
+    next_memory_kw: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agreements:
+    """What a site has agreed with others, or wants of its plan, beyond its tariff.
+
+    Parameters
+    ----------
+    target_kw, target_yen_per_kw : float or None, float
+        Demand that a person wants held, and what a kW above it is worth to them. [kW], [yen/kW]
+    divisions : tuple of int
+        Into how many parts the first half-hours are divided.
+    in_force : Plan or None
+        The plan that is left only for what ``change_yen_per_kwh`` is worth. [yen/kWh]
+    """
+
+    events: tuple[DrEvent, ...] = ()
+    feeders: tuple[Feeder, ...] = ()
+    submitted: SubmittedPlan | None = None
+    target_kw: float | None = None
+    target_yen_per_kw: float = 1_000.0
+    divisions: tuple[int, ...] = ()
+    in_force: Plan | None = None
+    change_yen_per_kwh: float = 0.0
 
 
 def peak_price_yen_per_kw(site: Site, at: datetime) -> float:
@@ -105,6 +135,7 @@ def build_problem(
     events: Sequence[TightEvent],
     coin: CoinRule | None,
     reserves: Reserves = Reserves(),
+    agreed: Agreements = Agreements(),
 ) -> Problem:
     """The problem of a site at an instant, on the grid of its outlook.
 
@@ -116,11 +147,13 @@ def build_problem(
         Tight-supply events that are known now.
     coin : CoinRule or None
         What giving back in a tight slot earns; one coin is taken as one yen.
+    agreed : Agreements
+        Events with a baseline, feeders, a submitted plan, a target, the plan in force.
     """
     grid = outlook.load.grid
     tight = tuple(any(event.start <= slot < event.end for event in events) for slot in grid.slots())
     price = _floats(slot_prices(site.tariff, grid).values)
-    return Problem(
+    problem = Problem(
         site=site.id,
         made_at=now,
         grid=grid,
@@ -130,12 +163,7 @@ def build_problem(
         outdoor_c=_floats(outlook.outdoor_c),
         price_yen_per_kwh=price,
         tight=tight,
-        limits=SiteLimits(
-            contract_kw=site.contract_kw,
-            peak_memory_kw=state.peak_memory_kw,
-            peak_yen_per_kw=peak_price_yen_per_kw(site, now),
-            import_margin_kw=site.import_margin_kw,
-        ),
+        limits=_limits(site, state, grid, now, agreed),
         cars=tuple(
             _car(site, vehicle, state, grid, trips, _Values(tight, coin, reserves))
             for vehicle in site.vehicles
@@ -143,7 +171,47 @@ def build_problem(
         zones=tuple(_zone(site, zone, state, outlook, reserves) for zone in site.zones),
         pv=_pv(site, outlook),
         discomfort_yen_per_degc_h=DISCOMFORT_YEN_PER_DEGC_H,
+        events=agreed.events,
+        feeders=agreed.feeders,
+        submitted=agreed.submitted,
     )
+    if agreed.divisions:
+        problem = refine(problem, agreed.divisions[: grid.count])
+    if agreed.change_yen_per_kwh > 0.0:
+        problem = stay_near(problem, agreed.in_force, yen_per_kwh=agreed.change_yen_per_kwh)
+    return problem
+
+
+def _limits(site: Site, state: SiteState, grid: Grid, now: datetime, agreed: Agreements) -> SiteLimits:
+    """The connection, its memory and, where the month ends within the horizon, that of the next month.
+
+    A kW above this month's memory is paid in this month and the eleven after. Where a month ends, the memory
+    of the next one is lower by what drops out: then a kW above that is paid eleven times, and a twelfth time
+    if it is drawn in the next month.
+    """
+    price = peak_price_yen_per_kw(site, now)
+    limits = SiteLimits(
+        contract_kw=site.contract_kw,
+        peak_memory_kw=state.peak_memory_kw,
+        peak_yen_per_kw=price,
+        import_margin_kw=site.import_margin_kw,
+    )
+    months = [time.astimezone(JST).month for time in grid.times()]
+    begins = next((k for k, month in enumerate(months) if month != months[0]), None)
+    steps: list[DemandStep] = []
+    if (
+        begins is not None
+        and state.next_memory_kw is not None
+        and state.next_memory_kw < limits.peak_memory_kw
+    ):
+        once, level = price / MONTHS_IN_MEMORY, state.next_memory_kw
+        steps.append(DemandStep(level_kw=level, yen_per_kw=price - once))
+        steps.append(DemandStep(level_kw=level, yen_per_kw=once, first=begins))
+        limits = replace(limits, peak_yen_per_kw=once, memory_until=begins)
+    if agreed.target_kw is not None:
+        worth = agreed.target_yen_per_kw
+        steps.append(DemandStep(level_kw=agreed.target_kw, yen_per_kw=worth, target=True))
+    return replace(limits, steps=tuple(steps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from dispatch.terms import peak_margin_kw
 from energy.core.assets import expand_trips
 from energy.core.forecast import QuantileForecast
 from energy.core.plan import Problem, problem_from_json, problem_to_json
+from energy.core.plan_parts import Feeder
 from energy.core.series import Grid, Unit
 from energy.core.slots import Slot, parse_jst
 from energy.core.units import AssetId
 from energy.ledger import TightEvent, TightLevel
-from vpp.planning import Outlook, Reserves, SiteState, build_problem, peak_price_yen_per_kw
+from vpp.planning import Agreements, Outlook, Reserves, SiteState, build_problem, peak_price_yen_per_kw
 from vpp.scenario import load_scenario
 
 SCENARIO = load_scenario("kitakata")[0]
@@ -50,7 +52,9 @@ def problem(**changes: object) -> Problem:
     return with_outlook(OUTLOOK, **changes)
 
 
-def with_outlook(outlook: Outlook, **changes: object) -> Problem:
+def with_outlook(
+    outlook: Outlook, *, now: datetime = NOW, agreed: Agreements | None = None, **changes: object
+) -> Problem:
     state = SiteState(
         soc_kwh={AssetId(car.id): 0.7 * car.capacity_kwh for car in SITE.vehicles},
         absent=frozenset({AssetId("commuter")}),
@@ -66,10 +70,11 @@ def with_outlook(outlook: Outlook, **changes: object) -> Problem:
         SITE,
         replace(state, **changes),  # type: ignore[arg-type] # named by the caller
         outlook,
-        now=NOW,
+        now=now,
         trips=trips,
         events=[EVENT],
         coin=SCENARIO.coin,
+        agreed=agreed or Agreements(),
     )
 
 
@@ -150,3 +155,40 @@ def test_the_problem_goes_through_json_and_its_plan_passes_the_check() -> None:
     assert check_plan(made, plan) == ()
     assert plan.source.value == "optimal"
     assert math.isclose(sum(made.tight), 6)
+
+
+def month_end(**changes: object) -> Problem:
+    """Two days from noon of the last day of August."""
+    now = parse_jst("2026-08-31 12:00")
+    grid = Grid(now, 96)
+    load = QuantileForecast("load", now, grid, Unit.KW, *(np.full(96, 120.0),) * 3, "test")
+    outlook = replace(OUTLOOK, load=load, pv=None)
+    return with_outlook(outlook, now=now, **changes)  # type: ignore[arg-type] # named by the caller
+
+
+def test_a_month_that_drops_out_within_the_horizon_takes_its_peak_with_it() -> None:
+    limits = month_end(next_memory_kw=200.0).limits
+    assert limits.memory_until == 24
+    assert limits.peak_yen_per_kw == pytest.approx(1_700)  # of this month's bill only
+    assert [(step.level_kw, step.first) for step in limits.steps] == [(200.0, 0), (200.0, 24)]
+    assert sum(step.yen_per_kw for step in limits.steps) + 0.0 == pytest.approx(20_400)
+    for same in (None, 230.0):
+        assert month_end(next_memory_kw=same).limits.steps == ()
+    assert problem(next_memory_kw=200.0).limits.memory_until is None  # the month goes on
+
+
+def test_agreements_reach_the_problem_and_its_plan() -> None:
+    leaf = AssetId("leaf")
+    cable = Feeder(id="west", members=(leaf,), limit_kw=4.0, back_kw=4.0)
+    first = Planner().plan(problem())
+    agreed = Agreements(
+        feeders=(cable,), target_kw=150.0, divisions=(6, 3), in_force=first, change_yen_per_kwh=1.0
+    )
+    made = problem(agreed=agreed)
+    assert made.divisions[:3] == (6, 3, 1)
+    assert made.limits.steps[0].target
+    assert made.change_yen_per_kwh == 1.0
+    assert len(made.cars[0].planned_kw) == made.count
+    plan = Planner().plan(made)
+    assert check_plan(made, plan) == ()
+    assert max(abs(point.power_kw) for point in plan.of(leaf)) <= 4.0 + 1e-6
