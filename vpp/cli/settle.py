@@ -177,7 +177,8 @@ def _account(
 ) -> MonthAccount:
     from vpp.cli.rules import day_named
     from vpp.scenario import load_scenario
-    from vpp.settlement.month import MonthTerms, known_events, month_account
+    from vpp.settlement.month import MonthTerms, month_account
+    from vpp.settlement.month_events import known_events
 
     told, _ = load_scenario(scenario)
     first, last = (
@@ -221,4 +222,4 @@ def _show(console: Console, made: MonthAccount) -> None:
         print(f"  {line.yen:>+12,}  {what}: {console.text(f'paper.why_{line.name}', **line.facts)}")
     print(f"  {apart:>+12,}  {console.text('settle.sum')}")
     for note in made.notes:
-        console.say(f"  {note}")
+        console.say("  " + console.text(f"settle.note_{note.name}", count=note.count))

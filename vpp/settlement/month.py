@@ -4,47 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 import numpy as np
-from pydantic import TypeAdapter
 
 from energy.core.errors import DataError
-from energy.core.series import FloatArray, Grid, Series, Unit
+from energy.core.series import FloatArray, Grid, Unit
 from energy.core.site import Site
-from energy.core.slots import SLOT_HOURS, SLOTS_PER_DAY, Slot, jst_midnight, slots_between
-from energy.core.units import floor_int, round_half_up
+from energy.core.slots import SLOT_HOURS, SLOTS_PER_DAY, Slot, jst_midnight
+from energy.core.units import round_half_up
 from energy.ledger import CoinRule, Journal, TightEvent
-from energy.market.baseline import Baseline, BaselineRequest, baseline
 from energy.market.bill import Bill
-from energy.market.demand import PeakMemory, exact, first_day, month_shift
+from energy.market.demand import PeakMemory, first_day, month_shift
 from energy.market.imbalance import price_rules, settle_slots
 from energy.market.prices import MICRO
 from energy.market.rule_table import Area, RuleFact
-from energy.market.rules import facts_on
 from energy.store import Snapshot, Store
-from vpp.operate import EVENT
 from vpp.recorder import SiteSeries
+from vpp.settlement.month_events import event_rules, event_steps, settle_call
 from vpp.settlement.promise import DayPromise, promises
 from vpp.settlement.record import Derivation, KeptSettlement
 from vpp.settlement.waterfall import Flows, Step, bill_steps, flows_of, whole_yen
 
 __all__ = [
+    "AccountNote",
     "ImbalancePrices",
     "Line",
     "MonthAccount",
     "MonthTerms",
     "document",
-    "known_events",
     "month_account",
     "to_keep",
 ]
 
 _ONE_DAY: Final = timedelta(days=1)
-_END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
-_EVENT: Final = TypeAdapter(TightEvent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +83,19 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountNote:
+    """What a reader of an account must know, and of how many days or half hours it holds.
+
+    ``unpromised``: days without a promise, taken as they came. ``late``: days whose promise is that of their
+    own midnight. ``fallback``: promises of a fallback plan. ``unmetered``: half hours without a sub-meter.
+    ``no_imbalance``: no prices were given. ``preliminary``: slots with a preliminary price.
+    """
+
+    name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MonthAccount:
     """Promised against settled.
 
@@ -119,7 +127,7 @@ class MonthAccount:
     promised_peak_kw: int
     day_kwh: tuple[float, ...]
     rules: tuple[RuleFact, ...]
-    notes: tuple[str, ...]
+    notes: tuple[AccountNote, ...]
 
     @property
     def unverified(self) -> tuple[str, ...]:
@@ -170,12 +178,22 @@ def month_account(
     planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory)
     inside = [event for event in events if grid.start <= event.start.start < grid.end]
     calls = [
-        _event(known, site, one, events, grid=grid, told=told, terms=terms, journal=Journal(store))
+        settle_call(
+            known,
+            site,
+            one,
+            events,
+            grid=grid,
+            told=told,
+            yen_per_kwh=terms.dr_yen_per_kwh,
+            coin=terms.coin,
+            journal=Journal(store),
+        )
         for one in inside
     ]
     imbalance, rules = _imbalance(grid, plan, real, terms.imbalance)
     steps += imbalance
-    steps += _event_steps(calls)
+    steps += event_steps(calls)
     promised = planned_bill.total_yen - sum(one.promised_dr_yen - one.promised_points for one in calls)
     extra = sum((step.yen for step in steps), Decimal(0))
     settled = promised + int(extra)
@@ -199,30 +217,23 @@ def month_account(
         peak_kw=bill.max_demand_kw,
         promised_peak_kw=planned_bill.max_demand_kw,
         day_kwh=tuple((real.imported.reshape(-1, SLOTS_PER_DAY).sum(axis=1) / MICRO).tolist()),
-        rules=tuple(dict.fromkeys([*bill.rules, *rules, *_event_rules(inside)])),
+        rules=tuple(dict.fromkeys([*bill.rules, *rules, *event_rules(inside)])),
         notes=_notes(told, (last - first).days + 1, unmetered, terms.imbalance),
     )
 
 
 def _notes(
     told: Mapping[date, DayPromise], days: int, unmetered: int, imbalance: ImbalancePrices | None
-) -> tuple[str, ...]:
-    found = []
-    if len(told) < days:
-        found.append(f"{days - len(told)} days without a promise are taken as they came")
-    late = sum(1 for day, one in told.items() if one.made_at >= jst_midnight(day))
-    if late:
-        found.append(f"{late} days have the promise of their own midnight")
-    fallback = sum(1 for one in told.values() if one.source != "optimal")
-    if fallback:
-        found.append(f"{fallback} promises come from a fallback plan")
-    if unmetered:
-        found.append(f"{unmetered} half hours lack a sub-meter; what they used stands under rest")
-    if imbalance is None:
-        found.append("no imbalance prices were given: no imbalance is settled")
-    elif imbalance.preliminary:
-        found.append(f"{len(imbalance.preliminary)} slots have a preliminary imbalance price")
-    return tuple(found)
+) -> tuple[AccountNote, ...]:
+    counted = {
+        "unpromised": days - len(told),
+        "late": sum(1 for day, one in told.items() if one.made_at >= jst_midnight(day)),
+        "fallback": sum(1 for one in told.values() if one.source != "optimal"),
+        "unmetered": unmetered,
+        "no_imbalance": int(imbalance is None),
+        "preliminary": 0 if imbalance is None else len(imbalance.preliminary),
+    }
+    return tuple(AccountNote(name=name, count=count) for name, count in counted.items() if count)
 
 
 # -- energies ------------------------------------------------------------------------------------------
@@ -302,149 +313,6 @@ def _imbalance(
     return [Step(name="imbalance", yen=Decimal(yen), facts=facts)], price_rules(days, prices.area)
 
 
-# -- events --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Called:
-    """One event: what was promised and what it paid; yen and points are whole."""
-
-    promised_kwh: Decimal
-    given_kwh: Decimal
-    verified_kwh: Decimal | None
-    promised_dr_yen: int
-    given_dr_yen: int
-    paid_dr_yen: int
-    promised_points: int
-    points: int
-
-
-def _event(
-    known: Snapshot,
-    site: Site,
-    event: TightEvent,
-    events: Sequence[TightEvent],
-    *,
-    grid: Grid,
-    told: Mapping[date, DayPromise],
-    terms: MonthTerms,
-    journal: Journal,
-) -> _Called:
-    slots = slots_between(event.start.start, event.end.start)
-    names = SiteSeries(site.id)
-    inside = Grid(slots[0].start, len(slots))
-    given = sum(
-        (
-            exact(float(np.nansum(known.series(names[car.id, "discharge_kwh"], inside, Unit.KWH).values)))
-            for car in site.vehicles
-        ),
-        Decimal(0),
-    )
-    by_car = {car.id: _planned_discharge(told, slots, car.id) for car in site.vehicles}
-    planned = sum(by_car.values(), Decimal(0))
-    reached = grid.start - timedelta(days=45)
-    meter = known.series(names["meter", "import_kwh"], Grid.between(reached, inside.end), Unit.KWH)
-    verified = _verified(site, event, events, meter)
-    rate = terms.dr_yen_per_kwh
-    paid = 0 if verified is None else floor_int(max(Decimal(0), verified * rate))
-    employees = [car for car in site.vehicles if car.driver is not None]
-    coin = terms.coin
-    expected = (
-        0 if coin is None else sum(floor_int(by_car[car.id] * coin.points_per_kwh) for car in employees)
-    )
-    return _Called(
-        promised_kwh=planned,
-        given_kwh=given,
-        verified_kwh=verified,
-        promised_dr_yen=floor_int(planned * rate),
-        given_dr_yen=floor_int(given * rate),
-        paid_dr_yen=paid,
-        promised_points=expected,
-        points=_points(journal, event.id),
-    )
-
-
-def _planned_discharge(told: Mapping[date, DayPromise], slots: Sequence[Slot], car: str) -> Decimal:
-    return sum(
-        (
-            exact(told[slot.local_date].discharge_by_car_kwh.get(car, (0.0,) * 48)[slot.koma - 1])
-            for slot in slots
-            if slot.local_date in told
-        ),
-        Decimal(0),
-    )
-
-
-def _verified(site: Site, event: TightEvent, events: Sequence[TightEvent], meter: Series) -> Decimal | None:
-    """Reduction against the standard baseline; None where there are too few days. [kWh]"""
-    before = frozenset(one.start.local_date for one in events if one.start < event.start)
-    try:
-        found = baseline(
-            BaselineRequest(
-                start=event.start, end=event.end, event_days=before, calendar=site.calendar.calendar()
-            ),
-            meter,
-        )
-    except DataError:  # a gap inside the event: nothing is paid automatically
-        return None
-    return found.reduction_kwh if isinstance(found, Baseline) else None
-
-
-def _points(journal: Journal, event: str) -> int:
-    """Points that an event was granted, less what was taken back."""
-    return sum(
-        posting.points
-        for entry in journal.entries()
-        if entry.facts.get("event") == event
-        for posting in entry.postings
-        if posting.account.startswith(("driver/", "company/"))
-    )
-
-
-def _event_steps(calls: Sequence[_Called]) -> list[Step]:
-    if not calls:
-        return []
-    planned, given = (
-        sum((getattr(one, name) for one in calls), Decimal(0)) for name in ("promised_kwh", "given_kwh")
-    )
-    verified = sum((one.verified_kwh or Decimal(0) for one in calls), Decimal(0))
-    without = sum(1 for one in calls if one.verified_kwh is None)
-    delivery = sum(one.promised_dr_yen - one.given_dr_yen for one in calls)
-    measured = sum(one.given_dr_yen - one.paid_dr_yen for one in calls)
-    points = sum(one.points - one.promised_points for one in calls)
-    return [
-        Step(
-            name="dr_delivery",
-            yen=Decimal(delivery),
-            facts={"planned": f"{planned:,.1f}", "given": f"{given:,.1f}", "events": str(len(calls))},
-        ),
-        Step(
-            name="dr_baseline",
-            yen=Decimal(measured),
-            facts={"given": f"{given:,.1f}", "verified": f"{verified:,.1f}", "without": str(without)},
-        ),
-        Step(
-            name="points",
-            yen=Decimal(points),
-            facts={
-                "planned": str(sum(one.promised_points for one in calls)),
-                "granted": str(sum(one.points for one in calls)),
-            },
-        ),
-    ]
-
-
-def _event_rules(events: Sequence[TightEvent]) -> list[RuleFact]:
-    ids = ("dr_baseline_days", "dr_baseline_adjustment", "dr_baseline_shortage")
-    return [fact for event in events for rule in ids for fact in facts_on(rule, event.start.local_date)]
-
-
-def known_events(store: Store) -> list[TightEvent]:
-    """Every tight-supply event that a store knows of, in order."""
-    found = store.as_of(_END_OF_TIME).documents(EVENT)
-    return sorted((_EVENT.validate_json(one.body) for one in found), key=lambda event: event.start)
-
-
 # -- keeping -------------------------------------------------------------------------------------------
 
 
@@ -466,7 +334,7 @@ def document(told: MonthAccount) -> dict[str, Any]:
         "days": told.days,
         "days_promised": told.days_promised,
         "unmetered_slots": told.unmetered_slots,
-        "notes": list(told.notes),
+        "notes": [{"name": one.name, "count": one.count} for one in told.notes],
     }
 
 
@@ -493,5 +361,5 @@ def to_keep(told: MonthAccount) -> KeptSettlement:
         figures={name: value for name, value in document(told).items() if name != "notes"},
         trace=trace,
         rules=told.rules,
-        notes=told.notes,
+        notes=tuple(f"{one.name}: {one.count}" for one in told.notes),
     )
