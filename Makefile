@@ -58,6 +58,9 @@ full: setup
 wheel-check: setup ## the wheel, installed elsewhere, finds its command and its scenarios
 	.ci/wheel-check $(BIN)/python $(CONSTRAINTS)
 
+# Weeks on which nothing was tuned: docs/explanation/scoreboard.md.
+BOARD_WEEKS := 2026-01-12,2026-04-06,2026-07-20,2026-09-07
+
 bench: setup ## ratios and scores, not seconds; nothing else should run beside it
 	@echo "== tests marked bench"
 	@$(BIN)/pytest tests -m bench -s --quiet || [ $$? -eq 5 ]
@@ -67,6 +70,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/python tests/bench/bench_instances.py
 	@echo "== a year of bills, a season of events, a million entries proved"
 	@$(BIN)/python tests/bench/market_speed.py
+	@echo "== the scoreboard: six ways of control, four weeks, twenty seeds (hours; goes on where it was cut off)"
+	@$(BIN)/vpp --lang en simulate kitakata --days 5 --seeds 20 --start $(BOARD_WEEKS) --state out
 	@echo "== baselines on ordinary days of a real works"
 	@$(BIN)/python tests/bench/baseline_errors.py
 	@echo "== the next six hours, made now and at the noon before"
