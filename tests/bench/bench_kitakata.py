@@ -48,6 +48,7 @@ def kitakata(*, sign: int, memory_kw: float, whole_steps: int | None = 0) -> Pro
         most_kw=40.0,
         adjustment=Adjustment(first=4, last=10, usual_kw=floats(load[4:10]), slots=6, most_kw=10.0),
         recovery_kw=(190.0,) * 4,
+        negative_counts=True,
     )
     chargers = Feeder(id="chargers", members=tuple(car.id for car in site.cars), limit_kw=18.0, back_kw=18.0)
     site = replace(site, events=(event,), feeders=(chargers,))

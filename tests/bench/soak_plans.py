@@ -4,8 +4,8 @@ Sites from nothing to seven cars, ten rooms, arrays and batteries; horizons from
 negative prices, export, promises that clash, rooms far outside their bands, contracts that are too small.
 Every second one has events, feeders, a submitted plan, stages, minimum times, a plan in force or divided
 half-hours (:mod:`tests.bench.elements`). Prints one JSON document; exit status 1 if a plan fails or is not
-the optimiser's best. Plans with whole stages or a least power of chargers stop at their own gap or time; those
-out of time are counted.
+the optimiser's best. Plans with whole stages or a least power of chargers stop at their own gap or time;
+those out of time are counted.
 
     python tests/bench/soak_plans.py --problems 1000 [--first 0] [--limit 10]
 """
