@@ -14,6 +14,7 @@ from devices.drivers.base import Verdict, outcome_of
 from devices.guests import Guest, unknown
 from devices.natures import Nature
 from devices.ocpp.config import CentralConfig, StationConfig
+from devices.ocpp.goals import LEAST_A, in_unit, order_goal, standing_limits
 from devices.ocpp.link import Link
 from devices.ocpp.spot import Spot, Transaction
 from devices.ocpp.words import (
@@ -23,7 +24,6 @@ from devices.ocpp.words import (
     Metered,
     NeedsSaid,
     Payload,
-    Purpose,
     StatusSaid,
     TransactionSaid,
 )
@@ -38,10 +38,8 @@ __all__ = ["Station"]
 log = logging.getLogger(__name__)
 
 _EPOCH_2020: Final = 1_577_836_800  # numbers of charges are seconds since 2020: 31 bits last until 2088
-_CLOCK_SLACK_S: Final = 300  # an order holds at a station whose clock is late by so much
 _FINISHED_KEPT: Final = 1000
 _LATE_SAID: Final = 100  # more than a short outage leaves in a queue: its clock may be wrong
-_LEAST_A: Final = 6.0  # IEC 61851-1: a car charges with no less
 _SAME_W: Final = 100.0  # read back within this is the same
 
 
@@ -81,6 +79,7 @@ class Station(Guest):
         self._order = numbers
         self._last_transaction = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._telling = asyncio.Lock()  # one sequence of messages at a time; reading does not wait for it
 
     # Connection
 
@@ -110,7 +109,7 @@ class Station(Guest):
         task.add_done_callback(self._tasks.discard)
 
     async def _quietly_set_up(self, link: Link) -> None:
-        async with self.lock:
+        async with self._telling:
             if self._link is link and not self._ready:
                 try:
                     await self._set_up(link)
@@ -126,7 +125,7 @@ class Station(Guest):
         self.control_error = None
         if self._access is Access.CONTROL:
             try:
-                for goal in self._standing_limits():
+                for goal in standing_limits(self.station, self.now):
                     await self._accepted(link, *dialect.set_profile(goal))
             except (RefusedError, RegisterError) as error:
                 self.control_error = str(error)
@@ -138,21 +137,6 @@ class Station(Guest):
             for action, payload in dialect.ask_again(number):
                 await self._if_it_can(link, action, payload)
         self._ready = True
-
-    def _standing_limits(self) -> list[Goal]:
-        """Limits without an end: of the whole station, and what each connector falls back to."""
-        unit, station = self.station.rate_unit, self.station
-        goals = []
-        if station.max_kw is not None:
-            value = self._in_unit(station.max_kw)
-            # Not relative to a charge (there may be two), so it needs a beginning (OCPP 2.0.1, K01).
-            goals.append(
-                Goal(number=0, purpose=Purpose.STATION, value=value, unit=unit, begins=self._earlier())
-            )
-        for number, spot in self._spots.items():
-            value = self._in_unit(spot.connector.safe_kw)
-            goals.append(Goal(number=number, purpose=Purpose.SAFE, value=value, unit=unit))
-        return goals
 
     async def _accepted(self, link: Link, action: str, payload: Payload) -> None:
         answer = await link.call(action, payload)
@@ -178,6 +162,15 @@ class Station(Guest):
         UnreachableError
             If the station has no connection; it calls us, we cannot call it.
         """
+        link = self._connected()
+        async with self._telling:
+            await self._ensure_ready(link)
+
+    async def _ensure_ready(self, link: Link) -> None:
+        if not self._ready:
+            await self._set_up(link)
+
+    def _connected(self) -> Link:
         link = self._link
         if link is None or link.closed:
             raise UnreachableError(
@@ -185,12 +178,13 @@ class Station(Guest):
                 where=f"last heard {self._last_heard.isoformat()}",
                 hint="check power and network of the station, and the address of the central system in it",
             )
-        if not self._ready:
-            await self._set_up(link)
+        return link
 
     async def poll(self) -> None:
-        """Nothing to fetch: the station reports by itself."""
-        await self.ensure_online()
+        """Nothing to fetch: the station reports by itself. A set-up that failed is tried again meanwhile."""
+        link = self._connected()
+        if not self._ready and not self._tasks:
+            self._later(self._quietly_set_up(link))
 
     # What it says
 
@@ -276,11 +270,11 @@ class Station(Guest):
             self._later(self._tell_again(spot, wanted))  # somebody has started what we had ordered to wait
 
     async def _tell_again(self, spot: Spot, power_kw: float) -> None:
-        async with self.lock:
+        async with self._telling:
             if spot.wanted != power_kw or spot.transaction is None or spot.standing is not None:
                 return  # told meanwhile
             try:
-                await self.ensure_online()
+                await self._ensure_ready(self._connected())
                 await self._install(spot, power_kw)
             except DeviceError as error:
                 log.warning("ocpp.not_told station=%s why=%s", self.config.id, error)
@@ -296,13 +290,6 @@ class Station(Guest):
         limit = timedelta(seconds=max(3 * self._central.meter_s, 15))
         return spot.measurements(self.now, limit, kw_per_a=self.station.mains.kw_per_a)
 
-    def _in_unit(self, power_kw: float) -> float:
-        """A power in the unit that the station understands."""
-        if self.station.rate_unit == "W":
-            return power_kw * 1000.0
-        amperes = int(power_kw / self.station.mains.kw_per_a * 10.0 + 1e-6) / 10.0  # never more than asked
-        return amperes if abs(amperes) >= _LEAST_A else 0.0
-
     def _aim(self, spot: Spot, power_kw: float) -> tuple[float, str | None]:
         """A power that the connector can be told, and the limit that bound."""
         connector, dialect = spot.connector, self._dialect
@@ -317,8 +304,8 @@ class Station(Guest):
         if power_kw > connector.max_charge_kw:
             return connector.max_charge_kw, f"connector {connector.max_charge_kw:g}"
         if self.station.rate_unit == "A":
-            told = self._in_unit(power_kw) * self.station.mains.kw_per_a
-            return told, f"{_LEAST_A:g} A at least" if power_kw and not told else None
+            told = in_unit(self.station, power_kw) * self.station.mains.kw_per_a
+            return told, f"{LEAST_A:g} A at least" if power_kw and not told else None
         return power_kw, None
 
     async def apply(self, command: Command, unit: int) -> Outcome:
@@ -329,10 +316,13 @@ class Station(Guest):
                 where=f"{self.config.assets[unit]} at {self.config.id}",
                 hint="command the asset by its nature",
             )
-        await self.ensure_online()
-        spot = self._spots[self._order[unit]]
-        await self._must_be_in_control()
-        target, limit = self._aim(spot, command.order.power_kw)
+        async with self._telling:
+            await self._ensure_ready(self._connected())
+            await self._must_be_in_control()
+            return await self._carry_out(command, command.order, self._spots[self._order[unit]])
+
+    async def _carry_out(self, command: Command, wanted: ChargerPower, spot: Spot) -> Outcome:
+        target, limit = self._aim(spot, wanted.power_kw)
         if target:
             spot.must_be_ready(f"{self.config.id} connector {spot.number}")
         spot.wanted = target
@@ -349,8 +339,7 @@ class Station(Guest):
 
     async def _must_be_in_control(self) -> None:
         if self._access is Access.CONTROL and self.control_error is not None:
-            self._ready = False
-            await self.ensure_online()
+            await self._set_up(self._connected())
         if self.control_error is not None:
             raise RefusedError(
                 f"{self.config.id} has no safe profile", where=self.control_error, hint="no order without one"
@@ -363,20 +352,11 @@ class Station(Guest):
         renew = self.now - told.at >= timedelta(seconds=self._central.lease_s / 3.0)
         return renew or told.transaction != spot.transaction or abs(told.power_kw - target) > 1e-6
 
-    def _earlier(self) -> datetime:
-        """Some minutes ago: a beginning that has passed also by a clock that is late."""
-        return self.now.replace(microsecond=0) - timedelta(seconds=_CLOCK_SLACK_S)
-
     def _goal(self, spot: Spot, power_kw: float) -> Goal:
         """An order with its lease."""
-        return Goal(
-            number=spot.number,
-            purpose=Purpose.ORDER,
-            value=self._in_unit(power_kw),
-            unit=self.station.rate_unit,
-            transaction=spot.transaction,
-            begins=self._earlier(),
-            lasts_s=_CLOCK_SLACK_S + self._central.lease_s,
+        lease_s = self._central.lease_s
+        return order_goal(
+            self.station, spot.number, power_kw, spot.transaction, now=self.now, lease_s=lease_s
         )
 
     async def _begin(self, spot: Spot, target: float) -> str | None:
@@ -429,33 +409,35 @@ class Station(Guest):
 
     async def refresh(self) -> None:
         """Renew leases at a third of their length; without this the stations fall back by themselves."""
-        for spot in self._spots.values():
-            told = spot.standing
-            if told is not None and self._link is not None and self._is_news(spot, told.power_kw):
-                wrong = await self._install(spot, told.power_kw)
-                if wrong is not None:
-                    log.warning("ocpp.refresh_failed station=%s why=%s", self.config.id, wrong)
+        async with self._telling:
+            for spot in self._spots.values():
+                told = spot.standing
+                if told is not None and self._link is not None and self._is_news(spot, told.power_kw):
+                    wrong = await self._install(spot, told.power_kw)
+                    if wrong is not None:
+                        log.warning("ocpp.refresh_failed station=%s why=%s", self.config.id, wrong)
 
     async def safe_state(self) -> None:
         """End our orders: the safe profile holds at once."""
-        for spot in self._spots.values():
-            spot.wanted, told, spot.standing = None, spot.standing, None
-            link, dialect = self._link, self._dialect
-            if told is not None and link is None:
-                spot.standing = told
-                raise UnreachableError(
-                    f"{self.config.id} is not connected",
-                    where=f"connector {spot.number}",
-                    hint="its lease ends by itself; then its safe profile holds",
-                )
-            if spot.transaction is None or link is None or dialect is None:
-                continue
-            safe = spot.connector.safe_kw
-            if told is not None and told.power_kw == safe:
-                continue
-            goal = self._goal(spot, safe)  # said, too: some stations forget to look at the default profile
-            await self._accepted(link, *dialect.set_profile(goal))
-            await self._if_it_can(link, *dialect.clear_profile(goal))
+        async with self._telling:
+            for spot in self._spots.values():
+                spot.wanted, told, spot.standing = None, spot.standing, None
+                link, dialect = self._link, self._dialect
+                if told is not None and link is None:
+                    spot.standing = told
+                    raise UnreachableError(
+                        f"{self.config.id} is not connected",
+                        where=f"connector {spot.number}",
+                        hint="its lease ends by itself; then its safe profile holds",
+                    )
+                if spot.transaction is None or link is None or dialect is None:
+                    continue
+                safe = spot.connector.safe_kw
+                if told is not None and told.power_kw == safe:
+                    continue
+                goal = self._goal(spot, safe)  # said, too, for stations that forget the default
+                await self._accepted(link, *dialect.set_profile(goal))
+                await self._if_it_can(link, *dialect.clear_profile(goal))
 
     async def stop_charge(self, unit: int) -> None:
         """End the charge at a connector for good (the driver has to start the next one).
@@ -465,8 +447,8 @@ class Station(Guest):
         DeviceError
             If there is none, or the station refuses.
         """
-        async with self.lock:
-            await self.ensure_online()
+        async with self._telling:
+            await self._ensure_ready(self._connected())
             spot, link, dialect = self._spots[self._order[unit]], self._link, self._dialect
             assert link is not None
             assert dialect is not None  # online

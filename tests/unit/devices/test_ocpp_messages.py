@@ -294,3 +294,26 @@ async def test_an_order_of_a_station_that_is_away_is_not_called_safe() -> None:
         await one.gone()
         with pytest.raises(UnreachableError, match="not connected"):
             await one.station.safe_state()
+
+
+async def test_reading_does_not_wait_for_a_station_that_answers_nothing() -> None:
+    async with made(answer_s=30.0) as one:
+        one.twin.mute = True
+        await one.twin.dial()
+        async with asyncio.timeout(5.0):
+            assert (await one.points())["plugged"].value == 0.0
+        one.twin.mute = False
+        await one.twin.hang_up()
+
+
+async def test_a_set_up_that_failed_is_tried_again() -> None:
+    async with made(answer_s=0.05) as one:
+        one.twin.mute = True
+        await one.twin.dial()
+        while one.station._tasks:
+            await asyncio.sleep(0.01)
+        assert one.twin.allowed_w() == 22_000.0
+        one.twin.mute = False
+        await one.points()
+        await one.settled()
+        assert one.twin.allowed_w() == 1500.0
