@@ -101,6 +101,8 @@ def _story(reason: Reason) -> str:
                 return "price_cheap" if now < later else "price_dear"
         case ReasonCode.PRE_CONDITION if facts.get("because") in {"event", "price"}:
             return f"{code}_{facts['because']}"
+        case ReasonCode.EVENT if "event" in facts:
+            return "event_paid_later" if _moment(facts.get("at")) else "event_paid"
         case ReasonCode.MINIMUM_TIME:
             return f"{code}_on" if facts.get("on") else f"{code}_off"
         case ReasonCode.PROMISE if "floor_percent" in facts:
@@ -128,7 +130,7 @@ def _values(messages: Messages, facts: Mapping[str, float | str], power_kw: floa
         if name in _MOMENTS:
             if (moment := _moment(fact)) is not None:
                 values[name] = messages.moment(moment)
-        elif name == "feeder":
+        elif name in {"feeder", "event"}:
             values[name] = str(fact)
         elif name == "missing":
             if messages.has(f"missing.{fact}"):

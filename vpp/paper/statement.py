@@ -110,7 +110,7 @@ def _row(line: StatementLine, text: PaperWords) -> list[str]:
     if line.key.startswith("reverse/"):
         what = text("taken_back", why=line.memo)
     elif kwh is not None:
-        what = text("gave_back", kwh=kwh)
+        what = text(f"earned_{facts.get('way', 'car')}", kwh=kwh)
     else:
         what = line.memo or text("booking")
     sign = "+" if line.points > 0 else ""

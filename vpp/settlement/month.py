@@ -23,7 +23,7 @@ from energy.market.prices import MICRO
 from energy.market.rule_table import Area, RuleFact
 from energy.store import Snapshot, Store
 from vpp.recorder import SiteSeries
-from vpp.settlement.month_events import event_rules, event_steps, settle_call
+from vpp.settlement.month_events import CalledEvent, event_rules, event_steps, settle_call
 from vpp.settlement.promise import DayPromise, promises
 from vpp.settlement.record import Derivation, KeptSettlement
 from vpp.settlement.waterfall import Flows, Step, bill_steps, flows_of, whole_yen
@@ -176,28 +176,13 @@ def month_account(
     plan = _promised(told, real, first)
     memory = PeakMemory(dict(site.peak_memory_kw))
     planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory)
-    inside = [event for event in events if grid.start <= event.start.start < grid.end]
-    calls = [
-        settle_call(
-            known,
-            site,
-            one,
-            events,
-            grid=grid,
-            told=told,
-            yen_per_kwh=terms.dr_yen_per_kwh,
-            coin=terms.coin,
-            journal=Journal(store),
-        )
-        for one in inside
-    ]
+    calls = _calls(store, known, site, events, grid=grid, told=told, terms=terms)
     imbalance, rules = _imbalance(grid, plan, real, terms.imbalance)
     steps += imbalance
     steps += event_steps(calls)
     promised = planned_bill.total_yen - sum(one.promised_dr_yen - one.promised_points for one in calls)
     extra = sum((step.yen for step in steps), Decimal(0))
     settled = promised + int(extra)
-    yen = whole_yen([step.yen for step in steps])
     return MonthAccount(
         site=site.id,
         name_ja=site.name_ja,
@@ -206,10 +191,7 @@ def month_account(
         promised_yen=promised,
         settled_yen=settled,
         bill=bill,
-        lines=tuple(
-            Line(name=step.name, yen=whole, exact_yen=step.yen, facts=step.facts)
-            for step, whole in zip(steps, yen, strict=True)
-        ),
+        lines=_lines(steps),
         days=(last - first).days + 1,
         days_promised=len(told),
         unmetered_slots=unmetered,
@@ -217,8 +199,53 @@ def month_account(
         peak_kw=bill.max_demand_kw,
         promised_peak_kw=planned_bill.max_demand_kw,
         day_kwh=tuple((real.imported.reshape(-1, SLOTS_PER_DAY).sum(axis=1) / MICRO).tolist()),
-        rules=tuple(dict.fromkeys([*bill.rules, *rules, *event_rules(inside)])),
+        rules=tuple(
+            dict.fromkeys(
+                [*bill.rules, *rules, *event_rules([event for event in events if _lies_in(event, grid)])]
+            )
+        ),
         notes=_notes(told, (last - first).days + 1, unmetered, terms.imbalance),
+    )
+
+
+def _lies_in(event: TightEvent, grid: Grid) -> bool:
+    return grid.start <= event.start.start < grid.end
+
+
+def _calls(
+    store: Store,
+    known: Snapshot,
+    site: Site,
+    events: Sequence[TightEvent],
+    *,
+    grid: Grid,
+    told: Mapping[date, DayPromise],
+    terms: MonthTerms,
+) -> list[CalledEvent]:
+    """The events of the month, settled."""
+    return [
+        settle_call(
+            known,
+            site,
+            event,
+            events,
+            grid=grid,
+            told=told,
+            yen_per_kwh=terms.dr_yen_per_kwh,
+            coin=terms.coin,
+            journal=Journal(store),
+        )
+        for event in events
+        if _lies_in(event, grid)
+    ]
+
+
+def _lines(steps: Sequence[Step]) -> tuple[Line, ...]:
+    """Steps in whole yen; their sum stays."""
+    yen = whole_yen([step.yen for step in steps])
+    return tuple(
+        Line(name=step.name, yen=whole, exact_yen=step.yen, facts=step.facts)
+        for step, whole in zip(steps, yen, strict=True)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -75,6 +76,17 @@ def test_the_statement_says_everything_in_japanese_and_then_in_english() -> None
         assert said in english
     assert "0242-00-0000" in japanese
     assert "Page 2 / 2" in english.replace("ページ / ", "")
+
+
+def test_what_people_without_a_car_earned_is_told_in_its_own_words() -> None:
+    told = person(1)
+    line = replace(told.statement.lines[0], facts={"net_kwh": "1.50", "way": "saving"})
+    comfort = replace(line, facts={"net_kwh": "0", "way": "comfort"})
+    told = replace(told, statement=replace(told.statement, lines=(line, comfort)))
+    japanese, english = pages(statement_pdf(told))
+    assert "1.50 kWh の節電" in japanese
+    assert "You saved 1.50 kWh" in english
+    assert "You let your room be" in english
 
 
 def test_a_long_month_goes_on_on_the_next_page_under_its_heads_again() -> None:
