@@ -15,7 +15,7 @@ from dispatch.shortfalls import Expected
 from dispatch.terms import Asset, assets, hours, is_steady, slots_of
 from energy.core.plan import CarProblem, Problem, Reason, ReasonCode, StorageProblem, ZoneProblem
 
-__all__ = ["Agreed", "agreed_reasons", "in_event", "unit_reason"]
+__all__ = ["Agreed", "agreed_reasons", "event_facts", "in_event", "unit_reason"]
 
 _KW = 1e-3
 _AT_LIMIT_KW = 0.05
@@ -29,6 +29,15 @@ def in_event(problem: Problem) -> np.ndarray:
     for event in problem.events:
         inside[event.first : event.last] = True
     return inside
+
+
+def event_facts(problem: Problem) -> list[dict[str, float | str]]:
+    """What a sentence says of the event of each half-hour; nothing where there is none."""
+    told: list[dict[str, float | str]] = [{} for _ in range(problem.grid.count)]
+    for event in problem.events:
+        for slot in range(event.first, event.last):
+            told[slot] = {"event": event.id, "reward": event.reward_yen_per_kwh}
+    return told
 
 
 @dataclass(frozen=True, slots=True)

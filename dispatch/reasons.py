@@ -8,7 +8,8 @@ code           facts
 =============  ===================================================================================
 promise        ``soc_percent`` promised, ``at`` (departure), ``price``; or ``floor_percent``, ``soc_percent``
 peak           ``demand_kw``, ``limit_kw``; ``at`` if the peak comes later
-event          ``coins_per_kwh``, of a room ``room_c`` and ``limit_c``; ``at`` if it comes later
+event          ``coins_per_kwh``, with a baseline ``event`` and ``reward``, of a room ``room_c`` and
+               ``limit_c``; ``at`` if it comes later
 price          ``now``, ``later`` (yen/kWh), ``at``
 pre_condition  ``room_c``, ``limit_c``, ``at``, ``because`` (peak, event or price)
 comfort        ``room_c``, ``limit_c``; ``at`` if the room is made ready for people who come later
@@ -31,7 +32,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.because import Agreed, agreed_reasons, in_event, unit_reason
+from dispatch.because import Agreed, agreed_reasons, event_facts, in_event, unit_reason
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected
 from dispatch.terms import peak_margin_kw, slots_of
@@ -63,6 +64,8 @@ class Setting:
         Whether an optimiser weighed the rooms against peaks and prices.
     agreed : Agreed
         What feeders, events and a submitted plan say.
+    events : list of dict
+        Id and reward of the event of each interval.
     """
 
     times: list[str]
@@ -76,6 +79,7 @@ class Setting:
     import_margin_kw: float
     optimised: bool
     agreed: Agreed
+    events: list[dict[str, float | str]]
 
 
 def setting(
@@ -93,7 +97,7 @@ def setting(
     peak_dual : ndarray or None
         Price of one kW of demand by interval, from the optimiser. [yen/kW]
     """
-    slots = slots_of(problem)
+    slots, told = slots_of(problem), event_facts(problem)
     guarded = expected.demand_kw + peak_margin_kw(problem, peak_quantile_share)
     limit = max(problem.limits.peak_memory_kw, float(guarded.max()))
     at_limit = guarded >= limit - 0.5
@@ -112,6 +116,7 @@ def setting(
         import_margin_kw=problem.limits.import_margin_kw,
         optimised=peak_dual is not None,
         agreed=agreed_reasons(problem, schedule, expected),
+        events=[told[slot] for slot in slots.tolist()],
     )
 
 
@@ -182,7 +187,7 @@ class _StorageView:
         return Reason(ReasonCode.PROMISE, facts)
 
     def event(self, t: int, *, later: bool = False) -> Reason:
-        facts: Facts = {"coins_per_kwh": self.value[t]}
+        facts: Facts = {"coins_per_kwh": self.value[t], **self.s.events[t]}
         return Reason(ReasonCode.EVENT, facts | ({"at": self.s.times[t]} if later else {}))
 
     def idle(self, t: int) -> Reason:
@@ -335,7 +340,7 @@ def _zone_why(
         return Reason(ReasonCode.IDLE, facts)
     if spare_k < -_KELVIN:
         if s.tight[t]:
-            return Reason(ReasonCode.EVENT, {**facts, "limit_c": round(limit, 1)})
+            return Reason(ReasonCode.EVENT, {**facts, "limit_c": round(limit, 1), **s.events[t]})
         if s.peak[t]:
             return _peak(s, t)
     if power <= _KW:

@@ -304,10 +304,10 @@ def test_make_refuses_what_it_cannot_understand(options: tuple[str, ...], told: 
 def test_explain_says_what_binds_beyond_cars_and_rooms(tmp_path: Path) -> None:
     document = example()
     names = [car["id"] for car in document["cars"]]
-    document["feeders"] = [{"id": "west", "members": names, "limit_kw": 4.0, "back_kw": 0.0}]
+    document["feeders"] = [{"id": "west", "members": names, "limit_kw": 4.0, "back_kw": 4.0}]
     document["events"] = [
         {
-            "id": "dr", "first": 30, "last": 34, "baseline_kw": [90.0] * 4,
+            "id": "dr", "first": 36, "last": 40, "baseline_kw": document["load_p50_kw"][36:40],
             "reward_yen_per_kwh": 50.0, "most_kw": 20.0,
         }
     ]  # fmt: skip
@@ -315,7 +315,9 @@ def test_explain_says_what_binds_beyond_cars_and_rooms(tmp_path: Path) -> None:
     status, out, _ = vpp("plan", "explain", "--problem", task)
     assert status == 0
     assert "because the feeder west carries no more than 4" in out
+    assert "the event dr" in out
     status, out, _ = vpp("plan", "explain", "--problem", task, lang="ja")
     assert "幹線westに流せるのは4" in out
+    assert "要請dr" in out
     status, out, _ = vpp("plan", "make", "--problem", task)
     assert "Events earn" in out
