@@ -17,6 +17,7 @@ from vpp.cli.device_write import write
 
 if TYPE_CHECKING:
     from devices.profile import Profile
+    from devices.protocols import ProtocolModel
 
 __all__ = ["app"]
 
@@ -37,7 +38,7 @@ def list_models(context: typer.Context, json: Json = False) -> None:
     mapped = [load_profile(name) for name in profile_names()]
     proved = {profile.id: quality(profile.id) for profile in mapped}
     proved |= {model.id: model.quality for model in PROTOCOL_MODELS}
-    shipped = [*mapped, *PROTOCOL_MODELS]
+    shipped: list[Profile | ProtocolModel] = [*mapped, *PROTOCOL_MODELS]
     if json:
         print_json(
             {
