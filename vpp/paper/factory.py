@@ -44,7 +44,7 @@ def factory_pdf(told: MonthAccount, *, lang: Lang) -> bytes:
             size=11,
             last_is_total=True,
         )
-        sheet.section(text("each_day"))
+        sheet.section(text("each_day"), then=150)
         sheet.bars(
             [float(kwh) for kwh in told.day_kwh],
             [str(k + 1) if k % 5 == 0 else "" for k in range(len(told.day_kwh))],

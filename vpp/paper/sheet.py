@@ -158,29 +158,28 @@ class Sheet:
         self.y -= 48
         if under:
             self.paragraph(under, size=13, color=SOFT)
-        self.y -= 6
 
-    def section(self, title: str) -> None:
-        """A heading inside the paper."""
-        self.need(70)
-        self.y -= 10
+    def section(self, title: str, *, then: float = 40) -> None:
+        """A heading inside the paper, on the page where so much more fits below it. [pt]"""
+        self.need(34 + then)
+        self.y -= 8
         self._put(MARGIN, self.y - 13, title, 15, bold=True, color=ACCENT)
         self.y -= 26
 
     def paragraph(self, text: str, *, size: float = 12, color: Color = INK, bold: bool = False) -> None:
         """Running text."""
         for line in self._wrapped(text, size, self.width, bold=bold):
-            self.need(size * 1.6)
-            self.y -= size * 1.6
+            self.need(size * 1.5)
+            self.y -= size * 1.5
             self._put(MARGIN, self.y + size * 0.35, line, size, color=color, bold=bold)
         self.y -= size * 0.35
 
     def figures(self, told: Sequence[tuple[str, str, str]], *, size: float = 30) -> None:
         """Large figures side by side: label, number, unit."""
-        self.need(96)
+        self.need(size + 52)
         gap = 12.0
         wide = (self.width - gap * (len(told) - 1)) / len(told)
-        height, large = size + 46, size
+        height, large = size + 40, size
         while large > 12 and any(
             self._long(number, large, bold=True) + self._long(unit, 13) > wide - 30
             for _, number, unit in told
@@ -215,7 +214,7 @@ class Sheet:
                 self._wrapped(cell, size, column.share * self.width - 8, bold=total)
                 for cell, column in zip(row, columns, strict=True)
             ]
-            height = max(len(lines) for lines in cells) * size * 1.45 + size * (0.2 if dense else 0.75)
+            height = max(len(lines) for lines in cells) * size * 1.45 + size * (0.2 if dense else 0.55)
             if self.y - height < _BOTTOM:
                 self._next_page()
                 self._table_head(columns, size)
@@ -224,7 +223,7 @@ class Sheet:
                 wide = column.share * self.width
                 at = x + 4 if column.align == "left" else x + wide - 4
                 for k, line in enumerate(lines):
-                    baseline = self.y - size * ((1.15 if dense else 1.3) + 1.45 * k)
+                    baseline = self.y - size * ((1.15 if dense else 1.22) + 1.45 * k)
                     self._put(at, baseline, line, size, bold=total, align=column.align)
                 x += wide
             self.y -= height

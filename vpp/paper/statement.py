@@ -69,7 +69,7 @@ def _one(sheet: Sheet, told: PersonStatement, text: PaperWords) -> None:
             (text("balance_now"), paper_number(statement.closing_points), text("points")),
             (text("this_month"), paper_number(earned), text("points")),
         ],
-        size=38,
+        size=34,
     )
     sheet.section(text("what_happened"))
     if statement.lines:
@@ -97,7 +97,7 @@ def _one(sheet: Sheet, told: PersonStatement, text: PaperWords) -> None:
             [_balance(one, text) for one in held],
             size=_SIZE,
         )
-    sheet.section(text("how_to_read"))
+    sheet.section(text("how_to_read"), then=86)
     for key in ("explain_points", "explain_no_loss"):
         sheet.paragraph(text(key), size=_SIZE)
     if told.contact:
