@@ -20,7 +20,7 @@ from devices.drivers.base import (
 )
 from devices.natures import ChargerState
 from devices.values import Reading
-from energy.core.errors import RefusedError
+from energy.core.errors import RefusedError, RegisterError
 from energy.core.outcome import ChargerPower, Command, CommandSource, Outcome, Unconfirmed
 
 __all__ = ["ChargerDriver"]
@@ -214,8 +214,13 @@ class ChargerDriver(MeterDriver):
             await self.device.poll()
 
     async def safe_state(self) -> None:
-        """Stop."""
-        await self.device.ensure_control()
+        """Stop; also blindly: our asking feeds the timer of a charger whose answers make no sense."""
+        try:
+            await self.device.ensure_control()
+        except (RefusedError, RegisterError):
+            for step in self._steps(0.0):
+                await self.device.write(step)
+            raise
         wrong = await self._set(0.0)
         if wrong is not None:
             raise not_safe(self.device, wrong)

@@ -1,10 +1,10 @@
 """Hours of a hundred devices with random faults, and an observer that reads the twins and never the gateway.
 
-``python -m tests.soak.device_soak [devices] [minutes] [seed]`` prints one table and ends with status 1 if a
-condition does not hold. Devices, gateway and wire are real (Modbus TCP on loopback); only the clock is ours.
-The gateway reads every 5 s. Random orders are given every minute and end after three; in every third five
-minutes control is silent. Each device fails now and then in one of the ways of ``FAULTS``. The observer
-counts
+``python -m tests.soak.device_soak [devices] [minutes] [seed] [deadline in s]`` prints one table and ends with
+status 1 if a condition does not hold. Devices, gateway and wire are real (Modbus TCP on loopback); only the
+clock is ours. The gateway reads every 5 s. Random orders are given every minute and end after three; in every
+third five minutes control is silent. Each device fails now and then in one of the ways of ``FAULTS``. The
+observer counts
 
 - *stale shown good*: a value of quality good that is not what the twin does now;
 - *late returns*: a device that is not good again 15 s after it healed;
@@ -352,7 +352,8 @@ def main() -> int:
         float(words[1]) if len(words) > 1 else 120.0,
         int(words[2]) if len(words) > 2 else 1,
     )
-    report = asyncio.run(soak(devices, minutes, seed))
+    timeout_s = float(words[3]) if len(words) > 3 else 0.25
+    report = asyncio.run(soak(devices, minutes, seed, timeout_s=timeout_s))
     kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(report.orders.items()))
     print(f"devices {devices}, simulated minutes {minutes:g}, seed {seed}, processor {report.cpu_s:.0f} s")
     print(f"readings {report.readings}, faults {sum(report.faults.values())} ({dict(report.faults)})")

@@ -384,3 +384,21 @@ async def test_an_order_with_a_garbled_answer_may_have_been_taken_and_is_ended_t
             await made.gateway.refresh()
             made.clock.advance(timedelta(seconds=15))
         assert twin.closed == [False, False]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("alone", [None, "relay-demand"])
+async def test_equipment_whose_answers_make_no_sense_is_still_brought_to_its_safe_state(
+    alone: str | None,
+) -> None:
+    async with bench(alone=alone) as made:
+        asset, device = ("leaf", "charger-leaf") if alone is None else ("asset", "alone")
+        order: Order = ChargerPower(-6.0) if alone is None else DemandStep(0.4)
+        command = made.command(asset, order)
+        await made.gateway.apply(replace(command, expires_at=made.clock.now() + timedelta(minutes=1)))
+        made.twin(device).faults.wrong_function = True  # and every question feeds its timer
+        for _ in range(3):
+            await made.gateway.read()
+            await made.gateway.refresh()
+            made.step()
+        twin = made.twin(device)
+        assert (quasar(made).settings[257] == 2) if alone is None else not any(twin.closed)  # type: ignore[attr-defined]
