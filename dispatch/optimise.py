@@ -203,7 +203,8 @@ def find(
             break
         first, best, of_best = first or solution, solution, cure.template
         if not cure.forbidden.any():  # barring is a choice of ours: only before it is a bound proven
-            bound = solution.objective_yen - solution.gap * abs(solution.objective_yen)
+            proven = solution.objective_yen - solution.gap * abs(solution.objective_yen)
+            bound = max(bound, proven) if np.isfinite(proven) else bound  # each round asks for more
         honest = not cure.learn(solution.x, bar_all=rounds >= _BAR_ALL, whole_all=rounds >= _ROUNDS - 1)
         if honest:
             break
