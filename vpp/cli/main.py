@@ -23,8 +23,10 @@ from vpp.cli.ocpp import app as ocpp_app
 from vpp.cli.paper import app as paper_app
 from vpp.cli.people import app as people_app
 from vpp.cli.plan import app as plan_app
+from vpp.cli.region import app as region_app
 from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
+from vpp.cli.serve import serve
 from vpp.cli.settle import app as settle_app
 from vpp.cli.simulation import demo, doctor, simulate
 from vpp.threads import one_blas_thread
@@ -42,6 +44,7 @@ app.command()(demo)
 app.command()(simulate)
 app.command()(doctor)
 app.command()(bill)
+app.command()(serve)
 app.add_typer(plan_app, name="plan")
 app.add_typer(data_app, name="data")
 app.add_typer(ledger_app, name="ledger")
@@ -49,6 +52,7 @@ app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
 app.add_typer(cars_app, name="cars")
 app.add_typer(room_app, name="room")
+app.add_typer(region_app, name="region")
 app.add_typer(device_app, name="device")
 app.add_typer(ocpp_app, name="ocpp")
 app.add_typer(echonet_app, name="echonet")
