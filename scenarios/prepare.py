@@ -4,6 +4,7 @@
     python scenarios/prepare.py steel  Steel_industry_data.csv[.gz]  kitakata/load_15min_2018.csv.gz
     python scenarios/prepare.py weather 292.csv                      weather_wakamatsu.csv.gz
     python scenarios/prepare.py bdg2   bdg2_hourly_sample.csv        city-hall/load_60min_2016.csv.gz
+    python scenarios/prepare.py homes  citylearn2022/                homes_60min_2016.csv.gz
 
 Sources, licences and every change are written down in scenarios/README.md.
 """
@@ -78,5 +79,27 @@ def bdg2(source: Path, target: Path) -> None:
     )
 
 
+def homes(source: Path, target: Path) -> None:
+    """Households of the CityLearn challenge 2022, every 13th day, so that weekdays and seasons are all there.
+
+    The source has no dates: its first row is the last hour of 31 July 2016, day types count from Monday.
+    """
+    start = datetime(2016, 8, 1)  # noqa: DTZ001 - wall clock of the source
+    files = sorted(
+        source.glob("Building_*.csv*"), key=lambda path: int(path.name.split("_")[1].split(".")[0])
+    )
+    tables = [list(rows(path)) for path in files]
+    column = tables[0][0].index("non_shiftable_load")
+    lines = []
+    for day in range(0, 364, 13):
+        for hour in range(24):
+            k = 2 + day * 24 + hour  # after the header and the hour before midnight
+            stamp = f"{start + timedelta(days=day, hours=hour):%Y-%m-%dT%H:%M}"
+            lines.append([stamp, *(f"{float(table[k][column]):.3f}" for table in tables)])
+    write(target, ["start", *(path.name.split(".")[0].lower() for path in files)], lines)
+
+
 if __name__ == "__main__":
-    {"steel": steel, "weather": weather, "bdg2": bdg2}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+    {"steel": steel, "weather": weather, "bdg2": bdg2, "homes": homes}[sys.argv[1]](
+        Path(sys.argv[2]), Path(sys.argv[3])
+    )

@@ -1,0 +1,405 @@
+"""The region's loop: prices to the sites, bids back, a better mixture, new prices; the gap is always proven.
+
+Column generation (Dantzig and Wolfe 1960) with one convexity row per cell of sites, duals from an interior
+point and smoothed towards the best ones so far (Wentges 1997). Each round gives a lower bound, the sites'
+least answers to the prices plus the least of the shared costs at them (Lagrange), whatever the master's
+accuracy. At any moment there is a mixture that every site can keep.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from dispatch.region.limits import Accounts, RegionShortfall, SharedLimit
+from dispatch.region.master import Columns, Mixture, solve_master
+from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
+from dispatch.region.sites import Block
+from dispatch.region.work import WorkSettings, bid_block, open_block, settle_block
+from energy.core.errors import PlanError
+from energy.core.series import FloatArray, Grid
+
+__all__ = ["Coordinator", "CoordinatorSettings", "Crew", "LimitsOf", "RegionPlan", "Trace"]
+
+LimitsOf = Callable[[tuple[Card, ...], FloatArray, FloatArray], Sequence[SharedLimit]]
+Stop = Callable[[], bool]
+
+
+class Crew(Protocol):
+    """Works for blocks, somewhere; keeps the order of the calls."""
+
+    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Results of ``function(*call)``; call ``i`` should go where call ``i`` went before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoordinatorSettings:
+    """When to stop, and how the rounds are made.
+
+    Parameters
+    ----------
+    gap : float
+        Relative gap that suffices. [-]
+    time_limit_s : float
+        No round is begun after it; settling comes after. [s]
+    rounds : int
+        At most so many.
+    cell : int
+        Sites that share a convexity row; 1 for the fewest rounds, more for a smaller master.
+    smoothing : float
+        Part of the best prices in the next ones. [-]
+    """
+
+    gap: float = 0.005
+    time_limit_s: float = 600.0
+    rounds: int = 60
+    cell: int = 1
+    smoothing: float = 0.3
+    tolerance: float = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What was known after a round: its number, both bounds, seconds since the start."""
+
+    round: int
+    lower_yen: float
+    upper_yen: float
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionPlan:
+    """What the region will do.
+
+    Parameters
+    ----------
+    power_kw : ndarray, shape (sites, slots)
+        Of each site as settled: verified site by site. [kW]
+    lower_yen, upper_yen : float
+        What no plan undercuts, and what this one costs, sites' bills and shared costs. [yen]
+    alone_yen : float
+        What it would cost if nobody asked for anything. [yen]
+    violation : float
+        The most by which any schedule breaks a hard limit of its site. [kW, kWh, K]
+    broken : dict
+        Kinds of promises that sites cannot keep, by site.
+    left_out : dict
+        Sites that take no part, and which of their inputs is wrong.
+    """
+
+    cards: tuple[Card, ...]
+    power_kw: FloatArray
+    droppable_kw: FloatArray
+    site_yen: FloatArray
+    lower_yen: float
+    upper_yen: float
+    alone_yen: float
+    violation: float
+    limits: tuple[SharedLimit, ...]
+    shortfalls: tuple[RegionShortfall, ...]
+    broken: dict[str, tuple[str, ...]]
+    left_out: dict[str, str]
+    rounds: int
+    total_s: float
+    template_s: float
+    trace: tuple[Trace, ...]
+
+    @property
+    def gap(self) -> float:
+        """Relative distance of both bounds. [-]"""
+        return max(0.0, self.upper_yen - self.lower_yen) / max(1.0, abs(self.upper_yen))
+
+
+@dataclass(slots=True)
+class _Places:
+    """Where the sites of a block lie, and the rounds it has taken part in."""
+
+    block: Block
+    rows: np.ndarray
+    since: int
+    rounds: list[Prices] = field(default_factory=list)
+
+
+class Coordinator:
+    """Plans a region, and plans it again from the last prices and bids.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+        The sites, in order and without gaps.
+    grid : Grid
+        Half-hours.
+    limits_of : callable
+        The shared limits, from the cards of all sites and what they do alone.
+    crew : Crew
+        Who works for the blocks.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        grid: Grid,
+        limits_of: LimitsOf,
+        crew: Crew,
+        *,
+        work: WorkSettings | None = None,
+    ) -> None:
+        self.grid, self._crew, self._work = grid, crew, work or WorkSettings()
+        self._limits_of = limits_of
+        self._places: list[_Places] = []
+        self._cards: list[Card] = []
+        self._yen: list[FloatArray] = []
+        self._power: list[FloatArray] = []
+        self._drop: list[FloatArray] = []
+        self._lower, self._best = -np.inf, np.empty(0)
+        self._accounts: Accounts | None = None
+        self._template_s = 0.0
+        self._begun = time.perf_counter()
+        self._open(blocks)
+        self.set_limits(limits_of)
+
+    # -- who is there ----------------------------------------------------------------------------------
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """All sites."""
+        return tuple(self._cards)
+
+    @property
+    def alone_kw(self) -> FloatArray:
+        """What each site does if nobody asks for anything, shape (sites, slots). [kW]"""
+        return self._power[0]
+
+    @property
+    def alone_droppable_kw(self) -> FloatArray:
+        """What of that could be dropped at once. [kW]"""
+        return self._drop[0]
+
+    @property
+    def alone_yen(self) -> FloatArray:
+        """What it costs each site by itself; NaN for one that takes no part. [yen]"""
+        return self._yen[0]
+
+    @property
+    def prices(self) -> FloatArray:
+        """The best prices so far, per row of the limits. [yen/kW]"""
+        return self._best
+
+    def _open(self, blocks: Sequence[Block]) -> None:
+        """Open blocks; what their sites do alone is round 0."""
+        slots, first = self.grid.count, 0
+        openings = [_nothing(block.count, slots) for block in blocks]
+        calls = [(block, self._work, opening) for block, opening in zip(blocks, openings, strict=True)]
+        answers: list[Opened] = self._crew.run(open_block, calls)
+        for block, opening, answer in zip(blocks, openings, answers, strict=True):
+            rows = np.arange(first, first + block.count)
+            self._places.append(_Places(block, rows, 0, [opening]))
+            self._cards += answer.cards
+            self._template_s += answer.template_s
+            first += block.count
+        self._append(
+            first, [(place.rows, answer.bids) for place, answer in zip(self._places, answers, strict=True)]
+        )
+
+    def _append(self, sites: int, answers: list[tuple[np.ndarray, Bids]]) -> FloatArray:
+        """Keep a round's bids; their bounds, NaN where nobody was asked."""
+        slots = self.grid.count
+        yen, bound = np.full(sites, np.nan), np.full(sites, np.nan)
+        power, drop = np.zeros((sites, slots)), np.zeros((sites, slots))
+        for rows, bids in answers:
+            asked = np.isfinite(bids.yen)
+            at = rows[asked]
+            yen[at], bound[at] = bids.yen[asked], bids.bound_yen[asked]
+            power[at], drop[at] = bids.power_kw[asked], bids.droppable_kw[asked]
+        self._yen.append(yen)
+        self._power.append(power)
+        self._drop.append(drop)
+        return bound
+
+    def set_limits(self, limits_of: LimitsOf) -> None:
+        """Other shared limits; all bids stay good, and prices of limits that go on too."""
+        limits = limits_of(self.cards, self._power[0], self._drop[0])
+        before, prices = self._accounts, self._best
+        self._limits_of = limits_of
+        self._accounts = Accounts(limits, slots=self.grid.count, hours=self.grid.hours)
+        self._best = self._accounts.carried(before, prices)
+        self._lower = -np.inf
+
+    # -- planning --------------------------------------------------------------------------------------
+
+    def plan(self, settings: CoordinatorSettings, *, stop: Stop = lambda: False) -> RegionPlan:
+        """Plan until the gap is reached, time is up, or somebody says stop."""
+        begun, trace = self._begun, list[Trace]()
+        region = _Region(self._cards, self._accounts_known(), self._yen, self._power, self._drop)
+        cells = region.cells(settings.cell)
+        mixture, upper = region.mixture(cells, settings.tolerance)
+        if len(self._yen) > 1 or np.any(self._best):
+            self._round(region, self._best)
+            mixture, upper = region.mixture(cells, settings.tolerance)
+        for number in range(settings.rounds):
+            if (
+                self._gap(upper) <= 0.9 * settings.gap
+                or stop()
+                or time.perf_counter() - begun > settings.time_limit_s
+            ):
+                break
+            keep = settings.smoothing if np.isfinite(self._lower) else 0.0
+            self._round(region, keep * self._best + (1.0 - keep) * mixture.prices)
+            mixture, upper = region.mixture(cells, settings.tolerance)
+            trace.append(Trace(number + 1, self._lower, upper, time.perf_counter() - begun))
+        plan = self._settle(region, region.of_sites(mixture.share, cells), tuple(trace), begun)
+        self._begun = time.perf_counter()  # what comes next is counted from its own beginning
+        return plan
+
+    def _accounts_known(self) -> Accounts:
+        if self._accounts is None:
+            raise PlanError("the region has no limits yet", where="Coordinator", hint="set_limits first")
+        return self._accounts
+
+    def _gap(self, upper: float) -> float:
+        return (upper - self._lower) / max(1.0, abs(upper))
+
+    def _round(self, region: _Region, prices: FloatArray) -> None:
+        """Ask all flexible sites once; keep their bids and the bound that they prove."""
+        power, drop = region.accounts.of_sites(prices, len(self._cards))
+        calls, asked = [], []
+        for place in self._places:
+            said = _said(power[place.rows], drop[place.rows], region.flexible[place.rows])
+            place.rounds.append(said)
+            calls.append((place.block, self._work, tuple(place.rounds)))
+            asked.append(place.rows)
+        answers: list[Bids] = self._crew.run(bid_block, calls)
+        bound = self._append(len(self._cards), list(zip(asked, answers, strict=True)))
+        lower = region.lower_yen(bound, prices)
+        if lower > self._lower:
+            self._lower, self._best = lower, prices
+
+    def _settle(
+        self, region: _Region, share: FloatArray, trace: tuple[Trace, ...], begun: float
+    ) -> RegionPlan:
+        calls = [
+            (place.block, self._work, tuple(place.rounds), Weights(share[place.rows]))
+            for place in self._places
+        ]
+        answers: list[Settled] = self._crew.run(settle_block, calls)
+        sites, slots = len(self._cards), self.grid.count
+        yen, power, drop = np.zeros(sites), np.zeros((sites, slots)), np.zeros((sites, slots))
+        broken: dict[str, tuple[str, ...]] = {}
+        violation = 0.0
+        for place, answer in zip(self._places, answers, strict=True):
+            yen[place.rows], power[place.rows], drop[place.rows] = (
+                answer.yen,
+                answer.power_kw,
+                answer.droppable_kw,
+            )
+            violation = max(violation, float(answer.violation.max(initial=0.0)))
+            for row, kinds in zip(place.rows.tolist(), answer.broken, strict=True):
+                if kinds:
+                    broken[self._cards[row].site] = kinds
+        sums = region.accounts.sums(power, drop)
+        alone = region.accounts.sums(self._power[0], self._drop[0])
+        return RegionPlan(
+            cards=self.cards, power_kw=power, droppable_kw=drop, site_yen=yen,
+            lower_yen=self._lower,
+            upper_yen=float(yen.sum() + region.accounts.cost(sums).sum()),
+            alone_yen=float(np.nansum(self._yen[0]) + region.accounts.cost(alone).sum()),
+            violation=violation,
+            limits=region.accounts.limits,
+            shortfalls=region.accounts.shortfalls(sums),
+            broken=broken,
+            left_out={card.site: card.fault for card in self._cards if card.fault},
+            rounds=len(self._yen) - 1,
+            total_s=time.perf_counter() - begun,
+            template_s=self._template_s,
+            trace=trace,
+        )  # fmt: skip
+
+
+def _nothing(sites: int, slots: int) -> Prices:
+    return Prices(np.zeros((1, slots)), np.zeros((1, slots)), np.zeros(sites, dtype=np.int32))
+
+
+def _said(power: FloatArray, drop: FloatArray, asked: np.ndarray) -> Prices:
+    """The prices of a block's sites, each different one once."""
+    both = np.concatenate([power, drop], axis=1)
+    rows, group = np.unique(both, axis=0, return_inverse=True)
+    slots = power.shape[1]
+    where = np.where(asked, group.ravel(), -1).astype(np.int32)
+    return Prices(rows[:, :slots], rows[:, slots:], where)
+
+
+class _Region:
+    """All bids and limits, as the master needs them."""
+
+    def __init__(
+        self,
+        cards: Sequence[Card],
+        accounts: Accounts,
+        yen: list[FloatArray],
+        power: list[FloatArray],
+        drop: list[FloatArray],
+    ) -> None:
+        self.accounts, self._yen, self._power, self._drop = accounts, yen, power, drop
+        self.flexible = np.array([card.flexible for card in cards], dtype=bool)
+        still = ~self.flexible[:, None]
+        self.fixed = accounts.sums(np.where(still, power[0], 0.0), np.where(still, drop[0], 0.0))
+        self.fixed_yen = float(np.nansum(np.where(self.flexible, 0.0, yen[0])))
+
+    def cells(self, size: int) -> list[np.ndarray]:
+        """Flexible sites in cells: those of one count in the same limits and have bid in the same rounds."""
+        sites = np.flatnonzero(self.flexible)
+        signs = [part.members for part in self.accounts.parts] + [np.isfinite(yen) for yen in self._yen]
+        if not sites.size:
+            return []
+        signature = np.array(signs)[:, sites].T
+        _, group = np.unique(signature, axis=0, return_inverse=True)
+        cells: list[np.ndarray] = []
+        for number in range(int(group.max()) + 1):
+            mine = sites[group.ravel() == number]
+            cells += [mine[k : k + size] for k in range(0, len(mine), size)]
+        return cells
+
+    def mixture(self, cells: list[np.ndarray], tolerance: float) -> tuple[Mixture, float]:
+        """The best mixture of the bids so far, and what it costs. [yen]"""
+        if not cells or not self.accounts.rows:
+            share = np.zeros((len(self._yen), len(cells)))
+            share[-1] = 1.0
+            mixture = Mixture(share, np.zeros(self.accounts.rows))
+        else:
+            mixture = solve_master(self._columns(cells), self.accounts, self.fixed, tolerance=tolerance)
+        weight = self.of_sites(mixture.share, cells)
+        power = sum(w[:, None] * p for w, p in zip(weight.T, self._power, strict=True))
+        drop = sum(w[:, None] * d for w, d in zip(weight.T, self._drop, strict=True))
+        yen = sum(float(np.nansum(w * y)) for w, y in zip(weight.T, self._yen, strict=True))
+        cost = self.accounts.cost(self.accounts.sums(np.asarray(power), np.asarray(drop)) + self.fixed)
+        return mixture, yen + self.fixed_yen + float(cost.sum())
+
+    def _columns(self, cells: list[np.ndarray]) -> Columns:
+        first = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])[:-1]]).astype(np.int64)
+        order = np.concatenate(cells)
+        heads = [cell[0] for cell in cells]
+        return Columns(
+            np.array([np.add.reduceat(yen[order], first) for yen in self._yen]),
+            np.array([np.add.reduceat(power[order], first, axis=0) for power in self._power]),
+            np.array([np.add.reduceat(drop[order], first, axis=0) for drop in self._drop]),
+            np.array([part.members[heads] for part in self.accounts.parts]),
+        )
+
+    def of_sites(self, share: FloatArray, cells: list[np.ndarray]) -> FloatArray:
+        """Shares of the bids by site, shape (sites, rounds); none for sites that nobody moves."""
+        weight = np.zeros((len(self.flexible), share.shape[0]))
+        for cell, row in zip(cells, share.T, strict=True):
+            weight[cell] = row
+        return weight
+
+    def lower_yen(self, bound: FloatArray, prices: FloatArray) -> float:
+        """What no plan undercuts: Lagrange's bound at these prices. [yen]"""
+        sites = float(bound[self.flexible].sum())  # NaN if one of them did not answer: then nothing is proven
+        shared = float(np.sum(prices * self.fixed + self.accounts.least(prices)))
+        lower = sites + shared + self.fixed_yen
+        return lower if np.isfinite(lower) else -np.inf

@@ -1,0 +1,118 @@
+"""The region's own program: which mixture of the sites' bids costs least under the shared limits.
+
+``min sum c[k] w[k] + sum over rows of phi(S)``, ``S = sum P[k] w[k] + S0``, the shares ``w`` of each cell of
+sites sum to 1, ``phi`` convex and piecewise linear. It is solved by interior point without crossover: duals
+from the middle of the optimal face swing less from round to round than those of a vertex (Gondzio, Gonzalez-
+Brevis, Munari 2013, primal-dual column generation).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.sparse as sp
+
+from dispatch.region.limits import Accounts
+from dispatch.region.program import Arrays, highs, load
+from energy.core.series import FloatArray
+
+__all__ = ["Columns", "Mixture", "solve_master"]
+
+_DUST = 1e-8
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Bids of cells: sites of one feeder and one standing towards all limits, added up.
+
+    Parameters
+    ----------
+    yen : ndarray, shape (rounds, cells)
+        NaN where a cell has no bid in a round.
+    power_kw, drop_kw : ndarray, shape (rounds, cells, slots)
+        [kW]
+    member : ndarray of bool, shape (accounts, cells)
+        Which groups a cell counts in.
+    """
+
+    yen: FloatArray
+    power_kw: FloatArray
+    drop_kw: FloatArray
+    member: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """Shares of the bids, shape (rounds, cells), and a price of each row. [-, yen/kW]"""
+
+    share: FloatArray
+    prices: FloatArray
+
+
+def solve_master(columns: Columns, accounts: Accounts, fixed_kw: FloatArray, *, tolerance: float) -> Mixture:
+    """The best mixture of the bids so far, and the prices that go with it.
+
+    Parameters
+    ----------
+    fixed_kw : ndarray, shape (rows,)
+        What sites that nobody moves add to each row. [kW]
+    tolerance : float
+        Of the interior point method. [-]
+    """
+    rounds, cells = columns.yen.shape
+    known = np.isfinite(columns.yen)
+    k_of, c_of = np.nonzero(known)
+    number = np.full((rounds, cells), -1)
+    number[known] = np.arange(len(k_of))
+    bids = _bid_entries(columns, accounts, number)
+    convex = sp.coo_matrix((np.ones(len(k_of)), (c_of, np.arange(len(k_of)))), shape=(cells, len(k_of)))
+    m, rows = accounts.levels.shape[1], accounts.rows
+    # S = level[0] - v + s[0] + ... + s[m-1]: v below all levels, s[j] between levels j and j+1
+    segments = sp.hstack([sp.identity(rows), *[-sp.identity(rows)] * m])
+    matrix = sp.bmat([[bids, segments], [convex, None]]).tocsc()
+    widths = np.full((rows, m), np.inf)
+    widths[:, :-1] = np.diff(accounts.levels, axis=1)
+    right = accounts.levels[:, 0] - fixed_kw
+    program = Arrays(
+        cost=np.concatenate([columns.yen[known], -accounts.slopes[:, 0], accounts.slopes[:, 1:].T.ravel()]),
+        lower=np.zeros(matrix.shape[1]),
+        upper=np.concatenate([np.full(len(k_of) + rows, np.inf), widths.T.ravel()]),
+        row_lower=np.concatenate([right, np.ones(cells)]),
+        row_upper=np.concatenate([right, np.ones(cells)]),
+        starts=matrix.indptr.astype(np.int32),
+        index=matrix.indices.astype(np.int32),
+        value=matrix.data,
+        by_row=False,
+    )
+    solver = highs(solver="ipm", run_crossover="off", ipm_optimality_tolerance=tolerance)
+    load(solver, program)
+    solver.run()
+    answer = solver.getSolution()
+    share = np.zeros((rounds, cells))
+    share[known] = np.maximum(0.0, np.array(answer.col_value)[: len(k_of)])
+    share[share < _DUST] = 0.0
+    total = share.sum(axis=0)
+    empty = total <= 0.0
+    share[0, empty], total[empty] = 1.0, 1.0
+    # HiGHS' dual of a row is the change of cost with its right-hand side, here minus the fixed power
+    return Mixture(share / total, accounts.within(-np.array(answer.row_dual)[:rows]))
+
+
+def _bid_entries(columns: Columns, accounts: Accounts, number: np.ndarray) -> sp.coo_matrix:
+    """What each bid adds to each row."""
+    values, rows, cols = [], [], []
+    count = int(number.max()) + 1
+    for a, part in enumerate(accounts.parts):
+        table = columns.drop_kw if part.droppable else columns.power_kw
+        k, c = np.nonzero((number >= 0) & columns.member[a])
+        block = table[k, c][:, part.slots]
+        values.append(block.ravel())
+        cols.append(np.repeat(number[k, c], len(part.slots)))
+        rows.append(np.tile(np.arange(part.first, part.first + len(part.slots)), len(k)))
+    if not values:
+        return sp.coo_matrix((0, count))
+    flat = np.concatenate(values)
+    kept = flat != 0.0
+    place = np.concatenate(rows)[kept], np.concatenate(cols)[kept]
+    return sp.coo_matrix((flat[kept], place), shape=(accounts.rows, count))

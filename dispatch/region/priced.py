@@ -1,0 +1,186 @@
+"""One site under prices: its compiled linear program, solved again and again from its own last basis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dispatch.assemble import Origin, assemble
+from dispatch.checks import check_plan
+from dispatch.fill import TieBreaks, structure_of, values_of
+from dispatch.optimise import schedule_at
+from dispatch.reduce import Shape
+from dispatch.region.program import Arrays, highs, load, primal, run
+from dispatch.region.sites import SiteInput
+from dispatch.schedule import Schedule, import_kw, settle
+from dispatch.shortfalls import objective_yen
+from dispatch.templates import TemplateCache
+from dispatch.validate import require_sound
+from energy.core.errors import DataError, PlanError
+from energy.core.plan import Plan, PlanSource, Problem
+from energy.core.series import FloatArray
+
+__all__ = ["Offer", "PricedSite", "droppable_kw", "mixed"]
+
+_NO_TIES = TieBreaks(early_yen_per_kwh=0.0, smooth_yen_per_kw=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a site does at some prices; the schedule stays with the site."""
+
+    yen: float
+    bound_yen: float
+    power_kw: FloatArray
+    droppable_kw: FloatArray
+    schedule: Schedule
+
+
+class PricedSite:
+    """A sound site, ready to be asked.
+
+    Parameters
+    ----------
+    share : float
+        How far its peak leaves room for forecast errors, as in the planner. [-]
+
+    Raises
+    ------
+    DataError
+        If the problem cannot be planned, or divides its half-hours.
+    """
+
+    def __init__(self, site: SiteInput, templates: TemplateCache, *, share: float) -> None:
+        problem = require_sound(site.problem)
+        if problem.divisions:
+            raise DataError(
+                "a region plans half-hours", where=f"site {problem.site}: divisions", hint="leave them out"
+            )
+        self.problem, self.share = problem, share
+        structure = structure_of(problem)
+        self._template = templates.of(structure)
+        data = self._template.vector(values_of(problem, peak_quantile_share=share, ties=_NO_TIES))
+        shape = Shape(self._template, data, used=~self._template.lazy)
+        program = shape.program(data)
+        if program is None:
+            raise PlanError("the data do not fit their own shape", where=f"site {problem.site}")
+        self._arrays = Arrays(
+            program.cost, program.lower, program.upper, program.row_lower, program.row_upper,
+            program.starts, program.index, program.value,
+        )  # fmt: skip
+        # every column of the template is a constant, or one of the program's columns and a constant
+        n = len(program.cost)
+        self._base = shape.expand(np.zeros(n), program)
+        moved = shape.expand(np.arange(1.0, n + 1.0), program) - self._base
+        self._place = np.rint(moved).astype(np.int32) - 1
+        self._cost = program.full_cost
+        self._whole = structure.features.stages > 0 or structure.features.minimum
+        self._basis: Any = None  # highspy's classes carry no types
+        self._hours = problem.grid.hours
+
+    @property
+    def whole(self) -> bool:
+        """Whether its schedules cannot be mixed: units with stages, chargers with a least power."""
+        return self._whole
+
+    def ask(self, power_yen: FloatArray, droppable_yen: FloatArray) -> Offer:
+        """What the site does at prices beside its own. [yen/kWh]
+
+        Raises
+        ------
+        PlanError
+            If the linear program has no optimum; it always has one unless it was built wrongly.
+        """
+        solver = highs()
+        load(solver, self._arrays, cost=self._arrays.cost + self._priced(power_yen, droppable_yen))
+        if self._basis is not None:
+            solver.setBasis(self._basis)
+        if not run(solver):
+            solver.clearSolver()  # from another basis it may be
+            if not run(solver):
+                raise PlanError("a site found no optimum", where=f"site {self.problem.site}")
+        self._basis = solver.getBasis()
+        x = self._full(primal(solver))
+        schedule = schedule_at(self.problem, self._template, x)
+        yen, power = float(np.sum(self._cost * x)), import_kw(self.problem, schedule)
+        drop = droppable_kw(schedule)
+        bound = yen + self._hours * float(np.sum(power_yen * power) - np.sum(droppable_yen * drop))
+        if self._whole:
+            schedule = settle(self.problem, schedule)
+            yen = objective_yen(self.problem, schedule, peak_quantile_share=self.share)
+            power, drop = import_kw(self.problem, schedule), droppable_kw(schedule)
+        return Offer(yen, bound, power, drop, schedule)
+
+    def _full(self, x: FloatArray) -> FloatArray:
+        full = self._base.copy()
+        moves = self._place >= 0
+        full[moves] += x[self._place[moves]]
+        return full
+
+    def _priced(self, power_yen: FloatArray, droppable_yen: FloatArray) -> FloatArray:
+        """What the prices add to the cost of the program's columns.
+
+        The power of the connection is ``within + over - export``; what can be dropped is what storages take,
+        less what they give, and the air conditioners' power.
+        """
+        columns, weight = self._template.columns, np.zeros(len(self._place))
+        power, drop = self._hours * power_yen, self._hours * droppable_yen
+        for name, sign in (("within_kw", 1.0), ("over_kw", 1.0), ("export_kw", -1.0)):
+            weight[columns.block("", name)] += sign * power
+        for kind, name, sign in _DROPS:
+            if columns.tables.get(kind) is not None and columns.tables[kind].count:
+                weight[columns.block(kind, name)] -= sign * drop
+        moves = self._place >= 0
+        priced = np.bincount(self._place[moves], weights=weight[moves], minlength=len(self._arrays.cost))
+        return np.asarray(priced, dtype=float)
+
+    def settled(self, schedule: Schedule) -> tuple[float, Schedule, Plan, float]:
+        """Cost, schedule and plan that the site can really keep, and by how much the plan breaks a limit.
+
+        The plan is verified by :mod:`dispatch.checks`, which knows neither the model nor the solver.
+        """
+        problem = self.problem
+        kept = settle(problem, schedule)
+        plan = assemble(problem, kept, Origin(source=PlanSource.INCUMBENT, peak_quantile_share=self.share))
+        wrong = max((violation.amount for violation in check_plan(problem, plan)), default=0.0)
+        return objective_yen(problem, kept, peak_quantile_share=self.share), kept, plan, wrong
+
+
+_DROPS = (
+    ("car", "charge_kw", 1.0),
+    ("car", "discharge_kw", -1.0),
+    ("battery", "charge_kw", 1.0),
+    ("battery", "discharge_kw", -1.0),
+    ("zone", "hvac_kw", 1.0),
+)
+
+
+def droppable_kw(schedule: Schedule) -> FloatArray:
+    """Power that stops at once if batteries and air conditioners rest; below zero where they give. [kW]"""
+    total: FloatArray = (
+        schedule.car_kw.sum(axis=0) + schedule.battery_kw.sum(axis=0) + schedule.hvac_kw.sum(axis=0)
+    )
+    return total
+
+
+def mixed(schedules: list[Schedule], share: FloatArray) -> Schedule:
+    """Schedules added up by their shares; a site without whole numbers can keep it if it can keep each."""
+
+    def sum_of(name: str) -> FloatArray:
+        return np.asarray(sum(w * getattr(one, name) for w, one in zip(share, schedules, strict=True)))
+
+    return Schedule(
+        car_kw=sum_of("car_kw"),
+        hvac_kw=sum_of("hvac_kw"),
+        pv_kw=sum_of("pv_kw"),
+        battery_kw=sum_of("battery_kw"),
+        other_kw=sum_of("other_kw"),
+    )
+
+
+def is_movable(problem: Problem) -> bool:
+    """Whether anything at the site can be moved."""
+    arrays = any(array.curtailable for array in problem.pv)
+    return bool(problem.cars or problem.zones or problem.batteries or problem.others or arrays)

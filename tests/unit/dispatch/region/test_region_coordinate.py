@@ -1,0 +1,133 @@
+"""A region planned by prices: as good as one large program, never below its own bound, kept by every site."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dispatch.region.checks import require_region, shared_yen
+from dispatch.region.coordinate import Coordinator, CoordinatorSettings
+from dispatch.region.work import forget
+from dispatch.templates import TemplateCache
+from energy.core.errors import InvalidPlanError
+from tests.bench.region_monolith import monolith, solved
+from tests.unit.dispatch.region.region_helpers import Watched, coordinator, drawn, no_limits, region_request
+from vpp.region.shared import RegionRules
+
+TIGHT = CoordinatorSettings(gap=4e-3)
+
+
+@pytest.fixture(scope="module")
+def planned() -> Coordinator:
+    request = region_request(10)
+    return coordinator(drawn(request), request.grid)
+
+
+def optimum(sites: list, worked: Coordinator, limits: tuple) -> float:
+    moved = np.array([card.flexible for card in worked.cards])
+    program = monolith(
+        sites, moved, limits, TemplateCache(64), alone_kw=worked.alone_kw,
+        alone_drop_kw=worked.alone_droppable_kw, alone_yen=worked.alone_yen,
+    )  # fmt: skip
+    best, _ = solved(program, "ipm")
+    return best
+
+
+def test_the_bounds_enclose_the_optimum_of_one_large_program(planned: Coordinator) -> None:
+    request = region_request(10)
+    plan = planned.plan(TIGHT)
+    best = optimum(drawn(request), planned, plan.limits)
+    assert plan.gap <= TIGHT.gap
+    assert plan.lower_yen <= best + 1e-6 * abs(best)
+    assert plan.upper_yen >= best - 1e-6 * abs(best)
+    assert plan.violation == 0.0
+    assert plan.upper_yen < plan.alone_yen
+    require_region(plan, hours=0.5)
+
+
+def test_every_round_the_bounds_only_come_closer(planned: Coordinator) -> None:
+    request = region_request(10, seed=6)
+    plan = coordinator(drawn(request), request.grid).plan(TIGHT)
+    lower = [step.lower_yen for step in plan.trace]
+    upper = [step.upper_yen for step in plan.trace]
+    assert lower == sorted(lower)
+    assert np.all(np.diff(upper) <= 1e-5 * np.abs(upper[:-1]))
+
+
+def test_with_nothing_shared_every_site_does_what_it_does_alone() -> None:
+    request = region_request(6)
+    plan = coordinator(drawn(request), request.grid, limits=no_limits).plan(TIGHT)
+    assert plan.gap <= 1e-6
+    assert plan.upper_yen == pytest.approx(plan.alone_yen, rel=1e-6)
+
+
+def test_it_can_be_stopped_at_any_moment_and_still_has_a_plan_that_all_sites_keep() -> None:
+    request = region_request(8)
+    for rounds in (0, 1, 2):
+        worked = coordinator(drawn(request), request.grid)
+        plan = worked.plan(replace(TIGHT, gap=0.0, rounds=rounds))
+        require_region(plan, hours=0.5)
+        assert plan.violation == 0.0
+        assert np.isfinite(plan.upper_yen)
+    stopped = coordinator(drawn(request), request.grid).plan(replace(TIGHT, gap=0.0), stop=lambda: True)
+    assert len(stopped.trace) == 0
+    assert stopped.violation == 0.0
+
+
+def test_a_second_plan_goes_on_from_the_prices_and_bids_of_the_first() -> None:
+    request = region_request(10)
+    worked = coordinator(drawn(request), request.grid)
+    first = worked.plan(TIGHT)
+    fresh = len(first.trace)
+    called = RegionRules(seed=1, dr_share=0.08)
+    worked.set_limits(called)
+    again = worked.plan(TIGHT)
+    cold = coordinator(drawn(request), request.grid, limits=called).plan(TIGHT)
+    assert again.gap <= TIGHT.gap
+    assert len(again.trace) < fresh
+    assert len(again.trace) < len(cold.trace)
+    assert again.upper_yen == pytest.approx(cold.upper_yen, rel=1e-2)
+    assert again.total_s < first.total_s + cold.total_s  # it is counted from its own beginning
+
+
+def test_cells_of_several_sites_come_to_the_same_within_the_gap() -> None:
+    request = region_request(8, exchangeable=True)
+    one = coordinator(drawn(request), request.grid).plan(replace(TIGHT, cell=1))
+    many = coordinator(drawn(request), request.grid).plan(replace(TIGHT, cell=4))
+    assert one.gap <= TIGHT.gap
+    assert many.gap <= TIGHT.gap
+    assert one.lower_yen <= many.upper_yen
+    assert many.lower_yen <= one.upper_yen
+
+
+def test_a_process_that_forgot_everything_comes_to_exactly_the_same() -> None:
+    request = region_request(6)
+    short = replace(TIGHT, rounds=3)
+    kept = coordinator(drawn(request), request.grid).plan(short)
+
+    class Forgetful(Watched):
+        def run(self, function, calls):  # type: ignore[no-untyped-def]
+            answers = []
+            for call in calls:
+                forget()
+                answers.append(function(*call))
+            return answers
+
+    lost = coordinator(drawn(request), request.grid, crew=Forgetful()).plan(short)
+    np.testing.assert_array_equal(lost.power_kw, kept.power_kw)
+    assert lost.upper_yen == kept.upper_yen
+    assert lost.lower_yen == kept.lower_yen
+
+
+def test_a_plan_that_hides_a_missed_limit_or_a_cost_is_refused(planned: Coordinator) -> None:
+    plan = planned.plan(TIGHT)
+    yen, _ = shared_yen(plan, hours=0.5)
+    assert plan.upper_yen == pytest.approx(float(plan.site_yen.sum()) + yen)
+    moved = plan.power_kw.copy()
+    moved[:, 20] += 500.0
+    with pytest.raises(InvalidPlanError, match="unsaid"):
+        require_region(replace(plan, power_kw=moved), hours=0.5)
+    with pytest.raises(InvalidPlanError, match="own bound"):
+        require_region(replace(plan, lower_yen=plan.upper_yen + 1000.0), hours=0.5)

@@ -1,0 +1,266 @@
+"""``vpp region``: many sites drawn, planned as one plant, offered and dispatched."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from energy.core.errors import ConfigError, ExitStatus
+from vpp.cli.console import Console
+from vpp.cli.forecast_site import Json, print_json
+
+if TYPE_CHECKING:
+    from vpp.region.plan import Planned, RegionFile
+
+__all__ = ["app"]
+
+app = typer.Typer(help="A region: many sites as one plant.", no_args_is_help=True)
+
+Sites = Annotated[int, typer.Option(help="Number of sites.")]
+Seed = Annotated[int, typer.Option(help="What everything is drawn from.")]
+Slots = Annotated[int, typer.Option(help="Half-hours to plan.")]
+Day = Annotated[str, typer.Option(help="First day, from midnight in Japan.")]
+Failures = Annotated[float, typer.Option(help="Part of the sites that have a fault. [-]")]
+Exchangeable = Annotated[bool, typer.Option("--exchangeable", help="Sites of one kind and no faults.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of published series that are not shipped.")]
+RegionOption = Annotated[
+    Path | None, typer.Option("--region", help="Region written by vpp region make --out.")
+]
+Workers = Annotated[int, typer.Option(help="Processes that work side by side.")]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", help="process, inline, local-dask or dask://HOST:PORT.")
+]
+Gap = Annotated[float, typer.Option(help="Relative gap that suffices. [-]")]
+TimeLimit = Annotated[float, typer.Option(help="No round is begun after it. [s]")]
+
+_SHOWN = 5
+
+
+@app.callback()
+def _region() -> None:
+    """A region: many sites as one plant."""
+
+
+@app.command()
+def make(
+    context: typer.Context,
+    sites: Sites = 100,
+    seed: Seed = 0,
+    slots: Slots = 48,
+    day: Day = "2026-01-20",
+    failures: Failures = 0.01,
+    exchangeable: Exchangeable = False,
+    data: Data = None,
+    out: Annotated[Path | None, typer.Option(help="Write the region to this file.")] = None,
+    problems: Annotated[
+        Path | None, typer.Option(help="Write every site's problem into this folder, for vpp plan make.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Draw a region from real series and say what it consists of and where its series come from.
+
+    Example: vpp region make --sites 1000 --seed 1 --out region.json
+    """
+    from vpp.region.summary import describe
+
+    console = cast("Console", context.obj)
+    region = _drawn(sites, seed, slots, day=day, failures=failures, exchangeable=exchangeable, data=data)
+    told, drawn = describe(region.request)
+    if out is not None:
+        from vpp.region.plan import write_region
+
+        write_region(out, region)
+        console.say(console.text("region.written", path=out))
+    if problems is not None:
+        from energy.core.plan import problem_to_json
+        from vpp.batch import make_folder
+        from vpp.problemfile import write_json
+
+        make_folder(problems)
+        for site in drawn:
+            write_json(problems / f"{site.problem.site}.json", problem_to_json(site.problem))
+    if json:
+        print_json(told)
+        return
+    kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(told["kinds"].items()))
+    print(console.text("region.made", sites=sites, seed=seed, year=told["year_gwh"], kinds=kinds))
+    print(
+        console.text(
+            "region.holds",
+            cars=told["cars"],
+            gives=told["both_ways"],
+            rooms=told["rooms"],
+            roofs=told["roofs"],
+            batteries=told["batteries"],
+            feeders=told["feeders"],
+            coordinated=told["coordinated"],
+            joins=told["joins_dr"],
+            lost=told["without_forecast"],
+        )
+    )
+    for pool in told["sources"]:
+        key = "region.source_shipped" if pool["shipped"] else "region.source"
+        print(console.text(key, pool=pool["pool"], source=pool["source"]))
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    sites: Sites = 100,
+    slots: Slots = 48,
+    seed: Seed = 0,
+    gap: Gap = 0.005,
+    time_limit: TimeLimit = 600.0,
+    workers: Workers = 2,
+    executor: ExecutorName = "process",
+    region: RegionOption = None,
+    day: Day = "2026-01-20",
+    failures: Failures = 0.01,
+    exchangeable: Exchangeable = False,
+    data: Data = None,
+    dr_kw: Annotated[
+        float | None,
+        typer.Option(help="Reduction in the evening; 4 % of the sites that joined unless said. [kW]"),
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Plan all sites of a region together, with a proven gap.
+
+    Interrupt it (Ctrl-C) and it ends with the best plan so far and its gap. Exit status 6 says that a shared
+    limit is not kept or the gap was not reached.
+
+    Example: vpp region plan --sites 100 --slots 48 --seed 1 --gap 0.005 --json
+    """
+    from dataclasses import replace
+
+    from vpp.region.plan import document, read_region
+
+    console = cast("Console", context.obj)
+    task = (
+        _drawn(sites, seed, slots, day=day, failures=failures, exchangeable=exchangeable, data=data)
+        if region is None
+        else read_region(region)
+    )
+    if dr_kw is not None:
+        task = replace(task, rules=replace(task.rules, dr_kw=dr_kw))
+    planned, told = _planned(
+        task, gap=gap, time_limit=time_limit, workers=workers, executor=executor, describe=document
+    )
+    if json:
+        print_json(told)
+    else:
+        _say_plan(console, planned, told)
+    reached = told["gap"] is not None and told["gap"] <= gap
+    return int(ExitStatus.OK if reached and not planned.plan.shortfalls else ExitStatus.PARTIAL)
+
+
+def _drawn(
+    sites: int, seed: int, slots: int, *,
+    day: str, failures: float, exchangeable: bool, data: Path | None,
+) -> RegionFile:  # fmt: skip
+    """The region that the options mean."""
+    from vpp.region.draw import Request
+    from vpp.region.plan import RegionFile, check_request
+    from vpp.region.shared import RegionRules
+
+    try:
+        first = datetime.strptime(day, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
+    except ValueError:
+        raise ConfigError(f"{day!r} is not a day", where="--day", hint="write it like 2026-01-20") from None
+    request = Request(
+        sites=sites,
+        seed=seed,
+        slots=slots,
+        day=first,
+        failures=failures,
+        exchangeable=exchangeable,
+        data=data,
+    )
+    return RegionFile(request=check_request(request), rules=RegionRules(seed=seed))
+
+
+def _planned(
+    task: RegionFile, *, gap: float, time_limit: float, workers: int, executor: str, describe: Any
+) -> tuple[Planned, dict[str, Any]]:  # Any: a function of an imported module
+    """Plan, with the interrupt key as the end of the rounds."""
+    import signal
+
+    from dispatch.region.coordinate import CoordinatorSettings
+    from vpp.region.crew import open_executor
+    from vpp.region.plan import plan_region
+    from vpp.shelf import FolderShelf, cache_folder
+
+    if not 0.0 <= gap < 1.0 or not time_limit >= 0.0:
+        raise ConfigError(
+            f"a gap of {gap} within {time_limit} s cannot be reached", where="--gap, --time-limit",
+            hint="give a share like 0.005 and seconds, >= 0",
+        )  # fmt: skip
+    asked_to_stop = False
+
+    def note(*_: object) -> None:
+        nonlocal asked_to_stop
+        asked_to_stop = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second time ends it at once
+
+    settings = CoordinatorSettings(gap=gap, time_limit_s=time_limit)
+    with open_executor(executor, workers) as crew:
+        before = signal.signal(signal.SIGINT, note)
+        try:
+            planned = plan_region(
+                task, crew, settings, shelf=FolderShelf(cache_folder()), stop=lambda: asked_to_stop
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
+        return planned, describe(task, planned, crew, executor=executor)
+
+
+def _say_plan(console: Console, planned: Planned, told: dict[str, Any]) -> None:
+    """A plan in words."""
+    plan = planned.plan
+    if told["gap"] is None:
+        print(
+            console.text(
+                "region.not_proven", sites=told["sites"], slots=told["slots"], upper=f"{plan.upper_yen:,.0f}"
+            )
+        )
+    else:
+        print(
+            console.text(
+                "region.planned",
+                sites=told["sites"],
+                slots=told["slots"],
+                upper=f"{plan.upper_yen:,.0f}",
+                gap=f"{told['gap']:.2%}",
+                rounds=told["rounds"],
+                seconds=told["total_s"],
+                workers=told["workers"],
+                memory=told["peak_rss_mb"],
+            )
+        )
+    print(
+        console.text(
+            "region.alone", alone=f"{plan.alone_yen:,.0f}", saved=f"{plan.alone_yen - plan.upper_yen:,.0f}"
+        )
+    )
+    print(console.text("region.checked", violation=told["max_violation"]))
+    missed: dict[str, list[float]] = {}
+    for short in plan.shortfalls:
+        missed.setdefault(short.name, []).append(short.amount_kw)
+    for name, amounts in missed.items():
+        print(console.text("region.short", name=name, slots=len(amounts), amount=f"{max(amounts):.2f}"))
+    if not missed:
+        print(console.text("region.all_kept"))
+    broken = [
+        console.text("region.broken", site=site, kinds=", ".join(kinds))
+        for site, kinds in plan.broken.items()
+    ]
+    lost = [console.text("region.left_out", site=site, fault=fault) for site, fault in plan.left_out.items()]
+    for lines in (broken, lost):
+        print("\n".join(lines[:_SHOWN]), end="\n" if lines else "")
+        if len(lines) > _SHOWN:
+            print(console.text("region.more", count=len(lines) - _SHOWN))
+    if told["workers_lost"]:
+        print(console.text("region.lost", count=told["workers_lost"]))
