@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,6 +148,16 @@ def test_the_command_listens_answers_and_says_what_it_did(vtn: Vtn, papers: Pape
     assert (status, out) == (0, "Evt_1 (modification 0): answered yes\n"), err
     assert vpp(*words, db)[1] == out  # the server lists it again and wants the answer again
     assert "accepted" in vpp("dr", "event", "list", db)[1]
+
+
+def test_without_the_extra_the_command_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "openleadr", None)
+    words = ["--vtn", "http://127.0.0.1:1/x", "--name", "aizu", f"--db={tmp_path / 'dr.db'}"]
+    status, _, err = vpp("dr", "listen", *words)
+    assert status == 2
+    assert "aizu-vpp[openadr]" in err
 
 
 def test_the_command_says_that_nobody_is_there(tmp_path: Path) -> None:
