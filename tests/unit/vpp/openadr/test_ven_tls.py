@@ -154,7 +154,7 @@ def test_without_the_extra_the_command_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "openleadr", None)
-    words = ["--vtn", "http://127.0.0.1:1/x", "--name", "aizu", f"--db={tmp_path / 'dr.db'}"]
+    words = ["--vtn", "http://127.0.0.1:1/x", "--name", "aizu", "--polls", "1", f"--db={tmp_path / 'dr.db'}"]
     status, _, err = vpp("dr", "listen", *words)
     assert status == 2
     assert "aizu-vpp[openadr]" in err
