@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from dispatch.region.master import Columns, Mixture, solve_master
 from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
 from dispatch.region.sites import Block
 from dispatch.region.work import WorkSettings, bid_block, open_block, settle_block
-from energy.core.errors import PlanError
+from energy.core.errors import DataError, PlanError
 from energy.core.series import FloatArray, Grid
 
 __all__ = ["Coordinator", "CoordinatorSettings", "Crew", "LimitsOf", "RegionPlan", "Trace"]
@@ -32,8 +32,10 @@ Stop = Callable[[], bool]
 class Crew(Protocol):
     """Works for blocks, somewhere; keeps the order of the calls."""
 
-    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Results of ``function(*call)``; call ``i`` should go where call ``i`` went before."""
+    def run(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, at: Sequence[int]
+    ) -> list[Any]:
+        """Results of ``function(*call)``; calls of one number in ``at`` should go to one worker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +118,22 @@ class RegionPlan:
 
 
 @dataclass(slots=True)
-class _Places:
-    """Where the sites of a block lie, and the rounds it has taken part in."""
+class _Place:
+    """A block, where its sites lie in the region, and the rounds it has taken part in.
+
+    Parameters
+    ----------
+    live : ndarray of bool
+        Sites that are still planned here; others were replaced or are lost.
+    at : list of int
+        Round of the region that each round of the block is.
+    """
 
     block: Block
     rows: np.ndarray
-    since: int
-    rounds: list[Prices] = field(default_factory=list)
+    live: np.ndarray
+    rounds: list[Prices]
+    at: list[int]
 
 
 class Coordinator:
@@ -150,13 +161,12 @@ class Coordinator:
         work: WorkSettings | None = None,
     ) -> None:
         self.grid, self._crew, self._work = grid, crew, work or WorkSettings()
-        self._limits_of = limits_of
-        self._places: list[_Places] = []
+        self._places: list[_Place] = []
         self._cards: list[Card] = []
         self._yen: list[FloatArray] = []
         self._power: list[FloatArray] = []
         self._drop: list[FloatArray] = []
-        self._lower, self._best = -np.inf, np.empty(0)
+        self._lower, self._best, self._bound = -np.inf, np.empty(0), np.empty(0)
         self._accounts: Accounts | None = None
         self._template_s = 0.0
         self._begun = time.perf_counter()
@@ -192,19 +202,71 @@ class Coordinator:
 
     def _open(self, blocks: Sequence[Block]) -> None:
         """Open blocks; what their sites do alone is round 0."""
-        slots, first = self.grid.count, 0
-        openings = [_nothing(block.count, slots) for block in blocks]
-        calls = [(block, self._work, opening) for block, opening in zip(blocks, openings, strict=True)]
-        answers: list[Opened] = self._crew.run(open_block, calls)
-        for block, opening, answer in zip(blocks, openings, answers, strict=True):
+        first = 0
+        answers = []
+        for block, (opening, answer) in zip(blocks, self._opened(blocks), strict=True):
             rows = np.arange(first, first + block.count)
-            self._places.append(_Places(block, rows, 0, [opening]))
+            live = np.ones(block.count, dtype=bool)
+            self._places.append(_Place(block, rows, live, [opening], [0]))
             self._cards += answer.cards
-            self._template_s += answer.template_s
+            answers.append((rows, answer.bids))
             first += block.count
-        self._append(
-            first, [(place.rows, answer.bids) for place, answer in zip(self._places, answers, strict=True)]
-        )
+        self._append(first, answers)
+        self._bound = np.full(first, np.nan)
+        self._usual = self._power[0].copy(), self._drop[0].copy()
+
+    def _opened(self, blocks: Sequence[Block]) -> list[tuple[Prices, Opened]]:
+        openings = [_nothing(block.count, self.grid.count) for block in blocks]
+        calls = [(block, self._work, opening) for block, opening in zip(blocks, openings, strict=True)]
+        first = len(self._places)
+        answers: list[Opened] = self._crew.run(open_block, calls, at=range(first, first + len(calls)))
+        self._template_s += sum(answer.template_s for answer in answers)
+        return list(zip(openings, answers, strict=True))
+
+    def touch(self, blocks: Sequence[Block], sites: Sequence[str]) -> None:
+        """Sites that have changed: a car came late, a cloud front, a unit that failed.
+
+        Only they are prepared and asked anew; all other bids, and the prices, stay good. Shared limits stay
+        what they were agreed to be.
+
+        Parameters
+        ----------
+        blocks : sequence of Block
+            One for each site, with other keys than before.
+        sites : sequence of str
+            Their names, in that order.
+        """
+        rows = self._rows_of(sites)
+        for row, block, (opening, answer) in zip(rows, blocks, self._opened(blocks), strict=True):
+            self._retire(row)
+            place = _Place(block, np.array([row]), np.ones(1, dtype=bool), [opening], [0])
+            self._places.append(place)
+            self._cards[row] = answer.cards[0]
+            self._yen[0][row] = answer.bids.yen[0]
+            self._power[0][row], self._drop[0][row] = answer.bids.power_kw[0], answer.bids.droppable_kw[0]
+
+    def lose(self, sites: Sequence[str], *, fault: str = "offline") -> None:
+        """Sites that do not answer any more: they take no part, and nothing is expected of them."""
+        for row in self._rows_of(sites):
+            self._retire(row)
+            self._cards[row] = replace(self._cards[row], flexible=False, joins_dr=False, fault=fault)
+            self._power[0][row] = self._drop[0][row] = 0.0
+
+    def _rows_of(self, sites: Sequence[str]) -> list[int]:
+        names = {card.site: row for row, card in enumerate(self._cards)}
+        unknown = [site for site in sites if site not in names]
+        if unknown:
+            raise DataError(f"the region has no site {unknown[0]}", where=f"first of {len(unknown)}")
+        return [names[site] for site in sites]
+
+    def _retire(self, row: int) -> None:
+        """Forget what a site has bid."""
+        for place in self._places:
+            place.live &= place.rows != row
+        for table in self._yen:
+            table[row] = np.nan
+        self._bound[row] = np.nan
+        self._lower = -np.inf
 
     def _append(self, sites: int, answers: list[tuple[np.ndarray, Bids]]) -> FloatArray:
         """Keep a round's bids; their bounds, NaN where nobody was asked."""
@@ -223,11 +285,15 @@ class Coordinator:
 
     def set_limits(self, limits_of: LimitsOf) -> None:
         """Other shared limits; all bids stay good, and prices of limits that go on too."""
-        limits = limits_of(self.cards, self._power[0], self._drop[0])
+        limits = limits_of(self.cards, *self._usual)
         before, prices = self._accounts, self._best
-        self._limits_of = limits_of
         self._accounts = Accounts(limits, slots=self.grid.count, hours=self.grid.hours)
         self._best = self._accounts.carried(before, prices)
+        if before is not None:
+            old = before.of_sites(prices, len(self._cards))
+            new = self._accounts.of_sites(self._best, len(self._cards))
+            same = [np.isclose(a, b).all(axis=1) for a, b in zip(old, new, strict=True)]
+            self._bound[~(same[0] & same[1])] = np.nan
         self._lower = -np.inf
 
     # -- planning --------------------------------------------------------------------------------------
@@ -238,9 +304,12 @@ class Coordinator:
         region = _Region(self._cards, self._accounts_known(), self._yen, self._power, self._drop)
         cells = region.cells(settings.cell)
         mixture, upper = region.mixture(cells, settings.tolerance)
-        if len(self._yen) > 1 or np.any(self._best):
-            self._round(region, self._best)
+        unknown = region.flexible & ~np.isfinite(self._bound)
+        if len(self._yen) > 1 and unknown.any():  # what has changed answers to the last prices first
+            self._round(region, self._best, unknown)
+            cells = region.cells(settings.cell)
             mixture, upper = region.mixture(cells, settings.tolerance)
+        self._lower = max(self._lower, region.lower_yen(self._bound, self._best))
         for number in range(settings.rounds):
             if (
                 self._gap(upper) <= 0.9 * settings.gap
@@ -248,8 +317,8 @@ class Coordinator:
                 or time.perf_counter() - begun > settings.time_limit_s
             ):
                 break
-            keep = settings.smoothing if np.isfinite(self._lower) else 0.0
-            self._round(region, keep * self._best + (1.0 - keep) * mixture.prices)
+            keep = settings.smoothing if cells and np.isfinite(self._lower) else 0.0
+            self._round(region, keep * self._best + (1.0 - keep) * mixture.prices, region.flexible)
             mixture, upper = region.mixture(cells, settings.tolerance)
             trace.append(Trace(number + 1, self._lower, upper, time.perf_counter() - begun))
         plan = self._settle(region, region.of_sites(mixture.share, cells), tuple(trace), begun)
@@ -264,42 +333,46 @@ class Coordinator:
     def _gap(self, upper: float) -> float:
         return (upper - self._lower) / max(1.0, abs(upper))
 
-    def _round(self, region: _Region, prices: FloatArray) -> None:
-        """Ask all flexible sites once; keep their bids and the bound that they prove."""
+    def _round(self, region: _Region, prices: FloatArray, asked: np.ndarray) -> None:
+        """Ask sites once; keep their bids and the bound that they prove."""
         power, drop = region.accounts.of_sites(prices, len(self._cards))
-        calls, asked = [], []
-        for place in self._places:
-            said = _said(power[place.rows], drop[place.rows], region.flexible[place.rows])
-            place.rounds.append(said)
+        number, calls, asked_of = len(self._yen), [], list[int]()
+        for k, place in enumerate(self._places):
+            wanted = asked[place.rows] & place.live
+            if not wanted.any():
+                continue
+            place.rounds.append(_said(power[place.rows], drop[place.rows], wanted))
+            place.at.append(number)
             calls.append((place.block, self._work, tuple(place.rounds)))
-            asked.append(place.rows)
-        answers: list[Bids] = self._crew.run(bid_block, calls)
-        bound = self._append(len(self._cards), list(zip(asked, answers, strict=True)))
+            asked_of.append(k)
+        answers: list[Bids] = self._crew.run(bid_block, calls, at=asked_of)
+        places = [self._places[k].rows for k in asked_of]
+        bound = self._append(len(self._cards), list(zip(places, answers, strict=True)))
+        again = np.array_equal(prices, self._best)
+        bound = np.where(np.isfinite(bound) | (not again), bound, self._bound)
         lower = region.lower_yen(bound, prices)
-        if lower > self._lower:
-            self._lower, self._best = lower, prices
+        if lower > self._lower or again:
+            self._lower, self._best, self._bound = max(lower, self._lower), prices, bound
 
     def _settle(
         self, region: _Region, share: FloatArray, trace: tuple[Trace, ...], begun: float
     ) -> RegionPlan:
         calls = [
-            (place.block, self._work, tuple(place.rounds), Weights(share[place.rows]))
+            (place.block, self._work, tuple(place.rounds), Weights(share[place.rows][:, place.at]))
             for place in self._places
         ]
-        answers: list[Settled] = self._crew.run(settle_block, calls)
+        answers: list[Settled] = self._crew.run(settle_block, calls, at=range(len(calls)))
         sites, slots = len(self._cards), self.grid.count
         yen, power, drop = np.zeros(sites), np.zeros((sites, slots)), np.zeros((sites, slots))
         broken: dict[str, tuple[str, ...]] = {}
         violation = 0.0
         for place, answer in zip(self._places, answers, strict=True):
-            yen[place.rows], power[place.rows], drop[place.rows] = (
-                answer.yen,
-                answer.power_kw,
-                answer.droppable_kw,
-            )
-            violation = max(violation, float(answer.violation.max(initial=0.0)))
-            for row, kinds in zip(place.rows.tolist(), answer.broken, strict=True):
-                if kinds:
+            rows = place.rows[place.live]
+            yen[rows], power[rows] = answer.yen[place.live], answer.power_kw[place.live]
+            drop[rows] = answer.droppable_kw[place.live]
+            violation = max(violation, float(answer.violation[place.live].max(initial=0.0)))
+            for row, live, kinds in zip(place.rows.tolist(), place.live, answer.broken, strict=True):
+                if kinds and live:
                     broken[self._cards[row].site] = kinds
         sums = region.accounts.sums(power, drop)
         alone = region.accounts.sums(self._power[0], self._drop[0])
@@ -369,7 +442,7 @@ class _Region:
         if not cells or not self.accounts.rows:
             share = np.zeros((len(self._yen), len(cells)))
             share[-1] = 1.0
-            mixture = Mixture(share, np.zeros(self.accounts.rows))
+            mixture = Mixture(share, self.accounts.marginal(self.fixed))
         else:
             mixture = solve_master(self._columns(cells), self.accounts, self.fixed, tolerance=tolerance)
         weight = self.of_sites(mixture.share, cells)

@@ -166,6 +166,12 @@ class Accounts:
         """Prices per row brought between the least and the highest slope. [yen/kW]"""
         return np.clip(prices, self.slopes[:, 0], self.slopes[:, -1])
 
+    def marginal(self, sums: FloatArray) -> FloatArray:
+        """What one more kW costs at these sums. [yen/kW]"""
+        above = (sums[:, None] > self.levels).sum(axis=1)
+        slope: FloatArray = np.take_along_axis(self.slopes, above[:, None], axis=1)[:, 0]
+        return slope
+
     def least(self, prices: FloatArray) -> FloatArray:
         """The least of ``cost(S) - price * S`` over all S: attained at a level, for prices within. [yen]"""
         values = [

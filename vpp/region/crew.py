@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _ATTEMPTS = 3
 _ADDRESS = "dask://"
+_PATIENCE_S = 10.0  # for a scheduler to answer
 _PRELOADED = ("dispatch.region.work", "vpp.region.draw")
 
 
@@ -45,8 +46,10 @@ class Executor(Protocol):
     workers: int
     lost: int
 
-    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Results of ``function(*call)`` in order; call ``i`` goes to the same worker each time if it can."""
+    def run(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, at: Sequence[int]
+    ) -> list[Any]:
+        """Results of ``function(*call)`` in order; one number in ``at``, one worker if it can be."""
 
 
 class InlineCrew:
@@ -57,7 +60,13 @@ class InlineCrew:
     def __init__(self) -> None:
         self.lost = 0
 
-    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def run(
+        self,
+        function: Callable[..., Any],
+        calls: Sequence[tuple[Any, ...]],
+        *,
+        at: Sequence[int],  # noqa: ARG002 - there is only one worker
+    ) -> list[Any]:
         """As :class:`Executor`."""
         return [function(*call) for call in calls]
 
@@ -75,12 +84,14 @@ class ProcessCrew:
     def _lane(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(1, self._context, initializer=_quiet)
 
-    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def run(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, at: Sequence[int]
+    ) -> list[Any]:
         """As :class:`Executor`."""
-        futures = [self._submit(k % self.workers, function, call) for k, call in enumerate(calls)]
+        futures = [self._submit(k % self.workers, function, call) for k, call in zip(at, calls, strict=True)]
         results = []
         for k, (lane, future) in enumerate(futures):
-            number = k % self.workers
+            number = at[k] % self.workers
             for attempt in range(_ATTEMPTS):
                 try:
                     results.append(future.result())
@@ -131,7 +142,9 @@ class DaskCrew:
         if not self._names:
             raise ConfigError("the cluster has no worker", where=str(client), hint="start dask worker on it")
 
-    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def run(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, at: Sequence[int]
+    ) -> list[Any]:
         """As :class:`Executor`."""
         here = set(self._client.scheduler_info(n_workers=-1)["workers"])
         gone = [name for name in self._names if name not in here]
@@ -147,7 +160,7 @@ class DaskCrew:
                 pure=False,
                 retries=_ATTEMPTS,
             )
-            for k, call in enumerate(calls)
+            for k, call in zip(at, calls, strict=True)
         ]
         return list(self._client.gather(futures))
 
@@ -204,7 +217,7 @@ def _dask(name: str, workers: int) -> Iterator[Any]:
         ) from None
     if name.startswith(_ADDRESS):
         try:
-            client = Client("tcp://" + name.removeprefix(_ADDRESS), timeout="10s", set_as_default=False)
+            client = Client("tcp://" + name.removeprefix(_ADDRESS), timeout=_PATIENCE_S, set_as_default=False)
         except (OSError, ValueError) as error:
             raise ConfigError(
                 "the dask scheduler does not answer",

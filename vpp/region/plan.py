@@ -164,7 +164,7 @@ def plan_region(
     plan = coordinator.plan(settings, stop=stop)
     require_region(plan, hours=region.request.grid.hours)
     total = time.perf_counter() - begun
-    peaks = dict([peak_rss_mb(), *crew.run(peak_rss_mb, [()] * crew.workers)])
+    peaks = dict([peak_rss_mb(), *crew.run(peak_rss_mb, [()] * crew.workers, at=range(crew.workers))])
     return Planned(plan, coordinator, total, sum(peaks.values()))
 
 

@@ -40,7 +40,9 @@ class Watched:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.answers: list[Any] = []
 
-    def run(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def run(
+        self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, at: Sequence[int]
+    ) -> list[Any]:
         self.calls += [(function.__name__, call) for call in calls]
         answers = [function(*call) for call in calls]
         self.answers += answers

@@ -108,7 +108,7 @@ def test_a_process_that_forgot_everything_comes_to_exactly_the_same() -> None:
     kept = coordinator(drawn(request), request.grid).plan(short)
 
     class Forgetful(Watched):
-        def run(self, function, calls):  # type: ignore[no-untyped-def]
+        def run(self, function, calls, *, at):  # type: ignore[no-untyped-def]
             answers = []
             for call in calls:
                 forget()
