@@ -149,6 +149,7 @@ _TABLE: Final = (
     ),
     _rule("consent-withdraw", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:consents"),
     _rule("ledger", {_O: _ALL, _D: _OWN, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
+    _rule("ledger-all", {_O: _ALL, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
     _rule("job", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:jobs"),
     _rule("webhook", {_R: _OWN}, scope="read:webhooks"),
     _rule("webhook-write", {_R: _OWN}, scope="write:webhooks"),

@@ -6,6 +6,7 @@ is read or a parameter looked at.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -17,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from energy.core.errors import ConfigError
+from vpp.explain import ASSETS
 from vpp.i18n import Lang
 from vpp.people.keys import same
 from vpp.people.logins import Session
@@ -281,7 +283,11 @@ def _sight(access: Access, rule: Rule, target: Target, request: Request) -> None
 
 
 def _is_car(service: Service, target: Target) -> bool:
-    from vpp.explain import asset_names
-
-    known = asset_names(service.store.as_of(service.clock.now()))
-    return known.get(target.asset, ("", "", "car"))[2] == "car"  # what nobody knows may be somebody's
+    """Whether an asset is a car: named one, or measured like one."""
+    known = service.store.as_of(service.clock.now())
+    document = known.document(ASSETS, target.site)
+    named = {} if document is None else json.loads(document.body)
+    if target.asset in named:
+        return bool(named[target.asset][2] == "car")
+    measured = {str(name).rsplit("/", 1)[-1] for name in known.ids(f"{target.site}/{target.asset}/")}
+    return bool(measured & {"soc", "plugged"})

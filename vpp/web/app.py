@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +18,8 @@ from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
 from energy.core.errors import VppError
+from vpp.api.routers import add_api
+from vpp.api.webhooks import tell_all
 from vpp.web import doors, health, own
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
@@ -33,6 +35,7 @@ STATIC: Final = Path(__file__).parent / "static"
 PAGES: Final[tuple[Page, ...]] = (*own.PAGES, *doors.PAGES, *health.PAGES)
 """Every page. A module with more adds its ``PAGES`` here: route, rule and navigation come from there."""
 _TIDY_EVERY_S: Final = 600.0
+_TELL_EVERY_S: Final = 5.0
 
 
 def create_app(service: Service, *, pages: tuple[Page, ...] = PAGES) -> FastAPI:
@@ -53,6 +56,7 @@ def create_app(service: Service, *, pages: tuple[Page, ...] = PAGES) -> FastAPI:
     )
     app.state.service = service
     add_pages(app, pages)
+    add_api(app)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     for kind in (Problem, VppError, HTTPException, RequestValidationError):
         app.add_exception_handler(kind, _answered)
@@ -69,21 +73,35 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Small chores beside the requests: what ended is taken away."""
     service: Service = app.state.service
     stop = asyncio.Event()
-    chores = asyncio.create_task(_chores(service, stop))
+    chores = [
+        asyncio.create_task(_again(stop, _TIDY_EVERY_S, lambda: _tidy(service))),
+        asyncio.create_task(_again(stop, _TELL_EVERY_S, lambda: _tell(service))),
+    ]
     try:
         yield
     finally:
         service.stopping = True
         stop.set()
-        await chores
+        await asyncio.gather(*chores)
 
 
-async def _chores(service: Service, stop: asyncio.Event) -> None:
+async def _again(stop: asyncio.Event, every_s: float, chore: Callable[[], object]) -> None:
+    """Do a chore now and then, until the service stops; one that fails is tried in the next round."""
     while not stop.is_set():
         try:
-            await run_in_threadpool(service.logins.remove_ended)
-            await run_in_threadpool(forget_old, service)
+            await run_in_threadpool(chore)
         except VppError:
-            log.exception("chores.failed")  # the next round tries again
+            log.exception("chore.failed")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), _TIDY_EVERY_S)
+            await asyncio.wait_for(stop.wait(), every_s)
+
+
+def _tidy(service: Service) -> None:
+    service.logins.remove_ended()
+    forget_old(service)
+
+
+def _tell(service: Service) -> None:
+    arrived, failed = tell_all(service.store, service.clock, allowed=service.settings.webhook_hosts)
+    service.metrics.webhooks.labels("arrived").inc(arrived)
+    service.metrics.webhooks.labels("failed").inc(failed)

@@ -21,7 +21,7 @@ OWN = {
     Role.FACTORY: Objects(sites=("kitakata",)),
     Role.INSTALLER: Objects(sites=("kitakata",)),
     Role.DRIVER: Objects(cars=("kitakata/commuter",)),
-    Role.RETAILER: Objects(party="aizu-retail"),
+    Role.RETAILER: Objects(party="retailer-a"),
 }
 
 

@@ -43,6 +43,7 @@ class Town:
         )
     )
     make: Callable[[Service], FastAPI] = create_app
+    keys: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.service = Service(
@@ -108,11 +109,15 @@ class Town:
             if any(r.scope == scope and reach_of(r, account) for r in RULES.values())
         )
         headers = {"Accept-Language": "en"}
-        if mine or scopes:
+        if scopes is None and account.id in self.keys:
+            headers["Authorization"] = self.keys[account.id]
+        elif mine or scopes:
             token = self.service.tokens.make(
                 account, name="test", scopes=scopes or mine, lasts=timedelta(days=30)
             )
             headers["Authorization"] = f"Bearer {token}"
+            if scopes is None:
+                self.keys[account.id] = headers["Authorization"]
         return TestClient(self.app, base_url=ORIGIN, follow_redirects=False, headers=headers)
 
     def code(self, name: str) -> str:

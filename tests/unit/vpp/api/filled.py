@@ -1,0 +1,118 @@
+"""A town with data: own and foreign sites, cars, forecasts, plans, events, settlements, consents, coins."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from energy.core.plan import Reason, ReasonCode, Setpoint
+from energy.core.slots import Slot, parse_jst
+from energy.core.units import AssetId, series_id
+from energy.ledger import Channel, Consent, ConsentRegister, Entry, Journal, Posting
+from energy.market.dr_products import Product
+from energy.market.portfolio import Resource
+from energy.store import Point, Store
+from tests.unit.vpp.forecasts import region
+from tests.unit.vpp.people.somebody import NOON
+from tests.unit.vpp.web.browser import Town
+from vpp.api.city import PURPOSE
+from vpp.consents import CONTROLLER
+from vpp.explain import ASSETS
+from vpp.operate import SLOT_RECORD, SlotRecord
+from vpp.settlement.dr_event import DrEvent
+from vpp.settlement.dr_events import EventBook
+from vpp.settlement.record import KeptSettlement, SettlementBook
+
+__all__ = ["FOREIGN_SITE", "OWN_SITE", "filled_town"]
+
+OWN_SITE, FOREIGN_SITE = "kitakata", "other-works"
+SLOT = datetime(2026, 11, 22, 2, 0, tzinfo=UTC)
+BEFORE = NOON - timedelta(days=2)
+
+
+def filled_town() -> Town:
+    """A town in which every noun has something of one's own and something of others."""
+    town = Town()
+    fill(town.house.store)
+    return town
+
+
+def fill(store: Store) -> None:
+    region.fill(store, 12)
+    for site, car in ((OWN_SITE, "commuter"), (FOREIGN_SITE, "foreign-car")):
+        _site(store, site, car)
+    for subject in (OWN_SITE, "retailer-a", FOREIGN_SITE, "retailer-b"):
+        kept = KeptSettlement(what="bill", subject=subject, period="2026-10", figures={"yen": "1"}, trace={})
+        SettlementBook(store).keep(kept, at=BEFORE, actor="test")
+    EventBook(store).announce(
+        DrEvent(
+            id="e-1",
+            product=Product.ECONOMIC,
+            modification=0,
+            start=parse_jst("2026-11-25 16:00"),
+            end=parse_jst("2026-11-25 19:00"),
+            target_kw=Decimal(30),
+            announced_at=BEFORE,
+        ),
+        at=BEFORE,
+        actor="upstream",
+    )
+    both = [Resource(site=OWN_SITE, kw=Decimal(40)), Resource(site=FOREIGN_SITE, kw=Decimal(20))]
+    EventBook(store).nominate("e-1", both, at=BEFORE, actor="operator")
+
+
+def _site(store: Store, site: str, car: str) -> None:
+    names = {car: ["車", "Car", "car"], "hall": ["ホール", "Hall", "zone"], "pv": ["太陽光", "PV", "pv"]}
+    store.put_document(ASSETS, site, known_at=BEFORE, body=json.dumps(names))
+    series = [("meter", "import_kwh"), ("load", "demand_kw"), (car, "soc"), ("hall", "room_c")]
+    store.append(
+        Point(
+            series=series_id(site, *name),
+            at=SLOT - timedelta(minutes=30 * k),
+            known_at=SLOT,
+            value=float(k),
+            source="test",
+        )
+        for name in series
+        for k in range(4)
+    )
+    region.issue(store, site, 20.0)
+    reason = Reason(next(iter(ReasonCode)))
+    record = SlotRecord(
+        slot=SLOT,
+        source="optimal",
+        tight=False,
+        target_kw=100.0,
+        gap=0.0,
+        solve_ms=1.0,
+        planned=(Setpoint(asset=AssetId(car), slot=Slot(SLOT), power_kw=-3.0, reason=reason),),
+        last_reasons={},
+        guard_minutes=0,
+        shortfalls=(),
+    )
+    store.put_document(SLOT_RECORD, f"{site}/{SLOT.isoformat()}", known_at=SLOT, body=record.to_json())
+    for name, subject, purpose in (
+        (f"c-{site}", site, PURPOSE),
+        (f"c-{car}", car, PURPOSE),
+        (f"w-{site}", site, "other-use"),
+    ):
+        consent = Consent(
+            id=name,
+            subject=subject,
+            controller=CONTROLLER,
+            purpose=purpose,
+            purpose_version=1,
+            categories=("site-profile", "demand-forecast", "device-list"),
+            recipients=("retailer-a",) if site == OWN_SITE else ("retailer-b",),
+            granted_at=BEFORE,
+            channel=Channel.PAPER,
+            evidence_sha256="0" * 64,
+        )
+        ConsentRegister(store).grant(consent, recorded_at=BEFORE, actor="test")
+    postings = (Posting("scheme", -5), Posting(f"driver/{car}-owner", 5))
+    Journal(store).post(
+        Entry(
+            key=f"grant/{car}", at=SLOT, postings=postings, memo="tight", facts={"vehicle": car, "kwh": "3.2"}
+        )
+    )
