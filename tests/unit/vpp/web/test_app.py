@@ -44,7 +44,7 @@ def test_every_answer_carries_the_policy_without_exceptions(town: Town) -> None:
 def test_pages_have_nothing_inline_and_nothing_from_elsewhere(town: Town) -> None:
     browser = town.logged_in(Role.AUDITOR)
     for page in PAGES:
-        if page.method == "GET" and "{" not in page.path:
+        if page.method == "GET" and "{" not in page.path and page.path != "/openapi.json":
             html = browser.get(page.path).text
             for bad in (" style=", "<style", "onclick", " onload", "javascript:", "//cdn", "https://"):
                 assert bad not in html, (page.path, bad)
