@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from dispatch.region.coordinate import RegionPlan
+from dispatch.region.outcome import RegionPlan
 from energy.core.errors import InvalidPlanError
 
 __all__ = ["require_region", "shared_yen"]

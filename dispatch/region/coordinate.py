@@ -15,15 +15,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from dispatch.region.limits import Accounts, RegionShortfall, SharedLimit
+from dispatch.region.limits import Accounts, SharedLimit
 from dispatch.region.master import Columns, Mixture, solve_master
 from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
+from dispatch.region.outcome import CoordinatorSettings, RegionPlan, Trace
 from dispatch.region.sites import Block
 from dispatch.region.work import WorkSettings, bid_block, open_block, settle_block
 from energy.core.errors import DataError, PlanError
 from energy.core.series import FloatArray, Grid
 
-__all__ = ["Coordinator", "CoordinatorSettings", "Crew", "LimitsOf", "RegionPlan", "Trace"]
+__all__ = ["Coordinator", "Crew", "LimitsOf"]
 
 LimitsOf = Callable[[tuple[Card, ...], FloatArray, FloatArray], Sequence[SharedLimit]]
 Stop = Callable[[], bool]
@@ -36,85 +37,6 @@ class Crew(Protocol):
         self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], *, at: Sequence[int]
     ) -> list[Any]:
         """Results of ``function(*call)``; calls of one number in ``at`` should go to one worker."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CoordinatorSettings:
-    """When to stop, and how the rounds are made.
-
-    Parameters
-    ----------
-    gap : float
-        Relative gap that suffices. [-]
-    time_limit_s : float
-        No round is begun after it; settling comes after. [s]
-    rounds : int
-        At most so many.
-    cell : int
-        Sites that share a convexity row; 1 for the fewest rounds, more for a smaller master.
-    smoothing : float
-        Part of the best prices in the next ones. [-]
-    """
-
-    gap: float = 0.005
-    time_limit_s: float = 600.0
-    rounds: int = 60
-    cell: int = 1
-    smoothing: float = 0.3
-    tolerance: float = 1e-6
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What was known after a round: its number, both bounds, seconds since the start."""
-
-    round: int
-    lower_yen: float
-    upper_yen: float
-    elapsed_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegionPlan:
-    """What the region will do.
-
-    Parameters
-    ----------
-    power_kw : ndarray, shape (sites, slots)
-        Of each site as settled: verified site by site. [kW]
-    lower_yen, upper_yen : float
-        What no plan undercuts, and what this one costs, sites' bills and shared costs. [yen]
-    alone_yen : float
-        What it would cost if nobody asked for anything. [yen]
-    violation : float
-        The most by which any schedule breaks a hard limit of its site. [kW, kWh, K]
-    broken : dict
-        Kinds of promises that sites cannot keep, by site.
-    left_out : dict
-        Sites that take no part, and which of their inputs is wrong.
-    """
-
-    cards: tuple[Card, ...]
-    power_kw: FloatArray
-    droppable_kw: FloatArray
-    site_yen: FloatArray
-    lower_yen: float
-    upper_yen: float
-    alone_yen: float
-    violation: float
-    limits: tuple[SharedLimit, ...]
-    shortfalls: tuple[RegionShortfall, ...]
-    broken: dict[str, tuple[str, ...]]
-    left_out: dict[str, str]
-    rounds: int
-    total_s: float
-    template_s: float
-    trace: tuple[Trace, ...]
-
-    @property
-    def gap(self) -> float:
-        """Relative distance of both bounds. [-]"""
-        return max(0.0, self.upper_yen - self.lower_yen) / max(1.0, abs(self.upper_yen))
 
 
 @dataclass(slots=True)
@@ -167,6 +89,7 @@ class Coordinator:
         self._power: list[FloatArray] = []
         self._drop: list[FloatArray] = []
         self._lower, self._best, self._bound = -np.inf, np.empty(0), np.empty(0)
+        self._share = np.empty((0, 0))
         self._accounts: Accounts | None = None
         self._template_s = 0.0
         self._begun = time.perf_counter()
@@ -321,9 +244,44 @@ class Coordinator:
             self._round(region, keep * self._best + (1.0 - keep) * mixture.prices, region.flexible)
             mixture, upper = region.mixture(cells, settings.tolerance)
             trace.append(Trace(number + 1, self._lower, upper, time.perf_counter() - begun))
-        plan = self._settle(region, region.of_sites(mixture.share, cells), tuple(trace), begun)
+        self._share = region.of_sites(mixture.share, cells)
+        plan = self._settle(region, self._share, tuple(trace), begun)
         self._begun = time.perf_counter()  # what comes next is counted from its own beginning
         return plan
+
+    @property
+    def share(self) -> FloatArray:
+        """How much of each bid makes each site's schedule in the last plan, shape (sites, rounds). [-]"""
+        missing = len(self._yen) - self._share.shape[1]
+        return np.pad(self._share, ((0, 0), (0, missing)))
+
+    def probe(self, extra_yen: FloatArray, *, joined: np.ndarray) -> tuple[FloatArray, FloatArray, int]:
+        """What sites would do if power had an extra price, beside the last prices of the plan.
+
+        Parameters
+        ----------
+        extra_yen : ndarray, shape (slots,)
+            On each kWh taken. [yen/kWh]
+        joined : ndarray of bool, shape (sites,)
+            Sites that are asked.
+
+        Returns
+        -------
+        power_kw, yen, round
+            Their powers, what their own bills come to, and the round that these bids are. [kW, yen]
+        """
+        accounts = self._accounts_known()
+        power, drop = accounts.of_sites(self._best, len(self._cards))
+        flexible = np.array([card.flexible for card in self._cards], dtype=bool)
+        bound = self._ask(power + extra_yen, drop, flexible & joined)
+        del bound  # of other prices than those of the limits
+        return self._power[-1], self._yen[-1], len(self._yen) - 1
+
+    def settle(self, share: FloatArray) -> RegionPlan:
+        """The plan of a mixture of the bids, verified site by site; gap and bound are those of the limits."""
+        begun = time.perf_counter()
+        region = _Region(self._cards, self._accounts_known(), self._yen, self._power, self._drop)
+        return self._settle(region, share, (), begun)
 
     def _accounts_known(self) -> Accounts:
         if self._accounts is None:
@@ -336,6 +294,15 @@ class Coordinator:
     def _round(self, region: _Region, prices: FloatArray, asked: np.ndarray) -> None:
         """Ask sites once; keep their bids and the bound that they prove."""
         power, drop = region.accounts.of_sites(prices, len(self._cards))
+        bound = self._ask(power, drop, asked)
+        again = np.array_equal(prices, self._best)
+        bound = np.where(np.isfinite(bound) | (not again), bound, self._bound)
+        lower = region.lower_yen(bound, prices)
+        if lower > self._lower or again:
+            self._lower, self._best, self._bound = max(lower, self._lower), prices, bound
+
+    def _ask(self, power: FloatArray, drop: FloatArray, asked: np.ndarray) -> FloatArray:
+        """Ask sites at prices of their own, keep their bids, and give their bounds."""
         number, calls, asked_of = len(self._yen), [], list[int]()
         for k, place in enumerate(self._places):
             wanted = asked[place.rows] & place.live
@@ -347,12 +314,7 @@ class Coordinator:
             asked_of.append(k)
         answers: list[Bids] = self._crew.run(bid_block, calls, at=asked_of)
         places = [self._places[k].rows for k in asked_of]
-        bound = self._append(len(self._cards), list(zip(places, answers, strict=True)))
-        again = np.array_equal(prices, self._best)
-        bound = np.where(np.isfinite(bound) | (not again), bound, self._bound)
-        lower = region.lower_yen(bound, prices)
-        if lower > self._lower or again:
-            self._lower, self._best, self._bound = max(lower, self._lower), prices, bound
+        return self._append(len(self._cards), list(zip(places, answers, strict=True)))
 
     def _settle(
         self, region: _Region, share: FloatArray, trace: tuple[Trace, ...], begun: float

@@ -147,7 +147,7 @@ def solved(program: Monolith, method: str, time_limit_s: float = 600.0) -> tuple
 
 
 def _main() -> None:
-    from dispatch.region.coordinate import CoordinatorSettings
+    from dispatch.region.outcome import CoordinatorSettings
     from vpp.region.crew import open_executor
     from vpp.region.draw import DrawnSites, Request
     from vpp.region.plan import RegionFile, plan_region

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from energy.core.errors import ConfigError, ExitStatus
+from energy.core.errors import ExitStatus
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
+from vpp.cli.region_common import (
+    Data,
+    Day,
+    Exchangeable,
+    ExecutorName,
+    Failures,
+    Gap,
+    RegionOption,
+    Seed,
+    Sites,
+    Slots,
+    TimeLimit,
+    Workers,
+    drawn,
+    planned_with,
+)
+from vpp.cli.region_flex import dispatch, offer
 
 if TYPE_CHECKING:
-    from vpp.region.plan import Planned, RegionFile
+    from vpp.region.plan import Planned
 
 __all__ = ["app"]
 
 app = typer.Typer(help="A region: many sites as one plant.", no_args_is_help=True)
-
-Sites = Annotated[int, typer.Option(help="Number of sites.")]
-Seed = Annotated[int, typer.Option(help="What everything is drawn from.")]
-Slots = Annotated[int, typer.Option(help="Half-hours to plan.")]
-Day = Annotated[str, typer.Option(help="First day, from midnight in Japan.")]
-Failures = Annotated[float, typer.Option(help="Part of the sites that have a fault. [-]")]
-Exchangeable = Annotated[bool, typer.Option("--exchangeable", help="Sites of one kind and no faults.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of published series that are not shipped.")]
-RegionOption = Annotated[
-    Path | None, typer.Option("--region", help="Region written by vpp region make --out.")
-]
-Workers = Annotated[int, typer.Option(help="Processes that work side by side.")]
-ExecutorName = Annotated[
-    str, typer.Option("--executor", help="process, inline, local-dask or dask://HOST:PORT.")
-]
-Gap = Annotated[float, typer.Option(help="Relative gap that suffices. [-]")]
-TimeLimit = Annotated[float, typer.Option(help="No round is begun after it. [s]")]
+app.command()(offer)
+app.command()(dispatch)
 
 _SHOWN = 5
 
@@ -67,8 +68,8 @@ def make(
     from vpp.region.summary import describe
 
     console = cast("Console", context.obj)
-    region = _drawn(sites, seed, slots, day=day, failures=failures, exchangeable=exchangeable, data=data)
-    told, drawn = describe(region.request)
+    region = drawn(sites, seed, slots, day=day, failures=failures, exchangeable=exchangeable, data=data)
+    told, inputs = describe(region.request)
     if out is not None:
         from vpp.region.plan import write_region
 
@@ -80,7 +81,7 @@ def make(
         from vpp.problemfile import write_json
 
         make_folder(problems)
-        for site in drawn:
+        for site in inputs:
             write_json(problems / f"{site.problem.site}.json", problem_to_json(site.problem))
     if json:
         print_json(told)
@@ -140,13 +141,13 @@ def plan(
 
     console = cast("Console", context.obj)
     task = (
-        _drawn(sites, seed, slots, day=day, failures=failures, exchangeable=exchangeable, data=data)
+        drawn(sites, seed, slots, day=day, failures=failures, exchangeable=exchangeable, data=data)
         if region is None
         else read_region(region)
     )
     if dr_kw is not None:
         task = replace(task, rules=replace(task.rules, dr_kw=dr_kw))
-    planned, told = _planned(
+    planned, told = planned_with(
         task, gap=gap, time_limit=time_limit, workers=workers, executor=executor, describe=document
     )
     if json:
@@ -155,66 +156,6 @@ def plan(
         _say_plan(console, planned, told)
     reached = told["gap"] is not None and told["gap"] <= gap
     return int(ExitStatus.OK if reached and not planned.plan.shortfalls else ExitStatus.PARTIAL)
-
-
-def _drawn(
-    sites: int, seed: int, slots: int, *,
-    day: str, failures: float, exchangeable: bool, data: Path | None,
-) -> RegionFile:  # fmt: skip
-    """The region that the options mean."""
-    from vpp.region.draw import Request
-    from vpp.region.plan import RegionFile, check_request
-    from vpp.region.shared import RegionRules
-
-    try:
-        first = datetime.strptime(day, "%Y-%m-%d").date()  # noqa: DTZ007 - a date has no zone
-    except ValueError:
-        raise ConfigError(f"{day!r} is not a day", where="--day", hint="write it like 2026-01-20") from None
-    request = Request(
-        sites=sites,
-        seed=seed,
-        slots=slots,
-        day=first,
-        failures=failures,
-        exchangeable=exchangeable,
-        data=data,
-    )
-    return RegionFile(request=check_request(request), rules=RegionRules(seed=seed))
-
-
-def _planned(
-    task: RegionFile, *, gap: float, time_limit: float, workers: int, executor: str, describe: Any
-) -> tuple[Planned, dict[str, Any]]:  # Any: a function of an imported module
-    """Plan, with the interrupt key as the end of the rounds."""
-    import signal
-
-    from dispatch.region.coordinate import CoordinatorSettings
-    from vpp.region.crew import open_executor
-    from vpp.region.plan import plan_region
-    from vpp.shelf import FolderShelf, cache_folder
-
-    if not 0.0 <= gap < 1.0 or not time_limit >= 0.0:
-        raise ConfigError(
-            f"a gap of {gap} within {time_limit} s cannot be reached", where="--gap, --time-limit",
-            hint="give a share like 0.005 and seconds, >= 0",
-        )  # fmt: skip
-    asked_to_stop = False
-
-    def note(*_: object) -> None:
-        nonlocal asked_to_stop
-        asked_to_stop = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second time ends it at once
-
-    settings = CoordinatorSettings(gap=gap, time_limit_s=time_limit)
-    with open_executor(executor, workers) as crew:
-        before = signal.signal(signal.SIGINT, note)
-        try:
-            planned = plan_region(
-                task, crew, settings, shelf=FolderShelf(cache_folder()), stop=lambda: asked_to_stop
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
-        return planned, describe(task, planned, crew, executor=executor)
 
 
 def _say_plan(console: Console, planned: Planned, told: dict[str, Any]) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from dispatch.region.checks import require_region
-from dispatch.region.coordinate import Coordinator, CoordinatorSettings, RegionPlan, Trace
+from dispatch.region.coordinate import Coordinator
+from dispatch.region.outcome import CoordinatorSettings, RegionPlan, Trace
 from dispatch.region.sites import Block
 from dispatch.region.work import WorkSettings
 from dispatch.templates import TemplateShelf
@@ -193,7 +194,7 @@ def document(region: RegionFile, planned: Planned, crew: Executor, *, executor: 
         "rounds": plan.rounds,
         "alone_yen": _yen(plan.alone_yen),
         "gap_of_benefit": _share(plan.upper_yen - plan.lower_yen, plan.alone_yen - plan.lower_yen),
-        "shortfalls": [asdict(short) for short in plan.shortfalls],
+        "shortfalls": [asdict(short) | {"amount_kw": round(short.amount_kw, 3)} for short in plan.shortfalls],
         "broken_promises": {site: list(kinds) for site, kinds in plan.broken.items()},
         "left_out": plan.left_out,
         "trace": [_told(step) for step in plan.trace],

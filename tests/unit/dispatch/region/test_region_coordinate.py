@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from dispatch.region.checks import require_region, shared_yen
-from dispatch.region.coordinate import Coordinator, CoordinatorSettings
+from dispatch.region.coordinate import Coordinator
+from dispatch.region.outcome import CoordinatorSettings
 from dispatch.region.work import forget
 from dispatch.templates import TemplateCache
 from energy.core.errors import InvalidPlanError

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from dispatch.region.checks import require_region
-from dispatch.region.coordinate import CoordinatorSettings, RegionPlan
 from dispatch.region.limits import SharedLimit
 from dispatch.region.messages import Card
+from dispatch.region.outcome import CoordinatorSettings, RegionPlan
 from dispatch.region.sites import Block, SiteInput
 from energy.core.errors import DataError, PlanError
 from energy.core.plan import Promise

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dispatch.region.coordinate import CoordinatorSettings
 from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
+from dispatch.region.outcome import CoordinatorSettings
 from dispatch.region.sites import Block
 from dispatch.region.work import WorkSettings
 from tests.unit.dispatch.region.region_helpers import Watched, coordinator, drawn, region_request

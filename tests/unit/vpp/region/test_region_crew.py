@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dispatch.region.coordinate import CoordinatorSettings, RegionPlan
+from dispatch.region.outcome import CoordinatorSettings, RegionPlan
 from energy.core.errors import ConfigError
 from vpp.region.crew import Executor, InlineCrew, ProcessCrew, open_executor, peak_rss_mb
 from vpp.region.draw import Request
