@@ -29,6 +29,9 @@ __all__ = ["Coordinator", "Crew", "LimitsOf"]
 LimitsOf = Callable[[tuple[Card, ...], FloatArray, FloatArray], Sequence[SharedLimit]]
 Stop = Callable[[], bool]
 
+_NEAR = 0.9  # of the gap that is wanted: settling may cost a little
+_NEAR_SHORT = 0.2  # as long as a promise is missed, a few rounds more may keep it
+
 
 class Crew(Protocol):
     """Works for blocks, somewhere; keeps the order of the calls."""
@@ -234,11 +237,8 @@ class Coordinator:
             mixture, upper = region.mixture(cells, settings.tolerance)
         self._lower = max(self._lower, region.lower_yen(self._bound, self._best))
         for number in range(settings.rounds):
-            if (
-                self._gap(upper) <= 0.9 * settings.gap
-                or stop()
-                or time.perf_counter() - begun > settings.time_limit_s
-            ):
+            wanted = settings.gap * (_NEAR if region.kept(mixture, cells) else _NEAR_SHORT)
+            if self._gap(upper) <= wanted or stop() or time.perf_counter() - begun > settings.time_limit_s:
                 break
             keep = settings.smoothing if cells and np.isfinite(self._lower) else 0.0
             self._round(region, keep * self._best + (1.0 - keep) * mixture.prices, region.flexible)
@@ -408,11 +408,19 @@ class _Region:
         else:
             mixture = solve_master(self._columns(cells), self.accounts, self.fixed, tolerance=tolerance)
         weight = self.of_sites(mixture.share, cells)
-        power = sum(w[:, None] * p for w, p in zip(weight.T, self._power, strict=True))
-        drop = sum(w[:, None] * d for w, d in zip(weight.T, self._drop, strict=True))
         yen = sum(float(np.nansum(w * y)) for w, y in zip(weight.T, self._yen, strict=True))
-        cost = self.accounts.cost(self.accounts.sums(np.asarray(power), np.asarray(drop)) + self.fixed)
+        cost = self.accounts.cost(self.sums(weight))
         return mixture, yen + self.fixed_yen + float(cost.sum())
+
+    def sums(self, weight: FloatArray) -> FloatArray:
+        """What each row comes to in a mixture. [kW]"""
+        power = np.einsum("nr,rnt->nt", weight, np.array(self._power))
+        drop = np.einsum("nr,rnt->nt", weight, np.array(self._drop))
+        return self.accounts.sums(power, drop) + self.fixed
+
+    def kept(self, mixture: Mixture, cells: list[np.ndarray]) -> bool:
+        """Whether a mixture keeps all promises."""
+        return not self.accounts.shortfalls(self.sums(self.of_sites(mixture.share, cells)))
 
     def _columns(self, cells: list[np.ndarray]) -> Columns:
         first = np.concatenate([[0], np.cumsum([len(cell) for cell in cells])[:-1]]).astype(np.int64)

@@ -65,17 +65,22 @@ def solve_master(columns: Columns, accounts: Accounts, fixed_kw: FloatArray, *, 
     k_of, c_of = np.nonzero(known)
     number = np.full((rounds, cells), -1)
     number[known] = np.arange(len(k_of))
-    bids = _bid_entries(columns, accounts, number)
+    segment, live = _live_rows(columns, accounts, fixed_kw, known)
+    slope = np.take_along_axis(accounts.slopes, segment[:, None], axis=1)[:, 0]
+    every = _bid_entries(columns, accounts, number).tocsr()
+    # where no mixture leaves a segment, its slope is all that the row costs
+    cost = columns.yen[known] + every[~live].T @ slope[~live]
+    bids, levels, slopes = every[live], accounts.levels[live], accounts.slopes[live]
     convex = sp.coo_matrix((np.ones(len(k_of)), (c_of, np.arange(len(k_of)))), shape=(cells, len(k_of)))
-    m, rows = accounts.levels.shape[1], accounts.rows
+    m, rows = levels.shape[1], len(levels)
     # S = level[0] - v + s[0] + ... + s[m-1]: v below all levels, s[j] between levels j and j+1
     segments = sp.hstack([sp.identity(rows), *[-sp.identity(rows)] * m])
     matrix = sp.bmat([[bids, segments], [convex, None]]).tocsc()
     widths = np.full((rows, m), np.inf)
-    widths[:, :-1] = np.diff(accounts.levels, axis=1)
-    right = accounts.levels[:, 0] - fixed_kw
+    widths[:, :-1] = np.diff(levels, axis=1)
+    right = levels[:, 0] - fixed_kw[live]
     program = Arrays(
-        cost=np.concatenate([columns.yen[known], -accounts.slopes[:, 0], accounts.slopes[:, 1:].T.ravel()]),
+        cost=np.concatenate([cost, -slopes[:, 0], slopes[:, 1:].T.ravel()]),
         lower=np.zeros(matrix.shape[1]),
         upper=np.concatenate([np.full(len(k_of) + rows, np.inf), widths.T.ravel()]),
         row_lower=np.concatenate([right, np.ones(cells)]),
@@ -96,7 +101,24 @@ def solve_master(columns: Columns, accounts: Accounts, fixed_kw: FloatArray, *, 
     empty = total <= 0.0
     share[0, empty], total[empty] = 1.0, 1.0
     # HiGHS' dual of a row is the change of cost with its right-hand side, here minus the fixed power
-    return Mixture(share / total, accounts.within(-np.array(answer.row_dual)[:rows]))
+    prices = slope.copy()
+    prices[live] = -np.array(answer.row_dual)[:rows]
+    return Mixture(share / total, accounts.within(prices))
+
+
+def _live_rows(
+    columns: Columns, accounts: Accounts, fixed_kw: FloatArray, known: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Segment of each row at the least that the bids can sum to, and whether the most lies in another one."""
+    least, most = fixed_kw.copy(), fixed_kw.copy()
+    for a, part in enumerate(accounts.parts):
+        table = columns.drop_kw if part.droppable else columns.power_kw
+        mine = table[:, columns.member[a]][:, :, part.slots]
+        there = known[:, columns.member[a], None]
+        least[part.rows] += np.where(there, mine, np.inf).min(axis=0).sum(axis=0)
+        most[part.rows] += np.where(there, mine, -np.inf).max(axis=0).sum(axis=0)
+    segment = (least[:, None] > accounts.levels).sum(axis=1)
+    return segment, (most[:, None] > accounts.levels).sum(axis=1) != segment
 
 
 def _bid_entries(columns: Columns, accounts: Accounts, number: np.ndarray) -> sp.coo_matrix:

@@ -40,6 +40,7 @@ __all__ = [
 METHOD = "column generation, interior-point prices, Lagrange bound"
 _LARGEST_BLOCK = 50  # sites
 _BLOCKS_PER_WORKER = 4
+_MOST_CELLS = 2_500  # convexity rows of the master
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +162,8 @@ def plan_region(
     begun = time.perf_counter()
     coordinator = coordinator_of(region, crew, shelf=shelf)
     spent = time.perf_counter() - begun
-    settings = replace(settings, time_limit_s=max(0.0, settings.time_limit_s - spent))
+    cell = max(settings.cell, math.ceil(region.request.sites / _MOST_CELLS))
+    settings = replace(settings, cell=cell, time_limit_s=max(0.0, settings.time_limit_s - spent))
     plan = coordinator.plan(settings, stop=stop)
     require_region(plan, hours=region.request.grid.hours)
     total = time.perf_counter() - begun
