@@ -191,7 +191,7 @@ def _acn(path: Path) -> VisitPool:
     arrive = table["ConnectionStartDateTime"].dt.tz_localize("UTC").dt.tz_convert("America/Los_Angeles")
     hour = (arrive.dt.hour + arrive.dt.minute / 60.0).to_numpy(dtype=float)
     stay, energy = (table[name].to_numpy(dtype=float) for name in ("ConnectionHours", "Energy"))
-    good = (arrive.dt.weekday.to_numpy() < 5) & (stay >= 1.0) & (hour + stay <= 23.5) & (energy > 0.5)
+    good = (arrive.dt.day_of_week.to_numpy() < 5) & (stay >= 1.0) & (hour + stay <= 23.5) & (energy > 0.5)
     return VisitPool("ACN-Data, JPL, 2018-19", False, hour[good], stay[good], energy[good])
 
 
