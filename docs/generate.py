@@ -32,6 +32,8 @@ from vpp.cli.main import app
 from vpp.forecasts.handover import CSV_COLUMNS, FORMAT, Delivery, json_schema
 from vpp.problemfile import problem_schema
 from vpp.scenario import Scenario
+from vpp.web import overview
+from vpp.web.config import ServiceConfig
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 MADE = "<!-- Made by docs/generate.py (make docs). Change the code, not this page. -->"
@@ -439,6 +441,31 @@ def command_line_page() -> str:
     return "\n\n".join([MADE, "# The command line", COMMANDS_INTRO, *sections])
 
 
+# ---- the service ----
+
+
+def service_page() -> str:
+    """Every key of the service's file."""
+    intro = (
+        "What `vpp serve --config FILE` reads: YAML; an unknown key is an error. Everything has a default."
+    )
+    sections = (structure_section(kind) for kind in structures(ServiceConfig))
+    return "\n\n".join([MADE, "# Service file", intro, *sections])
+
+
+RIGHTS_INTRO = """A route names a rule; the rule says how far each role reaches. `own`: the account's sites,
+cars or company. `consented`: what others agreed to share with the company. Empty: refused."""
+
+
+def rights_page() -> str:
+    """The table of rights, and which route asks which line of it."""
+    rules = table(overview.rule_header(), overview.rule_rows())
+    routes = table(("method", "route", "rule"), overview.route_rows())
+    pages = table(("method", "page", "rule"), overview.page_rows())
+    sections = (f"## Rules\n\n{rules}", f"## Routes of the API\n\n{routes}", f"## Pages\n\n{pages}")
+    return "\n\n".join([MADE, "# Rights", RIGHTS_INTRO, *sections])
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "errors-and-exit-codes.md": errors_page,
     "scenario-yaml.md": scenario_page,
@@ -448,6 +475,8 @@ PAGES: dict[str, Callable[[], str]] = {
     "forecast-delivery.schema.json": delivery_schema,
     "plan-problem.schema.json": plan_problem_schema,
     "cli.md": command_line_page,
+    "service-yaml.md": service_page,
+    "rights.md": rights_page,
 }
 
 

@@ -38,20 +38,26 @@ class WebSettings:
 
     Parameters
     ----------
-    host, port : str, int
+    host : str
         Where it listens: the loopback, with a reverse proxy and TLS in front (docs/how-to/serve.md).
+    port : int
+        Port of that; 0 takes a free one.
     public_url : str
         Address that people type. With ``https`` cookies are sent over TLS only.
     proxies : tuple of str
         Addresses of reverse proxies whose ``X-Forwarded-For`` is believed.
     second_factor_for : tuple of Role
         Roles that must have a second factor before they see anything.
-    idle_minutes, session_hours : int
-        When a session ends. [min], [h]
+    idle_minutes : int
+        A session that is not used ends. [min]
+    session_hours : int
+        A session ends in any case. [h]
     body_mb : int
         Largest request. [MB]
-    requests_per_minute, logins_per_minute : int
-        Most requests of one account or address, and most attempts to log in from one address. [1/min]
+    requests_per_minute : int
+        Most requests of one account, and of one address. [1/min]
+    logins_per_minute : int
+        Most attempts to log in from one address. [1/min]
     webhook_hosts : tuple of str
         Hosts inside the own network that webhooks may call; others there are refused.
     """
@@ -92,7 +98,15 @@ class WebSettings:
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class ServiceConfig:
-    """One YAML file: what a machine runs."""
+    """One YAML file: what a machine runs.
+
+    Parameters
+    ----------
+    store : StoreSettings
+        Where everything is kept.
+    web : WebSettings
+        How people and programs reach the service.
+    """
 
     store: StoreSettings = Field(default_factory=StoreSettings)
     web: WebSettings = Field(default_factory=WebSettings)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import ConfigError
+from energy.core.slots import JST
 from vpp.people.passwords import SHORTEST
 from vpp.people.rights import RULES, reach_of
 from vpp.people.second_factor import qr_svg, uri
@@ -42,6 +43,7 @@ def _account(request: Request, *, status: int = 200, said: str = "", secret: str
         scopes=scopes,
         days=_TOKEN_DAYS,
         shortest=SHORTEST,
+        ends=lambda token: f"{token.ends_at.astimezone(JST):%Y-%m-%d %H:%M}",
         tokens=access.service.tokens.of(access.who),
     )
 

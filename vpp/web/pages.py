@@ -154,10 +154,14 @@ def _navigation(request: Request, account: Account | None) -> list[dict[str, obj
     """Entries that this role may open and whose address needs no object."""
     pages: Sequence[Page] = getattr(request.app.state, "pages", ())
     return [
-        {"path": page.path, "text": page.nav, "here": request.url.path == page.path}
+        {"path": page.path, "text": page.nav, "here": _within(request.url.path, page.path)}
         for page in pages
         if page.nav and "{" not in page.path and account is not None and reach_of(RULES[page.rule], account)
     ]
+
+
+def _within(path: str, entry: str) -> bool:
+    return path == entry or (entry != "/" and path.startswith(f"{entry}/"))
 
 
 def problem_page(
