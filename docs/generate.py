@@ -26,6 +26,7 @@ from typer.core import TyperGroup
 from devices.profile import Location, Profile, load_profile, profile_names, profile_schema
 from devices.protocols import PROTOCOL_MODELS
 from devices.quality import quality
+from devices.site_file import site_schema
 from energy.core import errors
 from energy.core.errors import ExitStatus, VppError
 from vpp.cli.main import app
@@ -368,6 +369,11 @@ def device_profile_schema() -> str:
     return json.dumps(profile_schema(), ensure_ascii=False, indent=1)
 
 
+def site_equipment_schema() -> str:
+    """JSON Schema of the equipment of a site."""
+    return json.dumps(site_schema(), ensure_ascii=False, indent=1)
+
+
 # ---- what is handed over ----
 
 
@@ -471,6 +477,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "scenario-yaml.md": scenario_page,
     "device-profiles.md": profiles_page,
     "device-profile.schema.json": device_profile_schema,
+    "site-equipment.schema.json": site_equipment_schema,
     "forecast-delivery.md": delivery_page,
     "forecast-delivery.schema.json": delivery_schema,
     "plan-problem.schema.json": plan_problem_schema,
