@@ -24,6 +24,7 @@ from energy.core.series import FloatArray
 
 __all__ = ["Offer", "PricedSite", "droppable_kw", "mixed"]
 
+_LEAST = 1e-3  # what is wrong without an amount, a missing setpoint, counts as this much
 _NO_TIES = TieBreaks(early_yen_per_kwh=0.0, smooth_yen_per_kw=0.0)
 
 
@@ -144,7 +145,8 @@ class PricedSite:
         problem = self.problem
         kept = settle(problem, schedule)
         plan = assemble(problem, kept, Origin(source=PlanSource.INCUMBENT, peak_quantile_share=self.share))
-        wrong = max((violation.amount for violation in check_plan(problem, plan)), default=0.0)
+        found = check_plan(problem, plan)
+        wrong = max((max(_LEAST, violation.amount) for violation in found), default=0.0)
         return objective_yen(problem, kept, peak_quantile_share=self.share), kept, plan, wrong
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dispatch.checks import Violation
 from dispatch.region.checks import require_region, shared_yen
 from dispatch.region.coordinate import Coordinator
 from dispatch.region.outcome import CoordinatorSettings
 from dispatch.region.work import forget
 from dispatch.templates import TemplateCache
 from energy.core.errors import InvalidPlanError
+from energy.core.units import AssetId
 from tests.bench.region_monolith import monolith, solved
 from tests.unit.dispatch.region.region_helpers import Watched, coordinator, drawn, no_limits, region_request
 from vpp.region.shared import RegionRules
@@ -132,3 +134,13 @@ def test_a_plan_that_hides_a_missed_limit_or_a_cost_is_refused(planned: Coordina
         require_region(replace(plan, power_kw=moved), hours=0.5)
     with pytest.raises(InvalidPlanError, match="own bound"):
         require_region(replace(plan, lower_yen=plan.upper_yen + 1000.0), hours=0.5)
+
+
+def test_a_fault_without_an_amount_in_one_site_is_a_violation_of_the_plan(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    request = region_request(4)
+    worked = coordinator(drawn(request), request.grid)
+    lacking = Violation("completeness", AssetId("car-1"), 3, 0.0, "needs exactly one setpoint")
+    monkeypatch.setattr("dispatch.region.priced.check_plan", lambda *_: (lacking,))
+    assert worked.plan(replace(TIGHT, rounds=1)).violation > 0.0
