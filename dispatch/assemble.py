@@ -11,7 +11,7 @@ from dispatch.agreed import event_yen, imbalance_yen, step_excess_kw
 from dispatch.reasons import other_reasons, pv_reasons, setting, storage_reasons, zone_reasons
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
-from dispatch.terms import by_slot, energy_yen, share_of_slot
+from dispatch.terms import by_slot, demand_fall_kw, energy_yen, share_of_slot
 from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
@@ -155,12 +155,13 @@ def _trajectory(problem: Problem, schedule: Schedule, expected: Expected) -> Tra
 
 
 def _target(problem: Problem, expected: Expected) -> float:
-    """Demand that the guard holds: the peak that is paid anyway, or the highest planned within a day. [kW]
+    """Demand that the guard holds: the peak that is paid anyway, or what is forced within a day. [kW]
 
-    The median counts, without room for forecast errors: a target raised for a peak that may not come would
-    let it come. Rounded up to 0.1 kW, and never above the contract.
+    ``max(memory, max over a day of (planned demand - fall))``: the memory is given up only where the planned
+    demand would pass it even at P10 of the load and P90 of the sun (ADR 0010). A target raised for a peak
+    that may not come lets it come: cars charge up to it. Rounded up to 0.1 kW, never above the contract.
     """
     first = min(problem.grid.count, max(1, _DAY // problem.grid.step))
-    planned = expected.demand_kw[:first]
-    target = max(problem.limits.peak_memory_kw, float(np.ceil(planned.max() * 10.0 - 1e-3)) / 10.0)
+    forced = (expected.demand_kw - demand_fall_kw(problem))[:first]
+    target = max(problem.limits.peak_memory_kw, float(np.ceil(forced.max() * 10.0 - 1e-3)) / 10.0)
     return round(float(min(target, problem.limits.contract_kw)), 1)

@@ -20,6 +20,7 @@ __all__ = [
     "available_kw",
     "by_slot",
     "ceiling_kwh",
+    "demand_fall_kw",
     "demand_kw",
     "drop_kwh",
     "energy_yen",
@@ -155,6 +156,19 @@ def peak_margin_kw(problem: Problem, share: float) -> FloatArray:
     sun = by_slot(problem, part * (available_kw(problem) - low.sum(axis=0)))
     room: FloatArray = share * np.hypot(load, sun)
     return room
+
+
+def demand_fall_kw(problem: Problem) -> FloatArray:
+    """How far a half-hour's demand may stay below its median: to P10 of the load and P90 of the sun. [kW]
+
+    ``sqrt((load P50 - P10)^2 + (pv P90 - P50)^2)``, errors as in :func:`peak_margin_kw`.
+    """
+    part = share_of_slot(problem)
+    load = by_slot(problem, part * np.subtract(problem.load_p50_kw, problem.load_p10_kw))
+    high = np.array([array.p90_kw for array in problem.pv], dtype=float).reshape(-1, problem.count)
+    sun = by_slot(problem, part * (high.sum(axis=0) - available_kw(problem)))
+    fall: FloatArray = np.hypot(load, sun)
+    return fall
 
 
 def rise_kw(problem: Problem, share: float) -> FloatArray:

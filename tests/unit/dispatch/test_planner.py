@@ -90,6 +90,38 @@ def test_shaving_below_the_peak_that_is_paid_anyway_is_worth_nothing() -> None:
     assert plan.target_demand_kw == 340.0
 
 
+@pytest.mark.parametrize(
+    ("load_p10_kw", "pv_p90_kw", "memory_kw", "contract_kw", "target_kw"),
+    [
+        (180.0, 20.0, 230.0, 400.0, 230.0),  # the peak of 240 may not come: nobody raises the target for it
+        (230.0, 20.0, 210.0, 400.0, 230.0),  # P10 says that the memory cannot be kept
+        (
+            230.0,
+            40.0,
+            210.0,
+            400.0,
+            round(240.0 - float(np.hypot(10.0, 20.0)) + 0.05, 1),
+        ),  # nor with much sun
+        (180.0, 20.0, 0.0, 400.0, 180.0),  # a new site: zero is nothing to hold
+        (230.0, 20.0, 210.0, 225.0, 225.0),  # never above the contract
+    ],
+)
+def test_the_guard_s_target_is_what_is_paid_or_what_even_a_low_demand_forces(
+    load_p10_kw: float, pv_p90_kw: float, memory_kw: float, contract_kw: float, target_kw: float
+) -> None:
+    sun = replace(pv([20.0] * 4), p90_kw=(pv_p90_kw,) * 4)
+    given = problem(
+        [100.0, 260.0, 100.0, 100.0],
+        load_p10_kw=(100.0, load_p10_kw + 20.0, 100.0, 100.0),
+        pv=(sun,),
+        limits=limits(peak_memory_kw=memory_kw, contract_kw=contract_kw),
+    )
+    plan = PLANNER.plan(given)
+    assert check_plan(given, plan) == ()
+    assert max(plan.trajectory.import_kw) == pytest.approx(240.0)
+    assert plan.target_demand_kw == target_kw
+
+
 def test_thirty_kilowatts_of_a_binding_peak_cost_612000_yen() -> None:
     # RULES-JP T24: 30 kW x 2,000 yen x 0.85 x 12 months.
     binding = limits(peak_memory_kw=310.0, peak_yen_per_kw=2_000 * 0.85 * 12)
