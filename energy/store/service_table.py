@@ -48,7 +48,11 @@ class SqlRowTable(Generic[Row]):
         """Add a row; False if one stands under its key, which is left as it is."""
         insert = sqlite.insert if self._connections.dialect == "sqlite" else postgresql.insert
         with self._connections.write() as connection:
-            done = connection.execute(insert(self._table).on_conflict_do_nothing(), asdict(row))
+            done = connection.execute(
+                insert(self._table).on_conflict_do_nothing(),
+                asdict(row),
+                execution_options={"preserve_rowcount": True},
+            )
             return done.rowcount == 1
 
     def find(self, **equal: Cell) -> list[Row]:

@@ -87,7 +87,13 @@ def check_url(url: str, allowed: tuple[str, ...]) -> None:
         host, port = parts.hostname or "", parts.port or 443
     except ValueError:
         host, port, parts = "", 0, urlsplit("")
-    if not host or parts.username or parts.scheme not in {"http", "https"} or len(url) > 500:
+    if (
+        not host
+        or not url.isprintable()
+        or parts.username
+        or parts.scheme not in {"http", "https"}
+        or len(url) > 500
+    ):
         raise ConfigError("this is no address to call", where="url", hint="write https://host/path")
     if host in allowed:
         return

@@ -35,7 +35,10 @@ def with_session(response: Response, service: Service, cookie: str) -> Response:
 async def fields_of(request: Request) -> dict[str, str]:
     """Text fields of a form; files are refused."""
     form = await request.form(max_files=0, max_fields=50, max_part_size=100_000)
-    return {name: value for name, value in form.items() if isinstance(value, str)}
+    fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    if any("\0" in value for value in fields.values()):
+        raise Problem("bad_request")
+    return fields
 
 
 def _attempt(request: Request) -> None:

@@ -80,6 +80,8 @@ class Around:
         )
         if name not in settings.hosts:
             raise Problem("wrong_host")
+        if "\0" in request.scope["path"]:  # no name holds it, and PostgreSQL refuses to look it up
+            raise Problem("not_found")
         declared = request.headers.get("content-length", "0")
         if not declared.isascii() or not declared.isdecimal() or int(declared) > self._largest:
             raise Problem("too_large", headers={"Connection": "close"})

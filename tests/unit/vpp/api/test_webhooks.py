@@ -159,6 +159,7 @@ def test_the_key_is_shown_once(town: Town) -> None:
         "https://[broken",
         "https://\u0000/x",
         "javascript:alert(1)",
+        "https://example.com/\u0000",
         "https://a" + "b" * 600,
     ],
 )

@@ -71,6 +71,11 @@ def test_a_wrong_password_and_an_unknown_name_get_the_same_page(town: Town) -> N
     assert wrong.text.replace("auditor", "") == unknown.text.replace("nobodyxx", "")
 
 
+def test_a_name_that_no_database_can_look_up_is_refused(town: Town) -> None:
+    assert town.enter(town.browser(), "a\0b", "x").status_code == 400
+    assert town.browser().get("/account/%00").status_code == 404
+
+
 def test_html_in_a_typed_name_is_shown_as_text(town: Town) -> None:
     page = town.enter(town.browser(), '"><script>alert(1)</script>', "x")
     assert "<script>alert" not in page.text
