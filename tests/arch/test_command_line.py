@@ -52,6 +52,7 @@ def probe(*words: str) -> str:
     "words",
     [
         *(("--help",), ("--version",), ("simulate", "--help"), ("data", "--help"), ("device", "--help")),
+        *(("serve", "--help"), ("people", "invite", "--help")),
         *(("forecast", "--help"), ("forecast", "backtest", "--help"), ("forecast", "bench", "--help")),
     ],
 )

@@ -29,7 +29,7 @@ def route_rows() -> list[tuple[str, ...]]:
     """Every route of the API, and the rule that it asks."""
     routes = [route for router in ROUTERS for route in router.routes if isinstance(route, GuardedRoute)]
     return [
-        (", ".join(sorted(route.methods)), f"`{route.path}`", f"`{guard_of(route.endpoint).rule.name}`")
+        (", ".join(sorted(route.methods or ())), f"`{route.path}`", f"`{guard_of(route.endpoint).rule.name}`")
         for route in routes
     ]
 
