@@ -27,8 +27,9 @@ from energy.core.site import Site
 from energy.core.slots import JST, Slot
 from energy.core.units import AssetId
 from energy.ledger import CoinRule, ConsentRegister, Journal, TightEvent
-from energy.market.demand import PeakMemory
+from energy.market.demand import PeakMemory, month_shift
 from energy.store import Point, Snapshot, Store
+from vpp.called import with_calls
 from vpp.changeover import cooling_now, with_changeover
 from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
@@ -272,6 +273,7 @@ class SiteOperator:
         elif self.mode == "valley":
             plan, target, expected = rules_plan(_cars_only(problem)), None, None
         else:
+            problem = with_calls(problem, self.site, self.store, plan=self._planner.plan, counts=self.counts)
             plan = self._planner.plan(problem, previous=self._previous)
             target = plan.target_demand_kw
             expected = _expected_kw(problem, plan)
@@ -302,6 +304,7 @@ class SiteOperator:
             absent=absent | self.control.standing.not_applied.keys(),
             room_c=rooms,
             peak_memory_kw=self._peak_memory(now),
+            next_memory_kw=self._peak_memory(now, months_later=1),
             opted_out=frozenset(self.control.opted_out),
         )
 
@@ -326,12 +329,12 @@ class SiteOperator:
                 energy[vehicle.id] = max(0.0, energy[vehicle.id] - share * trip.energy_kwh)
         return energy
 
-    def _peak_memory(self, now: datetime) -> float:
-        """Highest demand that the contract remembers in the month of an instant. [kW]"""
+    def _peak_memory(self, now: datetime, *, months_later: int = 0) -> float:
+        """Highest demand that the contract remembers in the month of an instant, or a later one. [kW]"""
         memory = PeakMemory(dict(self.site.peak_memory_kw))
         for month, peak in self._month_peaks.items():
             memory = memory.with_peak(month, peak)
-        return float(memory.peak_kw(f"{now.astimezone(JST):%Y-%m}"))
+        return float(memory.peak_kw(month_shift(f"{now.astimezone(JST):%Y-%m}", months_later)))
 
     def _remember_peak(self, slot: Slot, points: Sequence[Point]) -> None:
         name = SiteSeries(self.site.id)["meter", "import_kwh"]

@@ -33,7 +33,7 @@ from energy.core.calendar import SiteCalendar
 from energy.core.slots import jst_midnight
 from energy.core.tariff import Tariff
 
-__all__ = ["CalendarRules", "Season", "Site"]
+__all__ = ["CalendarRules", "DrTerms", "Season", "Site"]
 
 
 class _Named(Protocol):
@@ -119,6 +119,26 @@ def _calendar(rules: CalendarRules) -> SiteCalendar:
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class DrTerms:
+    """What a site is paid in events of demand response that it is called for.
+
+    Parameters
+    ----------
+    reward_yen_per_kwh : float
+        For each kWh below the baseline. [yen/kWh]
+    negative_counts : bool
+        Whether an event that comes out below nothing costs (a contract between businesses).
+    recovery_slots : int
+        Half hours after an event in which the site shall not draw more than it would have drawn at most
+        without it.
+    """
+
+    reward_yen_per_kwh: Annotated[float, Field(gt=0.0, le=10_000.0)]
+    negative_counts: bool = False
+    recovery_slots: Annotated[int, Field(ge=0, le=24)] = 4
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class Site:
     """Everything that is fixed about a site; references between its parts are checked.
 
@@ -136,6 +156,8 @@ class Site:
         Highest demand by month ``YYYY-MM`` of the months before; what counts is the last eleven. [kW]
     trips : dict
         Weekly trips by vehicle.
+    dr : DrTerms or None
+        What events pay; without it nothing is planned for a call.
     """
 
     id: Identifier
@@ -157,6 +179,7 @@ class Site:
     pv: PvArray | None = None
     batteries: tuple[Battery, ...] = ()
     meters: tuple[Meter, ...] = ()
+    dr: DrTerms | None = None
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Site:

@@ -230,11 +230,9 @@ class EventBook:
             )
         return known
 
-    def events(self) -> list[DrEvent]:
-        """All events, by their start."""
-        found = [
-            _EVENT.validate_json(one.body) for one in self._store.as_of(_END_OF_TIME).documents(DR_EVENT)
-        ]
+    def events(self, *, known_at: datetime = _END_OF_TIME) -> list[DrEvent]:
+        """All events, by their start; as they were known at an instant, or now."""
+        found = [_EVENT.validate_json(one.body) for one in self._store.as_of(known_at).documents(DR_EVENT)]
         return sorted(found, key=lambda one: (one.start, one.id))
 
     def settlement(self, event_id: str) -> Settlement | None:
@@ -263,11 +261,13 @@ class EventBook:
             ]
         return found
 
-    def calls(self, site: str, at: datetime) -> list[tuple[DrEvent, Call]]:
+    def calls(
+        self, site: str, at: datetime, *, known_at: datetime = _END_OF_TIME
+    ) -> list[tuple[DrEvent, Call]]:
         """What a site has to do from an instant on: calls that stand and are not over, soonest first."""
         return [
             (event, one)
-            for event in self.events()
+            for event in self.events(known_at=known_at)
             if event.state is EventState.DISPATCHED
             for one in event.calls
             if one.site == site and one.end > at
