@@ -115,6 +115,9 @@ def test_a_site_that_is_called_draws_less_in_the_event() -> None:
     without, called, _, counts = both()
     for name, hours in (("window", WINDOW), ("event", DURING), ("after", AFTER)):
         print(f"{name}: {without[hours].sum():.1f} kWh without, {called[hours].sum():.1f} kWh called")
+    print(
+        f"highest after: {2 * without[AFTER].max():.1f} kW without, {2 * called[AFTER].max():.1f} kW called"
+    )
     assert called[DURING].sum() < without[DURING].sum() - 100.0  # 60 kW for two hours are 120
     assert counts["calls_not_planned"] == 0
 
