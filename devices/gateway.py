@@ -14,6 +14,7 @@ from devices.config import DeviceConfig, Pace, check_devices
 from devices.device import Connection, Device
 from devices.drivers import Driver, driver_for
 from devices.drivers.base import MeterDriver
+from devices.hold import place_of
 from devices.modbus import ModbusTransport
 from devices.profile import Profile, Wire
 from devices.transport import Access
@@ -147,6 +148,16 @@ class Gateway:
             place = (getattr(device.config, "host", name), getattr(device.config, "port", -1))
             shared.setdefault(place, []).append(name)
         return tuple(tuple(names) for names in shared.values())
+
+    @property
+    def access(self) -> Access:
+        """What may be done."""
+        return self._access
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of all links, for :func:`devices.hold.hold`."""
+        return tuple(place_of(host, port) for host, port in self._links)
 
     def pace(self, name: str) -> Pace:
         """How often a device is to be read."""

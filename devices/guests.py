@@ -49,6 +49,11 @@ class Guest(ABC):
         self.may_control = may_control
 
     @property
+    def place(self) -> str | None:
+        """Name of its link, where others could command it, too; None where it calls us."""
+        return None
+
+    @property
     def online(self) -> bool:
         """Whether it answers, as far as we know."""
         return self.connection is Connection.ONLINE
@@ -104,6 +109,7 @@ class MixedGateway(Gateway):
     """A gateway that takes guests in beside its Modbus devices."""
 
     _services: tuple[Service, ...] = ()
+    _starting: asyncio.Lock | None = None
 
     def attach(self, service: Service) -> None:
         """Take the equipment of another protocol in.
@@ -116,6 +122,7 @@ class MixedGateway(Gateway):
         for guest in service.guests:
             self._admit(guest)
         self._services = (*self._services, service)
+        self._starting = self._starting or asyncio.Lock()
 
     def _admit(self, guest: Guest) -> None:
         name = guest.config.id
@@ -134,9 +141,18 @@ class MixedGateway(Gateway):
         self._drivers[name] = guest
         self._places |= {asset: (name, unit) for unit, asset in enumerate(guest.config.assets)}
 
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Names of all links, for :func:`devices.hold.hold`."""
+        guests = [guest.place for service in self._services for guest in service.guests]
+        return (*super().places, *dict.fromkeys(place for place in guests if place is not None))
+
     async def _listen(self) -> None:
-        for service in self._services:
-            await service.start()
+        if self._starting is None:
+            return
+        async with self._starting:  # links are read at once, and a port is bound once
+            for service in self._services:
+                await service.start()
 
     async def connect(self) -> None:
         """Listen for the guests, then connect what can be connected."""

@@ -35,7 +35,7 @@ from energy.core.outcome import (
 )
 from energy.core.units import AssetId
 
-__all__ = ["MqttConfig", "MqttTls", "PublishedEquipment", "Publisher"]
+__all__ = ["MqttConfig", "MqttTls", "PublishedEquipment", "Publisher", "check_mqtt"]
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +122,7 @@ class Publisher:
     """
 
     def __init__(self, config: MqttConfig, *, clock: Clock) -> None:
-        _check(config)
+        check_mqtt(config)
         self.config = config
         self.connection = Connection.NEVER
         self.sent = 0
@@ -210,6 +210,32 @@ class Publisher:
             if self._back_off.retry_at is not None:
                 await asyncio.sleep(max(0.0, (self._back_off.retry_at - now).total_seconds()))
 
+    async def follow(self, served: _Served, *, every_s: float = 1.0) -> None:
+        """Publish what a served gateway reads, until this is cancelled.
+
+        Parameters
+        ----------
+        served : GatewayService
+            Its readings are taken from memory: nothing more goes to the devices.
+        every_s : float
+            How often they are looked at. [s]
+
+        Raises
+        ------
+        ConfigError
+            If the certificates cannot be used.
+        """
+        sending = asyncio.create_task(self.run())
+        try:
+            while not sending.done():
+                self.readings(await served.read())
+                self.devices(served.gateway.connections, served.gateway.assets)
+                await asyncio.wait((sending,), timeout=every_s)
+            await sending
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
     def _failed(self, error: aiomqtt.MqttError) -> None:
         if self.connection is not Connection.OFFLINE:
             log.warning("mqtt.offline broker=%s:%d why=%s", self.config.host, self.config.port, error)
@@ -264,6 +290,27 @@ class Publisher:
                     del self._waiting[topic]
             self._news.clear()
             await self._news.wait()
+
+
+class _Gateway(Protocol):
+    @property
+    def connections(self) -> dict[str, Connection]: ...
+
+    @property
+    def assets(self) -> dict[AssetId, str]: ...
+
+
+class _Served(Protocol):
+    """What is followed: a gateway that is served."""
+
+    @property
+    def gateway(self) -> _Gateway:
+        """The devices."""
+        ...
+
+    async def read(self, ids: Collection[str] | None = None) -> dict[AssetId, dict[str, Measurement]]:
+        """Newest readings."""
+        ...
 
 
 class _Equipment(Protocol):
@@ -332,7 +379,14 @@ def _stamp(at: datetime) -> str:
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _check(config: MqttConfig) -> None:
+def check_mqtt(config: MqttConfig) -> None:
+    """Refuse a configuration that makes no topics, or that would send data in the clear.
+
+    Raises
+    ------
+    ConfigError
+        If a name cannot be part of a topic, or a broker elsewhere has no TLS.
+    """
     for what, name in (
         ("site", config.site),
         ("prefix", config.prefix),

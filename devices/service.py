@@ -21,7 +21,9 @@ from typing import Final
 
 from devices.config import Pace
 from devices.gateway import Connection, Gateway
+from devices.hold import hold
 from devices.metrics import DeviceMetrics, GatewayMetrics
+from devices.transport import Access
 from energy.core.clock import Clock
 from energy.core.errors import DataError
 from energy.core.measurement import Measurement, Quality
@@ -119,7 +121,16 @@ class GatewayService:
         ------
         DataError
             If the memory cannot be used; nothing was started then.
+        RefusedError
+            If another program commands one of the links; nothing was started then.
         """
+        if self.gateway.access is not Access.CONTROL:
+            await self._run()
+            return
+        with hold(self.gateway.places):  # let go when the safe state is left
+            await self._run()
+
+    async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._remember()
         tasks: list[asyncio.Task[None]] = []

@@ -16,15 +16,24 @@ from devices.natures import NATURES, Nature
 from energy.core.clock import Clock
 from energy.core.errors import DeviceError, RefusedError, RegisterError, UnreachableError
 from energy.core.measurement import Measurement, Quality
-from energy.core.outcome import Command, Outcome
+from energy.core.outcome import Command, Order, Outcome
 from energy.core.units import AssetId
 
-__all__ = ["EchonetConfig", "EchonetDevice"]
+__all__ = ["Aim", "EchonetConfig", "EchonetDevice", "echonet_place"]
 
 log = logging.getLogger(__name__)
 
 _FAULT: Final = 0x88
 _MAPS: Final = (0x9E, 0x9F)  # what may be set, what may be read
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What an order becomes: as the device can be told, the limit that bound, and the properties to set."""
+
+    order: Order
+    limit: str | None
+    values: dict[int, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,11 @@ class EchonetConfig:
     rated_kw: float = field(default=60.0)
 
 
+def echonet_place(host: str) -> str:
+    """Name of the link to a node, for :func:`devices.hold.hold`."""
+    return f"echonet {host}"
+
+
 class EchonetDevice(Guest):
     """Base of the kinds.
 
@@ -93,6 +107,11 @@ class EchonetDevice(Guest):
         self._back_off = BackOff(config.id)
         self._values: dict[int, bytes] = {}
         node.take(self)
+
+    @property
+    def place(self) -> str:
+        """Its node."""
+        return echonet_place(self.echonet.host)
 
     @property
     def now(self) -> datetime:
@@ -219,13 +238,24 @@ class EchonetDevice(Guest):
         """One of the nature's points from the properties."""
         raise RegisterError(f"{self.config.id} has no {name}")
 
-    async def apply(self, command: Command, unit: int) -> Outcome:  # noqa: ARG002
-        """Refuse: nothing to command. Overridden by the kinds that take orders."""
+    def aim(self, order: Order) -> Aim:
+        """What an order becomes, by what was last read. Overridden by the kinds that take orders.
+
+        Raises
+        ------
+        RefusedError
+            If it is no order for this kind.
+        """
         raise RefusedError(
-            f"{type(command.order).__name__} is no order for a {self.nature}",
+            f"{type(order).__name__} is no order for a {self.nature}",
             where=f"{self.echonet.asset} at {self.config.id}",
             hint="command the asset by its nature",
         )
+
+    async def apply(self, command: Command, unit: int) -> Outcome:  # noqa: ARG002
+        """Refuse: nothing to command. Overridden by the kinds that take orders."""
+        self.aim(command.order)
+        raise RefusedError(f"a {self.nature} takes no orders", where=self.config.id)
 
     async def must_be_in_control(self) -> None:
         """Be online and allowed to command.
@@ -243,6 +273,22 @@ class EchonetDevice(Guest):
             )
         await self.ensure_online()
 
+    def must_be_settable(self, codes: Iterable[int]) -> None:
+        """Refuse what its map does not let be set.
+
+        Raises
+        ------
+        RefusedError
+            If one of the properties is not in the map.
+        """
+        closed = [f"0x{code:02X}" for code in codes if code not in self.settable]
+        if closed:
+            raise RefusedError(
+                f"{self.config.id} does not let {', '.join(closed)} be set",
+                where=f"its property map (0x9E) at {self.echonet.host}",
+                hint="allow remote control at the device",
+            )
+
     async def set_and_read_back(self, values: Mapping[int, bytes]) -> str | None:
         """Set properties in one frame and read them; what is shown instead, or None.
 
@@ -251,13 +297,7 @@ class EchonetDevice(Guest):
         DeviceError
             If it does not answer, refuses, or its map does not allow one of them.
         """
-        closed = [f"0x{code:02X}" for code in values if code not in self.settable]
-        if closed:
-            raise RefusedError(
-                f"{self.config.id} does not let {', '.join(closed)} be set",
-                where=f"its property map (0x9E) at {self.echonet.host}",
-                hint="allow remote control at the device",
-            )
+        self.must_be_settable(values)
         try:
             await self.node.set(self.echonet.host, self.object, values)
             self.writes += 1

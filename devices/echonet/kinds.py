@@ -17,16 +17,24 @@ from devices.echonet.codes import (
     unsigned,
     whole_watts,
 )
-from devices.echonet.device import EchonetConfig, EchonetDevice
+from devices.echonet.device import Aim, EchonetConfig, EchonetDevice
 from devices.echonet.frame import Object
 from devices.echonet.node import EchonetNode
 from devices.natures import ChargerState, ClimateCode, Nature
 from devices.plausible import CounterGuard
 from energy.core.clock import Clock
 from energy.core.errors import RefusedError, RegisterError
-from energy.core.outcome import ChargerPower, ClimateMode, Command, Outcome, RoomClimate, Unconfirmed
+from energy.core.outcome import (
+    ChargerPower,
+    ClimateMode,
+    Command,
+    Order,
+    Outcome,
+    RoomClimate,
+    Unconfirmed,
+)
 
-__all__ = ["PackageAc", "PackageAcOutdoor", "SmartMeter", "V2hCharger"]
+__all__ = ["KINDS", "PackageAc", "PackageAcOutdoor", "SmartMeter", "V2hCharger"]
 
 _CHARGE: Final = 0x42
 _DISCHARGE: Final = 0x43
@@ -115,17 +123,25 @@ class V2hCharger(EchonetDevice):
         if power_kw < 0.0 and self.byte(0xDB) == 0x01:
             raise RefusedError("the charger runs without the grid", where=f"{where}: 0xDB = 0x01")
 
+    def aim(self, order: Order) -> Aim:
+        """A power within the limits of charger and car, and the properties that bring it."""
+        if not isinstance(order, ChargerPower):
+            return super().aim(order)
+        target, limit = self._aim(order.power_kw)
+        return Aim(ChargerPower(target), limit, self._values_for(target))
+
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Charge or discharge with a power; zero is standby."""
         if not isinstance(command.order, ChargerPower):
             return await super().apply(command, unit)
         await self.must_be_in_control()
         await self.poll()
-        target, limit = self._aim(command.order.power_kw)
+        aim = self.aim(command.order)
+        order, limit, values = aim.order, aim.limit, aim.values
+        assert isinstance(order, ChargerPower)
+        target = order.power_kw
         if target:
             self._must_be_ready(target)
-        values = self._values_for(target)
-        order = ChargerPower(target)
         if self._told is not None and self._told[0] == target and self._shows(values):
             return outcome_of(command, order, limit, None)
         wrong = None if self._shows(values) else await self.set_and_read_back(values)
@@ -223,6 +239,16 @@ class PackageAc(EchonetDevice):
                     return float(ClimateCode.OFF)
                 return None if on is None or mode is None else float(_CODES.get(mode, ClimateCode.OTHER))
 
+    def aim(self, order: Order) -> Aim:
+        """A whole degree within what indoor units take, and the properties that bring it."""
+        if not isinstance(order, RoomClimate):
+            return super().aim(order)
+        asked = order.setpoint_c
+        setpoint_c = float(round(min(max(asked, _SETPOINTS_C[0]), _SETPOINTS_C[1])))
+        outside = not _SETPOINTS_C[0] <= asked <= _SETPOINTS_C[1]
+        told = RoomClimate(order.mode, setpoint_c)
+        return Aim(told, f"setpoint {setpoint_c:g}" if outside else None, self._values_for(told))
+
     async def apply(self, command: Command, unit: int) -> Outcome:
         """Set mode and setpoint; what a person chose since stands for ten minutes."""
         if not isinstance(command.order, RoomClimate):
@@ -235,12 +261,9 @@ class PackageAc(EchonetDevice):
                 where=self.config.id,
                 hint="it can be called in some minutes",
             )
-        asked = command.order.setpoint_c
-        setpoint_c = float(round(min(max(asked, _SETPOINTS_C[0]), _SETPOINTS_C[1])))
-        outside = not _SETPOINTS_C[0] <= asked <= _SETPOINTS_C[1]
-        order = RoomClimate(command.order.mode, setpoint_c)
-        limit = f"setpoint {setpoint_c:g}" if outside else None
-        values = self._values_for(order)
+        aim = self.aim(command.order)
+        order, limit, values = aim.order, aim.limit, aim.values
+        assert isinstance(order, RoomClimate)
         if all(self.said(code) == data for code, data in values.items()):
             self._sent = (order, self.now)
             return outcome_of(command, order, limit, None)
@@ -375,3 +398,11 @@ class SmartMeter(EchonetDevice):
         if told is None:
             raise RegisterError(f"{self.config.id} does not tell 0x{code:02X}", where=self.echonet.host)
         return told
+
+
+KINDS: Final[dict[str, type[EchonetDevice]]] = {
+    "v2h": V2hCharger,
+    "package-ac": PackageAc,
+    "package-ac-outdoor": PackageAcOutdoor,
+    "meter": SmartMeter,
+}

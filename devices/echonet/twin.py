@@ -6,12 +6,14 @@ It writes and reads its frames itself, not with our codec, so that one mistake c
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final
 
 __all__ = ["EchonetTwin", "ac_properties", "charger_properties", "meter_properties", "outdoor_properties"]
 
 _NODE: Final = "0ef001"
+_GROUP: Final = "224.0.23.0"
 
 
 def _map(codes: set[int]) -> bytes:
@@ -84,16 +86,29 @@ class EchonetTwin(asyncio.DatagramProtocol):
         self.refuses: set[int] = set()
         self.mangle: Callable[[bytes], list[bytes]] = lambda answer: [answer]
         self._transport: asyncio.DatagramTransport | None = None
+        self._ear: asyncio.DatagramTransport | None = None
 
-    async def start(self, host: str, port: int) -> None:
-        """Listen."""
+    async def start(self, host: str, port: int, *, group: bool = False) -> None:
+        """Listen; with ``group`` also to what is asked of everybody (224.0.23.0)."""
         loop = asyncio.get_running_loop()
+        if group:
+            sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                member = socket.inet_aton(_GROUP) + socket.inet_aton(host)
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
+                sock.bind((_GROUP, port))
+            except OSError:
+                sock.close()
+                raise
+            self._ear, _ = await loop.create_datagram_endpoint(lambda: _Ear(self), sock=sock)
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
 
     def stop(self) -> None:
         """Let go."""
-        if self._transport is not None:
-            self._transport.close()
+        for door in (self._transport, self._ear):
+            if door is not None:
+                door.close()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         """Answer a question or a setting."""
@@ -158,3 +173,13 @@ class EchonetTwin(asyncio.DatagramProtocol):
             watts = {b"\x42": int.from_bytes(charge, "big"), b"\x43": -int.from_bytes(give, "big")}
             power = watts.get(mode, 0) if here else 0
             properties[0xD3] = (power & 0xFFFFFFFF).to_bytes(4, "big")
+
+
+class _Ear(asyncio.DatagramProtocol):
+    """Hears the group; the node answers from its own address."""
+
+    def __init__(self, node: EchonetTwin) -> None:
+        self._node = node
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self._node.datagram_received(data, addr)

@@ -22,6 +22,7 @@ from vpp.cli.device_link import (
     Timeout,
     UnitId,
     config_of,
+    held,
     print_json,
     target_of,
 )
@@ -72,7 +73,8 @@ def commission(
         typer.confirm(console.text("device.ask_commission", title=target.profile.title), abort=True, err=True)
     from devices.commissioning import passed
 
-    findings = asyncio.run(_run(target, meter, watchdog=watchdog))
+    with held(target):
+        findings = asyncio.run(_run(target, meter, watchdog=watchdog))
     good = passed(findings)
     if good:
         _sign(target, findings, signed_by, record)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from devices.modbus import ModbusTransport
     from devices.profile import Profile
     from devices.transport import Access, Tls
+    from vpp.cli.console import Console
 
 __all__ = [
     "Certificates",
@@ -31,7 +33,9 @@ __all__ = [
     "Target",
     "Timeout",
     "UnitId",
+    "ask_first",
     "config_of",
+    "held",
     "opened",
     "print_json",
     "target_of",
@@ -137,6 +141,38 @@ def config_of(target: Target, *, commissioned: bool = False) -> DeviceConfig:
         tls=target.tls,
         commissioned=commissioned,
     )
+
+
+def ask_first(console: Console, *, yes: bool, where: str) -> None:
+    """Ask whether to write; with ``yes`` it was said already.
+
+    Raises
+    ------
+    ConfigError
+        If nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(
+            "nobody can be asked here, and --yes was not given",
+            where=where,
+            hint="--dry-run shows the effect, --yes writes",
+        )
+    typer.confirm(console.text("device.ask"), abort=True, err=True)
+
+
+def held(*targets: Target) -> AbstractContextManager[None]:
+    """Be the only one on this machine who commands the links of these targets.
+
+    Raises
+    ------
+    RefusedError
+        At entry, if another program does.
+    """
+    from devices.hold import hold, place_of
+
+    return hold(place_of(one.address.host, one.address.port) for one in targets)
 
 
 @asynccontextmanager

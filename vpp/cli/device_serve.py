@@ -15,6 +15,7 @@ from vpp.cli.console import Console
 from vpp.cli.device_link import Json
 
 if TYPE_CHECKING:
+    from devices.mqtt import Publisher
     from devices.service import GatewayService
 
 __all__ = ["serve"]
@@ -30,7 +31,7 @@ class AccessName(StrEnum):
 
 def serve(
     context: typer.Context,
-    devices: Annotated[Path, typer.Argument(help="YAML file of the site's devices.")],
+    devices: Annotated[Path, typer.Argument(help="YAML file of the site's equipment.")],
     access: Annotated[
         AccessName, typer.Option(help="What may be done to the equipment.")
     ] = AccessName.READ_ONLY,
@@ -44,13 +45,14 @@ def serve(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Read all devices of a site at their pace until Ctrl-C or SIGTERM, then leave the safe state.
+    """Read all equipment of a site at its pace until Ctrl-C or SIGTERM, then leave the safe state.
 
+    The file names Modbus devices, OCPP stations, ECHONET Lite nodes and an MQTT broker to publish to.
     Prints what changes between online and offline; with --json a line of all readings each time.
     """
-    from devices.gateway import Gateway
+    from devices.assembly import assemble
     from devices.service import GatewayService
-    from devices.site_file import load_devices
+    from devices.site_file import load_site
     from devices.transport import Access
     from energy.core.clock import SystemClock
 
@@ -59,13 +61,42 @@ def serve(
     console, clock = cast("Console", context.obj), SystemClock()
     logging.getLogger("devices").addHandler(logging.NullHandler())  # the lines below say it
     allowed = Access(access.value.replace("-", "_"))
-    gateway = Gateway(load_devices(devices), clock=clock, access=allowed)
-    service = GatewayService(gateway, clock=clock, memory=memory)
-    asyncio.run(_run(service, console, every=every, seconds=seconds, json=json))
+    site = load_site(devices)
+    publisher = None
+    if site.mqtt is not None:
+        from devices.mqtt import Publisher
+
+        publisher = Publisher(site.mqtt, clock=clock)
+    service = GatewayService(assemble(site, clock=clock, access=allowed), clock=clock, memory=memory)
+    asyncio.run(_run(service, publisher, console, every=every, seconds=seconds, json=json))
     return int(ExitStatus.OK)
 
 
 async def _run(
+    service: GatewayService,
+    publisher: Publisher | None,
+    console: Console,
+    *,
+    every: float,
+    seconds: float | None,
+    json: bool,
+) -> None:
+    """Serve, and publish until the safe state is left."""
+    publishing = None if publisher is None else asyncio.create_task(publisher.follow(service))
+    if publishing is not None:
+        publishing.add_done_callback(lambda _: service.stop())  # it ends by itself only if it cannot begin
+    try:
+        await _serve(service, console, every=every, seconds=seconds, json=json)
+    finally:
+        if publishing is not None:
+            publishing.cancel()
+            ends = await asyncio.gather(publishing, return_exceptions=True)
+    for end in ends if publishing is not None else ():
+        if isinstance(end, Exception):
+            raise end
+
+
+async def _serve(
     service: GatewayService, console: Console, *, every: float, seconds: float | None, json: bool
 ) -> None:
     loop = asyncio.get_running_loop()

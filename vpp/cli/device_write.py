@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -21,6 +20,8 @@ from vpp.cli.device_link import (
     Target,
     Timeout,
     UnitId,
+    ask_first,
+    held,
     opened,
     target_of,
 )
@@ -62,7 +63,8 @@ def write(
 ) -> int:
     """Write points of a device in one request and read them back, after showing what will happen.
 
-    Values are clamped to the limits of the profile. The controller must not run on the same device.
+    Values are clamped to the limits of the profile. Refused while a controller of this machine commands the
+    link: two who write would undo each other's orders.
     """
     console = cast("Console", context.obj)
     target = target_of(profile, host, unit_id=unit, nth=nth, timeout_s=timeout, certificates=certificates)
@@ -80,8 +82,9 @@ def write(
                 where=f"control of {target.profile.id} is experimental",
                 hint="try it there with vpp device commission, and name its record with --record",
             )
-        _ask(console, yes=yes)
-        outcome, why = asyncio.run(_carry_out(target, effect, commissioned=commissioned))
+        ask_first(console, yes=yes, where="vpp device write")
+        with held(target):
+            outcome, why = asyncio.run(_carry_out(target, effect, commissioned=commissioned))
     if json:
         from json import dumps
 
@@ -198,18 +201,6 @@ def _story(console: Console, target: Target, effect: _Effect) -> list[str]:
         said = ", ".join(f"{name}={value:g}" for step in steps for name, value in step.items())
         lines.append(console.text("device.will_take_control", steps=said))
     return lines
-
-
-def _ask(console: Console, *, yes: bool) -> None:
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError(
-            "nobody can be asked here, and --yes was not given",
-            where="vpp device write",
-            hint="--dry-run shows the effect, --yes writes",
-        )
-    typer.confirm(console.text("device.ask"), abort=True, err=True)
 
 
 async def _carry_out(target: Target, effect: _Effect, *, commissioned: bool) -> tuple[str, str | None]:

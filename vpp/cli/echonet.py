@@ -10,10 +10,10 @@ import typer
 from energy.core.errors import ExitStatus
 from vpp.cli.console import Console
 from vpp.cli.device_link import Json, print_json
+from vpp.cli.echonet_write import Interface, Port, write
 from vpp.cli.ocpp import Seconds, shown_changes
 
 if TYPE_CHECKING:
-    from devices.echonet.device import EchonetDevice
     from devices.echonet.node import Found
     from energy.core.measurement import Measurement
 
@@ -21,12 +21,6 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Equipment that speaks ECHONET Lite.", no_args_is_help=True)
 
-Interface = Annotated[
-    str, typer.Option(help="Our own address: that of the interface that leads to the devices.")
-]
-Port = Annotated[
-    int, typer.Option(help="UDP port of both sides; devices answer to no other than 3610.", min=1)
-]
 Kind = Literal["v2h", "package-ac", "package-ac-outdoor", "meter"]
 _KINDS = {
     (0x01, 0x45): "package-ac",
@@ -112,27 +106,24 @@ async def _read(
     kind: Kind, host: str, instance: int, interface: str, port: int
 ) -> tuple[dict[str, Measurement], frozenset[int]]:
     from devices.echonet.device import EchonetConfig
-    from devices.echonet.kinds import PackageAc, PackageAcOutdoor, SmartMeter, V2hCharger
+    from devices.echonet.kinds import KINDS
     from devices.echonet.node import EchonetNode
     from devices.transport import Access
     from energy.core.clock import SystemClock
     from energy.core.units import AssetId
 
-    kinds: dict[Kind, type[EchonetDevice]] = {
-        "v2h": V2hCharger,
-        "package-ac": PackageAc,
-        "package-ac-outdoor": PackageAcOutdoor,
-        "meter": SmartMeter,
-    }
     node = EchonetNode(interface, port=port, access=Access.READ_ONLY)
     config = EchonetConfig(kind, host, AssetId(kind), instance=instance)
-    device = kinds[kind](config, node, clock=SystemClock())
+    device = KINDS[kind](config, node, clock=SystemClock())
     await node.start()
     try:
         await device.poll()
         return device.measurements(0), device.settable
     finally:
         await node.close()
+
+
+app.command()(write)
 
 
 @app.command()
@@ -142,7 +133,10 @@ def twin(
     port: Port = 3610,
     seconds: Seconds = None,
 ) -> None:
-    """Be a node with a V2H charger, an air conditioner and a smart meter, until Ctrl-C."""
+    """Be a node with a V2H charger, an air conditioner and a smart meter, until Ctrl-C.
+
+    It also hears who asks everybody (multicast), where the kernel lets it join the group.
+    """
     from devices.echonet.twin import (
         EchonetTwin,
         ac_properties,
@@ -162,7 +156,11 @@ def twin(
                 "028801": meter_properties(),
             }
         )
-        await node.start(host, port)
+        try:
+            await node.start(host, port, group=True)
+        except OSError as error:
+            console.say(console.text("echonet.no_group", why=error.strerror or error))
+            await node.start(host, port)
         console.say(console.text("echonet.twin_up", where=f"{host}:{port}"))
         try:
             await asyncio.sleep(seconds if seconds is not None else 10.0**9)

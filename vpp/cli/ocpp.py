@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from devices.extras import require_extra
 from energy.core.errors import ConfigError
 from vpp.cli.console import Console
 from vpp.cli.device_link import Json
@@ -28,24 +29,6 @@ app = typer.Typer(help="Charging stations that speak OCPP.", no_args_is_help=Tru
 Seconds = Annotated[
     float | None, typer.Option(help="End by itself after so many seconds; runs until Ctrl-C if not given.")
 ]
-
-
-def require_extra(name: str, module: str) -> None:
-    """Refuse in words where an optional package is missing.
-
-    Raises
-    ------
-    ConfigError
-        If it is.
-    """
-    from importlib.util import find_spec
-
-    if find_spec(module) is None:
-        raise ConfigError(
-            f"the package {module} is not installed",
-            where=f"it comes with the extra {name}",
-            hint=f"pip install 'aizu-vpp[{name}]'",
-        )
 
 
 @app.command()

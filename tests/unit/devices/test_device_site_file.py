@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.site_file import load_devices
+from devices.site_file import load_site
 from energy.core.errors import ConfigError, ExitStatus
 from tests.unit.vpp.cli.test_device_command import call, running
 
@@ -18,7 +18,7 @@ YARD = (Path(__file__).parents[3] / "docs" / "how-to" / "add-a-device.md").read_
 
 
 def yaml_of(page: str) -> str:
-    return next(iter(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)))
+    return str(next(iter(re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))))
 
 
 def test_the_file_of_the_how_to_is_understood_but_for_its_record(tmp_path: Path) -> None:
@@ -26,9 +26,9 @@ def test_the_file_of_the_how_to_is_understood_but_for_its_record(tmp_path: Path)
     (tmp_path / "my-meter.yaml").write_text(yaml_of(YARD), encoding="utf-8")
     path.write_text(yaml_of(GUIDE), encoding="utf-8")
     with pytest.raises(ConfigError, match="a commissioning record cannot be read"):
-        load_devices(path)
+        load_site(path)
     path.write_text(yaml_of(GUIDE).replace(", record: keba-2.json", ""), encoding="utf-8")
-    configs = load_devices(path)
+    configs = load_site(path).devices
     assert [(one.id, one.unit_id, one.pace, one.commissioned) for one in configs] == [
         ("main-meter", 1, "fast", False),
         ("charger-1", 1, "normal", False),
@@ -59,7 +59,7 @@ def test_a_file_that_makes_no_sense_is_refused_with_its_key(tmp_path: Path, text
     path = tmp_path / "devices.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        load_devices(path)
+        load_site(path)
     assert said in caught.value.where
 
 

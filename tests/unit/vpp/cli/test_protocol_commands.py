@@ -39,6 +39,11 @@ def refused(app: typer.Typer, *words: object) -> str:
     return str(error)
 
 
+async def let_go(twin: EchonetTwin) -> None:
+    twin.stop()
+    await asyncio.sleep(0)  # sockets close in the next turn of the loop
+
+
 @contextmanager
 def nodes() -> Iterator[int]:
     """A node in a thread of its own: commands bring their own event loop."""
@@ -50,7 +55,7 @@ def nodes() -> Iterator[int]:
     try:
         yield port
     finally:
-        loop.call_soon_threadsafe(twin.stop)
+        asyncio.run_coroutine_threadsafe(let_go(twin), loop).result(10.0)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10.0)
         loop.close()
