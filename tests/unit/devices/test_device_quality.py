@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from devices.profile import profile_names
+from devices.profile import load_profile, profile_names
 from devices.quality import Evidence, evidence_of, level, quality
 from devices.twins.stands import STANDS
 from tests.contract.test_driver_contract import CASES
@@ -66,3 +66,18 @@ def test_a_profile_of_ones_own_has_no_evidence() -> None:
 )
 def test_a_level_needs_those_below_it(kinds: tuple[Evidence, ...], expected: str) -> None:
     assert level(frozenset(kinds)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "doubtful"),
+    [
+        ("huawei-sun2000", {"model", "rated_kw", "limit_percent"}),
+        ("daikin-ekmbpp1", {"units", "in_error", "room_c"}),
+    ],
+)
+def test_what_no_source_confirms_is_marked_so_and_its_map_takes_no_orders_untried(
+    name: str, doubtful: set[str]
+) -> None:
+    profile = load_profile(name)
+    assert {point for point in profile.points if profile.confidence(point) == "D"} == doubtful
+    assert profile.control == "experimental"  # tests/contract: refused until it is commissioned
