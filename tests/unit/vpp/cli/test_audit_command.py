@@ -34,7 +34,7 @@ def test_a_settlement_leads_to_its_readings_days_and_rules(db: list[str]) -> Non
     assert settle(db, "--meter", f"factory={METER}", at=AFTER)[0] == 0
     told = traced(db, "e-1")
     acts = [act["act"] for act in told["acts"]]  # type: ignore[index]
-    assert acts == ["dr.announced", "dr.dispatched", "dr.settled"]
+    assert acts == ["dr.announced", "dr.dispatched", "dr.ended", "dr.measured", "dr.settled"]
     settlement = told["made_from"]["dr-settlement"]
     (site,) = settlement["sites"]  # type: ignore[index]
     assert site["meter_sha256"] == sha256(METER.read_bytes()).hexdigest()
