@@ -153,6 +153,8 @@ async def test_sigterm_leaves_the_safe_state_on_equipment_of_every_kind(tmp_path
             told = charger.twin.wanted_kw  # type: ignore[attr-defined]
             assert (told(), station.power_w, v2h.objects["027e01"][0xDA]) == (3.0, -3000.0, b"\x43")
             count = 1 + 3 + 1  # status, points of a meter, connection
+            await until(lambda: len(publisher._known) == count - 1 and not publisher._waiting)
+            await until(lambda: publisher.sent >= count - 1)
             published = await broker.kept(count)
 
             os.kill(os.getpid(), signal.SIGTERM)
