@@ -32,6 +32,7 @@ def test_what_a_page_shows_runs_in_order(
     monkeypatch.delenv("VPP_DB", raising=False)
     commands = shown(ROOT / name)
     assert len(commands) >= 6
+    assert not [words for words in commands if words[0] == "simulate"], "takes minutes: show it as text"
     for minute, words in enumerate(commands):
         over = words[:2] in (["dr", "settle"], ["dr", "baseline"])
         at = (EVENING if over else MORNING) + timedelta(minutes=minute)
