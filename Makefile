@@ -95,7 +95,7 @@ soak: setup ## a thousand varied plans, then four weeks of the factory through t
 	@echo "== ten thousand half hours under the guard, and a bound that knows nothing of it" >&2
 	$(BIN)/python -m tests.soak.guard_soak 10000 >&2
 	@echo "== a hundred devices with random faults for two hours of their time, and an observer" >&2
-	$(BIN)/python -m tests.soak.device_soak 100 120 >&2
+	$(BIN)/python -m tests.soak.device_soak 100 120 1 0.1 >&2
 
 docs: setup ## write the generated reference pages again
 	$(BIN)/python docs/generate.py

@@ -31,7 +31,7 @@ from energy.core.outcome import Applied, ChargerPower, Command, CommandSource, O
 from energy.core.plan import Reason, ReasonCode
 from energy.core.units import AssetId
 from tests.unit.devices.test_echonet_devices import OURS, THEIRS, free_port
-from tests.unit.devices.test_mqtt_publishing import Broker, needs_mosquitto
+from tests.unit.devices.test_mqtt_publishing import broker, needs_mosquitto
 from tests.unit.vpp.cli.test_device_command import Running, call, running
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "site-equipment.yaml"
@@ -117,15 +117,14 @@ async def node(udp: int) -> AsyncIterator[EchonetTwin]:
 
 @needs_mosquitto
 async def test_sigterm_leaves_the_safe_state_on_equipment_of_every_kind(tmp_path: Path) -> None:
-    broker, udp, ocpp = Broker(tmp_path), free_port(), free_tcp()
-    await broker.start()
+    udp, ocpp = free_port(), free_tcp()
     path, kept = tmp_path / "site.yaml", tmp_path / "cp-1.secret"
     kept.write_text(PASSWORD + "\n", encoding="utf-8")
     kept.chmod(0o600)
     with running("wallbox-quasar1") as charger:
-        async with node(udp) as v2h:
+        async with broker(tmp_path) as mosquitto, node(udp) as v2h:
             path.write_text(
-                site_of(charger, ocpp=ocpp, udp=udp, mqtt=broker.port, secret="{ file: cp-1.secret }"),
+                site_of(charger, ocpp=ocpp, udp=udp, mqtt=mosquitto.port, secret="{ file: cp-1.secret }"),
                 encoding="utf-8",
             )
             site, clock = load_site(path), SystemClock()
@@ -155,7 +154,7 @@ async def test_sigterm_leaves_the_safe_state_on_equipment_of_every_kind(tmp_path
             count = 1 + 3 + 1  # status, points of a meter, connection
             await until(lambda: len(publisher._known) == count - 1 and not publisher._waiting)
             await until(lambda: publisher.sent >= count - 1)
-            published = await broker.kept(count)
+            published = await mosquitto.kept(count)
 
             os.kill(os.getpid(), signal.SIGTERM)
             await asyncio.wait_for(serving, 20.0)
@@ -164,9 +163,8 @@ async def test_sigterm_leaves_the_safe_state_on_equipment_of_every_kind(tmp_path
             assert v2h.objects["027e01"][0xDA] == b"\x44"
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-            assert (await broker.kept(count))["vpp/works/status"] == "offline"
+            assert (await mosquitto.kept(count))["vpp/works/status"] == "offline"
             await station.hang_up()
-    await broker.stop()
     assert published["vpp/works/status"] == "online"
     assert published["vpp/works/office/connection"] == {"state": "online"}
     assert published["vpp/works/office/power_kw"]["value"] == -1.5
