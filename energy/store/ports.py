@@ -110,7 +110,7 @@ class Store(Protocol):
 
     @property
     def rows(self) -> ServiceRows:
-        """Accounts, sessions, tokens, remembered writes and webhooks."""
+        """Accounts, sessions, tokens, remembered writes, webhooks and runs of jobs."""
         ...
 
     def append(self, points: Iterable[Point]) -> AppendReport:

@@ -36,6 +36,7 @@ __all__ = [
     "from_micros",
     "hook",
     "hook_message",
+    "job_run",
     "journal",
     "link",
     "metadata",
@@ -49,7 +50,7 @@ __all__ = [
     "token",
 ]
 
-HEAD: Final = "0002"
+HEAD: Final = "0003"
 VERSION_TABLE: Final = "vpp_schema_version"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -252,4 +253,25 @@ hook_message = Table(
     Column("fault", Text, nullable=False),
     Column("sent_at", Instant),
     UniqueConstraint("hook", "event"),
+)
+
+# Work that comes again and again: one row for each time it was due.
+job_run = Table(
+    "job_run",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("job", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("due_at", Instant, nullable=False, index=True),
+    Column("state", String(10), nullable=False, index=True),
+    Column("attempts", Integer, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Instant),
+    Column("retry_at", Instant),
+    Column("started_at", Instant),
+    Column("ended_at", Instant),
+    Column("outcome", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Index("ix_job_run_job", "job", "subject", "key"),
 )

@@ -1,7 +1,7 @@
-"""Rows of the service: accounts, sessions, tokens, remembered writes, webhooks. They change, unlike values.
+"""Rows of the service: accounts, sessions, tokens, remembered writes, webhooks, runs of jobs. They change.
 
-A row is a frozen dataclass with one field per column. What the fields mean belongs to :mod:`vpp.people`
-and :mod:`vpp.api`; here they are kept.
+A row is a frozen dataclass with one field per column. What the fields mean belongs to :mod:`vpp.people`,
+:mod:`vpp.api` and :mod:`vpp.jobs`; here they are kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ __all__ = [
     "AccountRow",
     "HookMessageRow",
     "HookRow",
+    "JobRunRow",
     "LinkRow",
     "RowTable",
     "ServiceRows",
@@ -128,6 +129,26 @@ class HookMessageRow:
     sent_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRunRow:
+    """One time that a job was due; ``outcome`` is JSON, keys sort by the instant it was due."""
+
+    key: str
+    job: str
+    subject: str
+    due_at: datetime
+    state: str
+    attempts: int = 0
+    owner: str = ""
+    lease_until: datetime | None = None
+    retry_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    outcome: str = "{}"
+    error: str = ""
+    asked_by: str = ""
+
+
 class RowTable(Protocol[R]):
     """One table of such rows."""
 
@@ -155,6 +176,10 @@ class RowTable(Protocol[R]):
         """Rows whose column holds an instant not later than this one, earliest first."""
         ...
 
+    def last(self, *, below: str | None = None, limit: int = 1, **equal: Cell) -> list[R]:
+        """Rows with these values, largest key first, of keys below one; for tables with one key."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceRows:
@@ -167,3 +192,4 @@ class ServiceRows:
     writes: RowTable[WriteRow]
     hooks: RowTable[HookRow]
     messages: RowTable[HookMessageRow]
+    runs: RowTable[JobRunRow]

@@ -18,6 +18,7 @@ from energy.store.service_rows import (
     Cell,
     HookMessageRow,
     HookRow,
+    JobRunRow,
     LinkRow,
     ServiceRows,
     SessionRow,
@@ -85,6 +86,16 @@ class SqlRowTable(Generic[Row]):
         with self._connections.read() as connection:
             return [self._kind(**row) for row in connection.execute(query).mappings()]
 
+    def last(self, *, below: str | None = None, limit: int = 1, **equal: Cell) -> list[Row]:
+        """Rows with these values, largest key first, of keys below one; for tables with one key."""
+        (key,) = self._table.primary_key.columns
+        query = select(*(self._table.c[name] for name in self._names)).where(*self._same(equal))
+        if below is not None:
+            query = query.where(key < below)
+        with self._connections.read() as connection:
+            found = connection.execute(query.order_by(key.desc()).limit(limit)).mappings()
+            return [self._kind(**row) for row in found]
+
     def _same(self, equal: Mapping[str, Cell]) -> list[ColumnElement[bool]]:
         return [self._table.c[name] == value for name, value in equal.items()]
 
@@ -99,4 +110,5 @@ def service_rows(connections: Connections) -> ServiceRows:
         writes=SqlRowTable(connections, schema.remembered_write, WriteRow),
         hooks=SqlRowTable(connections, schema.hook, HookRow),
         messages=SqlRowTable(connections, schema.hook_message, HookMessageRow),
+        runs=SqlRowTable(connections, schema.job_run, JobRunRow),
     )

@@ -1,4 +1,4 @@
-"""Rows of the service: accounts, links, sessions, tokens, remembered writes, webhooks."""
+"""Rows of the service: accounts, links, sessions, tokens, remembered writes, webhooks, runs of jobs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from energy.core.errors import DataError
-from energy.store import AccountRow, HookMessageRow, HookRow, LinkRow, SqlStore, open_store
+from energy.store import AccountRow, HookMessageRow, HookRow, JobRunRow, LinkRow, SqlStore, open_store
 from tests.contract.store_backends import ALL, NOON, database, slot
 
 
@@ -94,3 +94,34 @@ def test_rows_and_audit_trail_are_written_together_or_not_at_all(store: SqlStore
         both_then_fail()
     assert store.rows.accounts.find() == []
     assert store.audit_trail() == []
+
+
+def run_of(job: str, k: int, *, state: str = "waiting") -> JobRunRow:
+    at = slot(k)
+    return JobRunRow(
+        key=f"{at:%Y%m%dT%H%M%S%fZ}/{job}/kitakata", job=job, subject="kitakata", due_at=at, state=state
+    )
+
+
+def test_the_newest_runs_come_first_page_by_page_and_only_those_asked_for(store: SqlStore) -> None:
+    for k in range(5):
+        store.rows.runs.add(run_of("forecast", k))
+        store.rows.runs.add(run_of("plan", k, state="done"))
+    first = store.rows.runs.last(limit=2, job="forecast")
+    rest = store.rows.runs.last(below=first[-1].key, limit=9, job="forecast")
+    assert [one.due_at for one in [*first, *rest]] == [slot(k) for k in (4, 3, 2, 1, 0)]
+    assert [one.job for one in store.rows.runs.last(limit=3)] == ["plan", "forecast", "plan"]
+    assert store.rows.runs.last(job="nobody") == []
+
+
+def test_of_two_that_claim_a_run_one_gets_it(store: SqlStore) -> None:
+    waiting = run_of("plan", 0)
+    assert store.rows.runs.add(waiting)
+    assert not store.rows.runs.add(waiting)
+    seen = {"key": waiting.key, "state": "waiting", "attempts": 0, "owner": ""}
+    claims = [
+        store.rows.runs.change(seen, state="running", attempts=1, owner=who, lease_until=slot(1))
+        for who in ("one", "other")
+    ]
+    assert claims == [1, 0]
+    assert [one.owner for one in store.rows.runs.find(state="running")] == ["one"]
