@@ -1,8 +1,9 @@
 """The one place where somebody's data are let through: every use by name, asked at the moment of use.
 
 Whoever reads a person's data (who drives when, what a household uses, what somebody earned) calls
-:func:`admitted` or :func:`require_consent` right before. Every refusal goes into the audit trail. A
-withdrawal counts from its instant on; what was made before it stays.
+:func:`admitted`, :func:`decided` or :func:`require_consent` right before; nobody else decides (a test of the
+house rules looks). Every refusal goes into the audit trail. A withdrawal counts from its instant on; what was
+made before it stays.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from energy.ledger import Channel, Consent, ConsentRegister, DataUse
+from energy.ledger import Channel, Consent, ConsentRegister, DataUse, Denied, Permitted
 from energy.store import Store
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "REWARDS",
     "USES",
     "admitted",
+    "decided",
+    "on_record",
     "record_simulated",
     "require_consent",
 ]
@@ -83,6 +86,16 @@ def admitted(
     return ConsentRegister(store).admit(subjects, use, at=at, actor=actor) if subjects else frozenset()
 
 
+def decided(
+    store: Store, subjects: Sequence[str], use: DataUse, *, at: datetime
+) -> tuple[list[Permitted], list[Denied]]:
+    """Which consent lets each subject's data through, and why the others are kept back.
+
+    For callers that put refusals on record themselves, with what they were asked for.
+    """
+    return ConsentRegister(store).check(subjects, use, at=at)
+
+
 def require_consent(store: Store, subject: str, use: DataUse, *, at: datetime) -> Consent:
     """The consent that covers a use of one subject's data.
 
@@ -92,6 +105,11 @@ def require_consent(store: Store, subject: str, use: DataUse, *, at: datetime) -
         If there is none.
     """
     return ConsentRegister(store).require(subject, use, at=at)
+
+
+def on_record(store: Store, at: datetime) -> list[Consent]:
+    """Every consent known at an instant, also those that ended."""
+    return ConsentRegister(store).consents(at)
 
 
 def record_simulated(store: Store, drivers: Sequence[str], *, at: datetime) -> None:

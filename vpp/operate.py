@@ -26,7 +26,7 @@ from energy.core.series import Grid
 from energy.core.site import Site
 from energy.core.slots import JST, Slot
 from energy.core.units import AssetId
-from energy.ledger import CoinRule, ConsentRegister, Journal, TightEvent
+from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory, month_shift
 from energy.store import Point, Snapshot, Store
 from vpp.called import with_calls
@@ -360,7 +360,7 @@ class SiteOperator:
                     event,
                     opted_out=self.control.opted_out,
                     at=slot.end,
-                    consents=ConsentRegister(self.store),
+                    store=self.store,
                 )
 
     # -- restart ---------------------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from energy.core.slots import Slot, slots_between
 from energy.core.units import AssetId
 from energy.ledger import (
     CoinRule,
-    ConsentRegister,
     Grant,
     Journal,
     SlotEnergy,
@@ -24,8 +23,8 @@ from energy.ledger import (
     points_of_month,
     post_grant,
 )
-from energy.store import Snapshot
-from vpp.consents import REWARDS
+from energy.store import Snapshot, Store
+from vpp.consents import REWARDS, admitted
 from vpp.recorder import SiteSeries
 
 __all__ = ["energy_of_slot", "event_slots", "settle_event"]
@@ -50,7 +49,7 @@ def settle_event(
     *,
     opted_out: Collection[AssetId],
     at: datetime,
-    consents: ConsentRegister,
+    store: Store,
     stopped_at: datetime | None = None,
 ) -> Sequence[Grant]:
     """Grant the coins of an event from the sub-meters' energies; granting twice posts nothing new.
@@ -61,7 +60,7 @@ def settle_event(
     ----------
     at : datetime
         When the entries are posted, UTC.
-    consents : ConsentRegister
+    store : Store
         Where consents are kept: the readings of a driver without one for :data:`~vpp.consents.REWARDS` at
         this moment are not looked at, and nothing is granted. What was granted before a withdrawal stays.
     stopped_at : datetime, optional
@@ -72,9 +71,9 @@ def settle_event(
     grid = Grid(slots[0].start, len(slots))
     earned = []
     drivers = sorted({vehicle.driver for vehicle in site.vehicles if vehicle.driver is not None})
-    admitted = consents.admit(drivers, REWARDS, at=at, actor="settlement")
+    agreed = admitted(store, drivers, REWARDS, at=at, actor="settlement")
     for vehicle in site.vehicles:
-        if vehicle.driver is not None and vehicle.driver not in admitted:
+        if vehicle.driver is not None and vehicle.driver not in agreed:
             continue
         given = known.series(names[vehicle.id, "discharge_kwh"], grid, Unit.KWH).values.tolist()
         taken = known.series(names[vehicle.id, "charge_kwh"], grid, Unit.KWH).values.tolist()

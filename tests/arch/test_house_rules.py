@@ -98,6 +98,20 @@ def test_a_stopwatch_is_found(planted: str) -> None:
     assert duration_reads(planted)
 
 
+# Modules that keep the register: they record and list consents, and decide nothing by them.
+KEEPS_CONSENTS = {"vpp.consents", "vpp.privacy", "vpp.api.consents", "vpp.cli.consent"}
+
+
+def test_only_one_place_decides_whether_data_are_let_through() -> None:
+    names = {
+        module
+        for module, path in package_files().items()
+        if module.startswith("vpp.") and "ConsentRegister" in source(path)
+    }
+    assert "vpp.consents" in names
+    assert names <= KEEPS_CONSENTS
+
+
 def test_no_python_file_is_longer_than_five_hundred_lines() -> None:
     lengths = {
         str(path.relative_to(ROOT)): len(source(path).splitlines())

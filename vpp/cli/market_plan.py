@@ -181,12 +181,12 @@ def _consent_of(store: SqlStore, principal: str, kind: str, at: datetime) -> str
     ConsentError
         If there is none.
     """
-    from energy.ledger import ConsentRegister
     from energy.market.plans import PlanKind
+    from vpp.consents import require_consent
     from vpp.settlement.plan_delivery import drafting_use
 
     use = drafting_use(PlanKind(kind))
-    return ConsentRegister(store).require(principal, use, at=at).id
+    return require_consent(store, principal, use, at=at).id
 
 
 def _flags(plan: BalancingPlan) -> list[Mismatch]:

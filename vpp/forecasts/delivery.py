@@ -29,12 +29,13 @@ from energy.core.errors import ConfigError, ConsentError, DataError
 from energy.core.forecast import QuantileForecast
 from energy.core.series import Grid, Unit
 from energy.core.slots import JST, jst_midnight
-from energy.ledger import ConsentRegister, DataUse, Denied, Journal, Permitted
+from energy.ledger import DataUse, Denied, Journal, Permitted
 from energy.market.rules import MinimumGroup, minimum_group
 from energy.store import Snapshot, Store
 from forecasting.fleet import fleet_forecast
 from forecasting.region import RegionHistory, region_forecast
 from forecasting.scenarios import ErrorDays
+from vpp.consents import decided, on_record
 from vpp.forecasts.handover import (
     Delivery,
     DeliveryTarget,
@@ -259,7 +260,7 @@ def _make_folder(folder: Path) -> None:
 def _check_again(store: Store, order: Order, gathered: _Gathered, now: datetime) -> None:
     """Refuse to write a sum that holds a site which withdrew in the meantime."""
     sites = [one.subject for one in gathered.permitted]
-    _, gone = ConsentRegister(store).check(sites, order.use, at=now)
+    _, gone = decided(store, sites, order.use, at=now)
     if gone:
         raise ConsentError(
             "a consent ended while the sum was made",
@@ -270,10 +271,9 @@ def _check_again(store: Store, order: Order, gathered: _Gathered, now: datetime)
 
 def _gather(store: Store, order: Order, at: datetime) -> _Gathered:
     known = store.as_of(at)
-    register = ConsentRegister(store)
     sites = {name.split("/")[0] for name in known.ids() if name.endswith("/load/demand_kw")}
-    subjects = sorted(sites | {one.subject for one in register.consents(at)})
-    permitted, denied = register.check(subjects, order.use, at=at)
+    subjects = sorted(sites | {one.subject for one in on_record(store, at)})
+    permitted, denied = decided(store, subjects, order.use, at=at)
     forecasts, missing = {}, []
     for subject in (one.subject for one in permitted):
         targets = _targets(known, subject, order.target)

@@ -19,10 +19,11 @@ from typing import Final, Literal
 
 from energy.core.errors import PlanError
 from energy.core.slots import JST, Slot, gate_closure
-from energy.ledger import ConsentRegister, DataUse
+from energy.ledger import DataUse
 from energy.market.plan_file import csv_of_plan
 from energy.market.plans import BalancingPlan, PlanKind
 from energy.store import Store, canonical_json
+from vpp.consents import decided
 from vpp.settlement.plan_book import PlanBook, PlanVersion
 from vpp.wholefile import whole_bytes
 
@@ -164,7 +165,7 @@ def _refused(store: Store, plan: BalancingPlan, what: str, party: str, at: datet
     if plan.on_behalf_of == plan.group:
         return ""
     use = drafting_use(plan.kind) if what == "plan" else sharing_use(party)
-    _, denied = ConsentRegister(store).check([plan.on_behalf_of], use, at=at)
+    _, denied = decided(store, [plan.on_behalf_of], use, at=at)
     return denied[0].why.value if denied else ""
 
 

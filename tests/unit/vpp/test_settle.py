@@ -9,7 +9,7 @@ import pytest
 
 from energy.core.slots import Slot, parse_jst
 from energy.core.units import AssetId
-from energy.ledger import ConsentRegister, Journal, TightEvent, TightLevel
+from energy.ledger import Journal, TightEvent, TightLevel
 from energy.store import Point, SqlStore, open_store
 from vpp.consents import record_simulated
 from vpp.recorder import SiteSeries
@@ -63,7 +63,7 @@ def settle(store: SqlStore, *, opted_out: tuple[str, ...] = (), stopped_at: date
         EVENT,
         opted_out={AssetId(name) for name in opted_out},
         at=AT,
-        consents=ConsentRegister(store),
+        store=store,
         stopped_at=stopped_at,
     )
     return sum(grant.points for grant in grants)

@@ -46,7 +46,7 @@ def agreed(store: SqlStore) -> ConsentRegister:
     return register
 
 
-def settle(store: SqlStore, register: ConsentRegister, *, later: timedelta = timedelta(0)) -> int:
+def settle(store: SqlStore, *, later: timedelta = timedelta(0)) -> int:
     assert SCENARIO.coin is not None
     grants = settle_event(
         Journal(store),
@@ -56,13 +56,13 @@ def settle(store: SqlStore, register: ConsentRegister, *, later: timedelta = tim
         EVENT,
         opted_out=set(),
         at=AT + later,
-        consents=register,
+        store=store,
     )
     return sum(grant.points for grant in grants)
 
 
 def test_without_a_consent_nothing_is_granted_and_the_refusal_is_on_record(store: SqlStore) -> None:
-    assert settle(store, ConsentRegister(store)) == 0
+    assert settle(store) == 0
     assert Journal(store).balances() == {}
     (record,) = store.audit_trail("subject/driver-1")
     assert (record.act, record.facts["why"]) == ("consent.denied", "never_asked")
@@ -73,15 +73,15 @@ def test_a_driver_who_withdrew_gets_no_grant(store: SqlStore) -> None:
     register.withdraw(
         "c-1", withdrawn_at=AT - MINUTE, recorded_at=AT - MINUTE, actor="desk", channel=Channel.APP
     )
-    assert settle(store, register) == 0
+    assert settle(store) == 0
     assert store.audit_trail("subject/driver-1")[0].facts["why"] == "withdrawn"
 
 
 def test_what_was_granted_before_a_withdrawal_stays(store: SqlStore) -> None:
     register = agreed(store)
-    assert settle(store, register) == 40
+    assert settle(store) == 40
     register.withdraw(
         "c-1", withdrawn_at=AT + MINUTE, recorded_at=AT + MINUTE, actor="desk", channel=Channel.APP
     )
-    assert settle(store, register, later=2 * MINUTE) == 0
+    assert settle(store, later=2 * MINUTE) == 0
     assert Journal(store).balance("driver/driver-1") == 40
