@@ -36,6 +36,7 @@ __all__ = [
     "from_micros",
     "hook",
     "hook_message",
+    "job",
     "job_run",
     "journal",
     "link",
@@ -50,7 +51,7 @@ __all__ = [
     "token",
 ]
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 VERSION_TABLE: Final = "vpp_schema_version"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -255,8 +256,20 @@ hook_message = Table(
     UniqueConstraint("hook", "event"),
 )
 
-# Work that comes again and again: one row for each time it was due.
+# Work that comes again and again: what a running service said about it last ...
+job = Table(
+    "job",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("about", Text, nullable=False),
+    Column("next_at", Instant),
+    Column("seen_at", Instant, nullable=False),
+)
+
+# ... and one row for each time it was due.
 job_run = Table(
+    "job",
     "job_run",
     metadata,
     Column("key", Text, primary_key=True),

@@ -15,6 +15,7 @@ __all__ = [
     "AccountRow",
     "HookMessageRow",
     "HookRow",
+    "JobRow",
     "JobRunRow",
     "LinkRow",
     "RowTable",
@@ -130,6 +131,17 @@ class HookMessageRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobRow:
+    """One job of one subject as a running service last saw it; ``about`` is JSON."""
+
+    name: str
+    subject: str
+    about: str
+    next_at: datetime | None
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRunRow:
     """One time that a job was due; ``outcome`` is JSON, keys sort by the instant it was due."""
 
@@ -192,4 +204,5 @@ class ServiceRows:
     writes: RowTable[WriteRow]
     hooks: RowTable[HookRow]
     messages: RowTable[HookMessageRow]
+    jobs: RowTable[JobRow]
     runs: RowTable[JobRunRow]

@@ -18,6 +18,7 @@ from energy.store.service_rows import (
     Cell,
     HookMessageRow,
     HookRow,
+    JobRow,
     JobRunRow,
     LinkRow,
     ServiceRows,
@@ -110,5 +111,6 @@ def service_rows(connections: Connections) -> ServiceRows:
         writes=SqlRowTable(connections, schema.remembered_write, WriteRow),
         hooks=SqlRowTable(connections, schema.hook, HookRow),
         messages=SqlRowTable(connections, schema.hook_message, HookMessageRow),
+        jobs=SqlRowTable(connections, schema.job, JobRow),
         runs=SqlRowTable(connections, schema.job_run, JobRunRow),
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from energy.core.errors import DataError
-from energy.store import AccountRow, HookMessageRow, HookRow, JobRunRow, LinkRow, SqlStore, open_store
+from energy.store import AccountRow, HookMessageRow, HookRow, JobRow, JobRunRow, LinkRow, SqlStore, open_store
 from tests.contract.store_backends import ALL, NOON, database, slot
 
 
@@ -125,3 +125,15 @@ def test_of_two_that_claim_a_run_one_gets_it(store: SqlStore) -> None:
     ]
     assert claims == [1, 0]
     assert [one.owner for one in store.rows.runs.find(state="running")] == ["one"]
+
+
+def test_a_job_is_one_row_by_name_and_subject(store: SqlStore) -> None:
+    row = JobRow(name="plan", subject="kitakata", about="{}", next_at=slot(1), seen_at=NOON)
+    assert store.rows.jobs.add(row)
+    assert not store.rows.jobs.add(replace(row, about="other"))
+    assert store.rows.jobs.add(replace(row, subject="city-hall", next_at=None))
+    assert store.rows.jobs.change({"name": "plan", "subject": "kitakata"}, next_at=slot(2)) == 1
+    assert [(one.subject, one.next_at) for one in store.rows.jobs.find()] == [
+        ("city-hall", None),
+        ("kitakata", slot(2)),
+    ]
