@@ -269,7 +269,6 @@ job = Table(
 
 # ... and one row for each time it was due.
 job_run = Table(
-    "job",
     "job_run",
     metadata,
     Column("key", Text, primary_key=True),
