@@ -148,7 +148,14 @@ def _run_one(request: Request, name: Controller, messages: Queue[tuple[str, int,
     try:
         mode: Mode = name
         run = ScenarioRun(
-            scenario, folder, mode, start, end, store, lambda done, total: messages.put((name, done, total))
+            scenario,
+            folder,
+            mode,
+            start,
+            end,
+            store,
+            lambda done, total: messages.put((name, done, total)),
+            minutes=True,
         )
         asyncio.run(run.run())
         reviewer = Reviewer(site, Grid.between(start, end), store)

@@ -28,6 +28,7 @@ from energy.store import Point, Store
 from vpp.consents import record_simulated
 from vpp.control import Equipment
 from vpp.explain import ASSETS, names_document
+from vpp.minutes import minute_points
 from vpp.nearby import NearEquipment
 from vpp.operate import Desk, Mode, SiteOperator, announce
 from vpp.recorder import SiteSeries
@@ -81,6 +82,8 @@ class ScenarioRun:
         Whether the equipment is reached over sockets.
     desk, planner : optional
         As of :class:`~vpp.operate.SiteOperator`.
+    minutes : bool
+        Whether what people watch minute by minute is kept as well.
     """
 
     scenario: Scenario
@@ -93,10 +96,12 @@ class ScenarioRun:
     wire: bool = True
     desk: Desk | None = None
     planner: Planner | None = None
+    minutes: bool = False
     world: SimulatedWorld = field(init=False)
     score: ScoreKeeper = field(init=False)
     operator: SiteOperator = field(init=False)
     wall_s: float = 0.0
+    _minutes: list[Point] = field(default_factory=list)
     _clock: ManualClock = field(init=False)
 
     async def run(self) -> None:
@@ -186,6 +191,8 @@ class ScenarioRun:
                 await self._minute(twins, gateway, slot)
             readings = await gateway.read()
             with self.store.transaction():
+                self.store.append(self._minutes)
+                self._minutes.clear()
                 self.operator.finish(readings)
                 self._record_truth(slot, before, twins.truth())
                 self._save(twins, time.perf_counter() - began)
@@ -200,7 +207,9 @@ class ScenarioRun:
             self.score.departs(trip, twins.truth().cars[trip.vehicle].soc)
             twins.unplug(trip.vehicle)
             self.operator.control.forget(AssetId(trip.vehicle))
-        await self.operator.minute()
+        tick = await self.operator.minute()
+        if self.minutes:
+            self._minutes += minute_points(self.scenario.site, tick.readings, self._clock.now())
         await gateway.refresh()
         self.world.step(twins, now)
         self._clock.advance(MINUTE)
