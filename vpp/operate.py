@@ -21,7 +21,7 @@ from dispatch.templates import TemplateCache
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
-from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Shortfall
+from energy.core.plan import Plan, PlanSource, Problem, Shortfall
 from energy.core.series import Grid
 from energy.core.site import Site
 from energy.core.slots import JST, Slot
@@ -33,8 +33,9 @@ from vpp.called import with_calls
 from vpp.changeover import cooling_now, with_changeover
 from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
+from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord
 from vpp.planning import Outlook, Reserves, SiteState, build_problem
-from vpp.recorder import Counters, SiteSeries, counters_of, slot_points
+from vpp.recorder import SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
 from vpp.shelf import FolderShelf, cache_folder
@@ -47,50 +48,10 @@ _NO_GUARD: Final[frozenset[Mode]] = frozenset({"none", "valley", "mpc"})
 _ONLY_CHARGES: Final[frozenset[Mode]] = frozenset({"none", "valley"})
 _MEDIANS: Final[frozenset[Mode]] = frozenset({"mpc", "optimal-p50"})
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
-SLOT_RECORD = "slot"
-"""Kind of the document that says, for one slot and asset, what was planned and why."""
 EVENT = "tight-event"
 """Kind of the document that announces a tight-supply event."""
 
 _EVENT = TypeAdapter(TightEvent)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlotRecord:
-    """What was planned for a slot, why, and what control made of it.
-
-    Parameters
-    ----------
-    planned : tuple of Setpoint
-        The plan's setpoints of this slot; empty where nobody plans.
-    last_reasons : dict
-        By asset: the reason that held at the end of the slot, after guard and envelope.
-    guard_minutes : int
-        Minutes in which the guard overruled the plan.
-    """
-
-    slot: datetime
-    source: str
-    tight: bool
-    target_kw: float | None
-    gap: float | None
-    solve_ms: float
-    planned: tuple[Setpoint, ...]
-    last_reasons: dict[str, Reason]
-    guard_minutes: int
-    shortfalls: tuple[Shortfall, ...]
-
-    def to_json(self) -> str:
-        """The record as one JSON document."""
-        return _RECORD.dump_json(self).decode()
-
-    @staticmethod
-    def from_json(text: str) -> SlotRecord:
-        """The record from its document."""
-        return _RECORD.validate_json(text)
-
-
-_RECORD = TypeAdapter(SlotRecord)
 
 
 class Desk(Protocol):
@@ -103,18 +64,6 @@ class Desk(Protocol):
     def keep(self, outlook: Outlook, now: datetime) -> object:
         """Keep what is due at the slot of an instant."""
         ...
-
-
-@dataclass(slots=True)
-class _Open:
-    """The slot that runs."""
-
-    slot: Slot
-    plan: Plan | None
-    target_kw: float | None
-    before: Counters
-    guard_minutes: int = 0
-    reasons: dict[AssetId, Reason] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -135,6 +84,8 @@ class SiteOperator:
         Who forecasts; the site's own desk unless given.
     planner : Planner, optional
         Who plans; one with the compiled structures of this machine unless given.
+    step : timedelta
+        Time between two calls of :meth:`minute`.
     """
 
     site: Site
@@ -146,6 +97,7 @@ class SiteOperator:
     coin: CoinRule | None = None
     desk: Desk | None = None
     planner: Planner | None = None
+    step: timedelta = timedelta(minutes=1)
     counts: Counter[str] = field(default_factory=Counter)
     control: SiteController = field(init=False)
     _desk: Desk = field(init=False)
@@ -153,14 +105,14 @@ class SiteOperator:
     _guard: DemandGuard = field(init=False)
     _month_peaks: dict[str, float] = field(default_factory=dict)
     _soc_kwh: dict[str, float] = field(default_factory=dict)
-    _previous: Plan | None = None
+    _in_force: Window | None = None
     _limited: bool = False
-    _open: _Open | None = None
+    _open: HalfHour | None = None
 
     def __post_init__(self) -> None:
         self._desk = self.desk or ForecastDesk(self.site, self.store)
         self._planner = self.planner or Planner(templates=TemplateCache(shelf=FolderShelf(cache_folder())))
-        self._guard = DemandGuard()
+        self._guard = DemandGuard(minutes_per_call=self.step / timedelta(minutes=1))
         self.control = SiteController(
             site=self.site,
             equipment=self.equipment,
@@ -177,35 +129,67 @@ class SiteOperator:
 
     def begin(self, slot: Slot, readings: Readings) -> None:
         """Open a slot: forecast, plan, hand over to control."""
-        before = counters_of(readings, slot.start)
+        self.open(slot, readings)
+        self.adopt(self.plan(self.order(slot, readings)))
+
+    def open(self, slot: Slot, readings: Readings) -> None:
+        """Open a slot; :meth:`adopt` or :meth:`carry_on` then says what control does."""
         self._follow_cars(readings)
-        window = self._plan(slot, readings)
+        self._open = HalfHour(Window(slot=slot), counters_of(readings, slot.start))
+
+    def order(self, slot: Slot, readings: Readings) -> PlanOrder:
+        """What to ask :meth:`plan` for a slot, from the site as it stands."""
+        now = self.clock.now()
+        previous = None if self._in_force is None else self._in_force.plan
+        return PlanOrder(slot=slot, now=now, state=self._state(readings, now), previous=previous)
+
+    def adopt(self, window: Window) -> None:
+        """Let control follow a plan from now on."""
+        self._current().window = window
         self.control.begin_slot(window)
-        self._open = _Open(slot, window.plan, window.target_kw, before)
+        if window.plan is not None:
+            self._in_force = window
+
+    def carry_on(self, slot: Slot) -> None:
+        """Go on without a new plan: with what the one in force says of the slot, else by rules alone.
+
+        The rules: the guard holds the site's target, cars charge when they come, thermostats hold the rooms.
+        """
+        known = self._in_force
+        if known is not None and known.plan is not None and known.plan.at(slot):
+            plan = replace(known.plan, source=PlanSource.SHIFTED)
+            self._current().window = replace(known, slot=slot, plan=plan, expected_kw=None)
+        else:
+            target = None if self.mode in _NO_GUARD else self.site.target_demand_kw
+            self._current().window = Window(slot=slot, target_kw=target)
+        self.control.begin_slot(self._current().window)
 
     async def minute(self) -> Tick:
-        """One minute of control."""
+        """One step of control."""
         current = self._current()
         tick = await self.control.tick()
         for outcome in tick.outcomes:
             if isinstance(outcome.command.order, GenerationLimit):
                 self._limited = outcome.command.order.limit_kw is not None
         if tick.decision is not None and (tick.decision.cars or tick.decision.shed):
-            current.guard_minutes += 1
+            current.guarded += self.step
         current.reasons = tick.reasons
         return tick
 
     def finish(self, readings: Readings) -> None:
-        """Close the slot: energies from counters, the record, and what became due.
+        """Close the slot and keep it.
 
         Belongs inside a transaction of the store, together with whatever else must not be half-written.
         """
+        self.keep(self.close(readings))
+
+    def close(self, readings: Readings) -> Closed:
+        """End the slot: energies from counters."""
         current = self._current()
         slot = current.slot
-        after = counters_of(readings, slot.end)
         names = SiteSeries(self.site.id)
-        points = list(slot_points(self.site, slot, current.before, after, readings))
-        facts = {("guard", "target_kw"): current.target_kw}
+        points = list(slot_points(self.site, slot, current.before, counters_of(readings, slot.end), readings))
+        facts = {("guard", "target_kw"): current.window.target_kw}
         if self.site.pv is not None:
             facts[self.site.pv.id, "limited"] = 1.0 if self._limited else 0.0
         points += [
@@ -213,53 +197,46 @@ class SiteOperator:
             for key, value in facts.items()
             if value is not None
         ]
-        self.store.append(points)
         self._remember_peak(slot, points)
+        self._open = None
+        return Closed(current, tuple(points))
+
+    def keep(self, closed: Closed) -> None:
+        """Store what a slot left, and settle what became due; twice is once."""
+        slot = closed.slot
+        self.store.append(closed.points)
+        tight = any(event.start <= slot < event.end for event in self._events(slot.start))
         self.store.put_document(
             SLOT_RECORD,
             f"{self.site.id}/{slot.start.isoformat()}",
             known_at=slot.end,
-            body=self._record().to_json(),
+            body=closed.half_hour.record(tight=tight).to_json(),
         )
         self._settle(slot)
-        self._open = None
 
-    def _current(self) -> _Open:
+    def _current(self) -> HalfHour:
         if self._open is None:
             msg = "begin comes before minute and finish"
             raise RuntimeError(msg)
         return self._open
 
-    def _record(self) -> SlotRecord:
-        current = self._current()
-        plan = current.plan
-        return SlotRecord(
-            slot=current.slot.start,
-            source=plan.source.value if plan is not None else "none",
-            tight=any(event.start <= current.slot < event.end for event in self._events(current.slot.start)),
-            target_kw=current.target_kw,
-            gap=plan.gap if plan is not None else None,
-            solve_ms=plan.solve_ms if plan is not None else 0.0,
-            planned=tuple(plan.at(current.slot).values()) if plan is not None else (),
-            last_reasons={str(asset): reason for asset, reason in current.reasons.items()},
-            guard_minutes=current.guard_minutes,
-            shortfalls=plan.shortfalls if plan is not None else (),
-        )
-
     # -- planning --------------------------------------------------------------------------------------
 
-    def _plan(self, slot: Slot, readings: Readings) -> Window:
-        """The slot with its plan, target demand and expected draw; nothing of it where nobody plans."""
+    def plan(self, order: PlanOrder) -> Window:
+        """The slot with its plan, target demand and expected draw; nothing of it where nobody plans.
+
+        It takes seconds, and reads and writes only the store: a live site calls it in a thread of its own.
+        """
+        slot, now = order.slot, order.now
         if self.mode in _NO_PLAN:
             return Window(slot=slot)
-        now = self.clock.now()
         known = self.store.as_of(now)
         outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
         self._desk.keep(outlook, now)
         events = self._events(now)
         problem = build_problem(
             self.site,
-            self._state(readings, now),
+            order.state,
             outlook.medians() if self.mode in _MEDIANS else outlook,
             now=now,
             trips=self.trips,
@@ -274,12 +251,11 @@ class SiteOperator:
             plan, target, expected = rules_plan(_cars_only(problem)), None, None
         else:
             problem = with_calls(problem, self.site, self.store, plan=self._planner.plan, counts=self.counts)
-            plan = self._planner.plan(problem, previous=self._previous)
+            plan = self._planner.plan(problem, previous=order.previous)
             target = plan.target_demand_kw
             expected = _expected_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
         self.counts["shortfalls"] += sum(1 for one in plan.shortfalls if one.index <= 1 and _is_broken(one))
-        self._previous = plan
         keep_promise(self.store, problem, plan)
         return Window(
             slot=slot, plan=plan, target_kw=target, expected_kw=expected, cooling=cooling_now(problem)
