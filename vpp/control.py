@@ -45,6 +45,8 @@ from vpp.climate import (
 from vpp.contacts import DemandContacts
 from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, share_discharge
 from vpp.standing import StandingOrders
+from vpp.wishes.obey import Asked
+from vpp.wishes.steer import narrowed, orders_of
 
 __all__ = [
     "METER",
@@ -134,6 +136,8 @@ class SiteController:
         Whether cars may give back; False for the comparisons that only charge.
     opted_out : set of AssetId
         Cars whose drivers do not want to give back today.
+    asked : Asked
+        What people ask of cars and rooms now.
     """
 
     site: Site
@@ -143,6 +147,7 @@ class SiteController:
     guard: DemandGuard | None
     gives_back: bool = True
     opted_out: set[AssetId] = field(default_factory=set)
+    asked: Asked = field(default_factory=Asked)
     counts: Counter[str] = field(default_factory=Counter)
     meter: WindowMeter = field(default_factory=WindowMeter)
     meter_clock: MeterClock = field(default_factory=MeterClock)
@@ -173,11 +178,10 @@ class SiteController:
         now = self.clock.now()
         self._listen(readings, sent=sent, received=now)
         import_kw = _fresh(readings, METER, "power_kw", now)
-        ranges = {
-            AssetId(vehicle.id): self._range(vehicle, readings, now, meter_ok=import_kw is not None)
-            for vehicle in self.site.vehicles
-        }
-        wishes = self._planned(readings, now)
+        ok = import_kw is not None
+        physical = {AssetId(v.id): self._range(v, readings, now, meter_ok=ok) for v in self.site.vehicles}
+        ranges = narrowed(physical, self.asked)
+        wishes = self._planned(readings, now) | self._asked(readings, now)
         self._ranges = ranges
         decision = self._guard(window, readings, ranges, wishes, now)
         if decision is not None:
@@ -239,6 +243,15 @@ class SiteController:
             reason = Reason(ReasonCode.COMFORT) if point is None else point.reason
             wishes[asset] = Wish(order, reason, CommandSource.PLAN)
         return wishes
+
+    def _asked(self, readings: Readings, now: datetime) -> dict[AssetId, Wish]:
+        orders = orders_of(
+            self.asked,
+            self.site,
+            soc=lambda asset: _fresh(readings, asset, "soc", now),
+            season=lambda zone: self._season(zone, readings, now),
+        )
+        return {asset: Wish(*order) for asset, order in orders.items()}
 
     # -- guard -----------------------------------------------------------------------------------------
 
@@ -307,7 +320,7 @@ class SiteController:
         }
         sum_kw = sum(planned.values())
         flex = []
-        for zone in self.site.zones:
+        for zone in (one for one in self.site.zones if AssetId(one.id) not in self.asked.room_c):
             room_c = _fresh(readings, AssetId(zone.id), "room_c", now)
             if room_c is None or season_at(self.site, now) is Season.OFF:
                 continue
@@ -367,7 +380,7 @@ class SiteController:
             soc=_fresh(readings, asset, "soc", now),
             departs=departure.departs if departure else None,
             promise_soc=departure.promise_soc if departure else 0.0,
-            opted_out=asset in self.opted_out,
+            opted_out=asset in self.opted_out or asset in self.asked.no_discharge,
         )
         if not self.gives_back:
             return (

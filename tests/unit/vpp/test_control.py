@@ -33,6 +33,7 @@ from energy.core.slots import Slot, parse_jst
 from energy.core.tariff import Tariff, TariffPeriod
 from energy.core.units import AssetId
 from vpp.control import Readings, SiteController, Window
+from vpp.wishes import Asked
 
 START = parse_jst("2026-08-05 14:00")
 SLOT = Slot(START)
@@ -370,3 +371,58 @@ def test_an_empty_room_is_switched_off_in_summer() -> None:
     order = equipment.orders()["hall"]
     assert isinstance(order, RoomClimate)
     assert order.mode is ClimateMode.OFF
+
+
+def asked_minute(
+    equipment: Recorder, clock: ManualClock, asked: Asked, *, target_kw: float = 100.0
+) -> SiteController:
+    controller = SiteController(
+        site=site(), equipment=equipment, clock=clock, trips=(), guard=DemandGuard(), asked=asked
+    )
+    controller.begin_slot(Window(slot=SLOT, plan=plan(-3.0, 8.0), target_kw=target_kw))
+    asyncio.run(controller.tick())
+    return controller
+
+
+def test_a_car_that_charges_at_once_does_not_wait_for_the_plan_but_for_the_guard() -> None:
+    asked = Asked(charge={AssetId("leaf"): None})
+    clock = ManualClock(START)
+    equipment = Recorder(clock, shown())
+    asked_minute(equipment, clock, asked)
+    assert equipment.orders()["leaf"] == ChargerPower(6.0)
+    late = ManualClock(START + timedelta(minutes=25))
+    busy = Recorder(late, shown(meter={"power_kw": 140.0}))
+    asked_minute(busy, late, asked)
+    assert busy.orders()["leaf"] != ChargerPower(6.0)
+
+
+def test_a_car_that_is_full_enough_follows_the_plan_again() -> None:
+    clock = ManualClock(START)
+    equipment = Recorder(clock, shown())
+    asked_minute(equipment, clock, Asked(charge={AssetId("leaf"): 0.7}))
+    assert equipment.orders()["leaf"] == ChargerPower(-3.0)
+
+
+def test_a_driver_who_said_no_gives_nothing_back() -> None:
+    clock = ManualClock(START)
+    equipment = Recorder(clock, shown())
+    asked_minute(equipment, clock, Asked(no_discharge=frozenset({AssetId("leaf")})))
+    assert equipment.orders()["leaf"] == ChargerPower(0.0)
+    assert {one.reason.code for one in equipment.commands if one.asset == "leaf"} == {ReasonCode.OPTED_OUT}
+
+
+def test_what_a_person_holds_the_guard_leaves_alone() -> None:
+    asked = Asked(power_kw={AssetId("leaf"): 4.0}, room_c={AssetId("hall"): 23.0})
+    clock = ManualClock(START + timedelta(minutes=25))
+    equipment = Recorder(clock, shown(meter={"power_kw": 140.0}))
+    asked_minute(equipment, clock, asked)
+    assert equipment.orders()["leaf"] == ChargerPower(4.0)
+    assert equipment.orders()["hall"] == RoomClimate(ClimateMode.COOL, 23.0)
+    assert {one.source for one in equipment.commands if one.asset != "pv"} == {CommandSource.MANUAL}
+
+
+def test_the_contract_stands_above_what_a_person_holds() -> None:
+    clock = ManualClock(START)
+    equipment = Recorder(clock, shown(meter={"power_kw": 310.0}))
+    asked_minute(equipment, clock, Asked(power_kw={AssetId("leaf"): 4.0}))
+    assert equipment.orders()["leaf"] == ChargerPower(0.0)
