@@ -7,6 +7,7 @@ meter's own stamps, :class:`WindowMeter` what was used since the window began an
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -138,6 +139,16 @@ class WindowMeter:
             import_kw=power,
             age_s=(now - newest).total_seconds(),
         )
+
+    def state(self) -> list[list[str | float]]:
+        """The readings, as values that go through JSON."""
+        return [[at.isoformat(), counter, power] for at, counter, power in self._readings]
+
+    def restore(self, state: Iterable[Sequence[str | float]]) -> None:
+        """Go on from :meth:`state`."""
+        self._readings = [
+            (datetime.fromisoformat(str(at)), float(counter), float(power)) for at, counter, power in state
+        ]
 
     @staticmethod
     def _counter_at(start: datetime, known: list[tuple[datetime, float, float]]) -> float:

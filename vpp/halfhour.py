@@ -17,7 +17,7 @@ from vpp.control import Window
 from vpp.planning import SiteState
 from vpp.recorder import Counters
 
-__all__ = ["SLOT_RECORD", "Closed", "HalfHour", "PlanOrder", "SlotRecord"]
+__all__ = ["SLOT_RECORD", "Closed", "HalfHour", "PlanOrder", "SlotRecord", "window_of", "window_state"]
 
 SLOT_RECORD = "slot"
 """Kind of the document that says, for one slot and asset, what was planned and why."""
@@ -126,7 +126,7 @@ class HalfHour:
     def state(self) -> dict[str, Any]:
         """Everything, as values that go through JSON."""
         return {
-            "window": _WINDOW.dump_python(self.window, mode="json"),
+            "window": window_state(self.window),
             "before": [[*key, value] for key, value in self.before.items()],
             "guarded_s": self.guarded.total_seconds(),
             "reasons": _REASONS.dump_python(self.reasons, mode="json"),
@@ -136,7 +136,7 @@ class HalfHour:
     def of_state(saved: Mapping[str, Any]) -> HalfHour:
         """From :meth:`state`."""
         return HalfHour(
-            _WINDOW.validate_python(saved["window"]),
+            window_of(saved["window"]),
             {(asset, name): value for asset, name, value in saved["before"]},
             timedelta(seconds=saved["guarded_s"]),
             _REASONS.validate_python(saved["reasons"]),
@@ -145,6 +145,17 @@ class HalfHour:
 
 _WINDOW = TypeAdapter(Window)
 _REASONS = TypeAdapter(dict[AssetId, Reason])
+
+
+def window_state(window: Window) -> dict[str, Any]:
+    """A window, as values that go through JSON."""
+    state: dict[str, Any] = _WINDOW.dump_python(window, mode="json")
+    return state
+
+
+def window_of(state: Mapping[str, Any]) -> Window:
+    """From :func:`window_state`."""
+    return _WINDOW.validate_python(state)
 
 
 @dataclass(frozen=True, slots=True)

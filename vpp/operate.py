@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from pydantic import TypeAdapter
 
@@ -33,7 +33,7 @@ from vpp.called import with_calls
 from vpp.changeover import cooling_now, with_changeover
 from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
 from vpp.forecasts import ForecastDesk
-from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord
+from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord, window_of, window_state
 from vpp.planning import Outlook, Reserves, SiteState, build_problem
 from vpp.recorder import SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
@@ -314,10 +314,12 @@ class SiteOperator:
 
     def _remember_peak(self, slot: Slot, points: Sequence[Point]) -> None:
         name = SiteSeries(self.site.id)["meter", "import_kwh"]
-        imported = next(point.value for point in points if point.series == name)
-        if imported is not None:
-            month = f"{slot.start.astimezone(JST):%Y-%m}"
-            self._month_peaks[month] = max(self._month_peaks.get(month, 0.0), 2.0 * imported)
+        self._remember_import(slot.start, next(point.value for point in points if point.series == name))
+
+    def _remember_import(self, start: datetime, imported_kwh: float | None) -> None:
+        if imported_kwh is not None:
+            month = f"{start.astimezone(JST):%Y-%m}"
+            self._month_peaks[month] = max(self._month_peaks.get(month, 0.0), 2.0 * imported_kwh)
 
     # -- settlement ------------------------------------------------------------------------------------
 
@@ -360,6 +362,39 @@ class SiteOperator:
         self._month_peaks = saved["month_peaks"]
         self._soc_kwh = saved["soc_kwh"]
         self._limited = saved["limited"]
+
+    def memory(self) -> dict[str, object]:
+        """What a program that dies within a slot needs to go on in it: :meth:`state`, and what runs."""
+        return {
+            **self.state(),
+            "open": None if self._open is None else self._open.state(),
+            "in_force": None if self._in_force is None else window_state(self._in_force),
+            "meter": self.control.meter.state(),
+            "standing": self.control.standing.state(),
+        }
+
+    def remember(self, memory: Mapping[str, Any], slot: Slot) -> bool:
+        """Go on from :meth:`memory`; whether the slot that ran then is the one that runs now.
+
+        If it is, control goes on in it with its plan and its counters. If not, that half hour is lost: what
+        happened at its end nobody has seen.
+        """
+        self.restore(memory)
+        self.control.meter.restore(memory["meter"])
+        self.control.standing.restore(memory["standing"])
+        self._in_force = None if memory["in_force"] is None else window_of(memory["in_force"])
+        found = None if memory["open"] is None else HalfHour.of_state(memory["open"])
+        if found is None or found.slot != slot:
+            return False
+        self._open = found
+        self.control.begin_slot(found.window)
+        return True
+
+    def learn_peaks(self, now: datetime) -> None:
+        """Take the highest demand of each of the last twelve months from the store."""
+        name = SiteSeries(self.site.id)["meter", "import_kwh"]
+        for one in self.store.as_of(now).values(name, now - timedelta(days=400), now):
+            self._remember_import(one.at, one.value)
 
 
 def _is_broken(shortfall: Shortfall) -> bool:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
+
+from pydantic import TypeAdapter
 
 from energy.core.outcome import (
     ChargerPower,
@@ -30,6 +33,9 @@ POWER_STEP_KW: Final = 0.05
 LIMIT_STEP_KW: Final = 1.0
 # A standing order is repeated this often. Nothing is written for that; what became of it is looked up.
 REPEAT: Final = timedelta(minutes=5)
+
+
+_COMMANDS = TypeAdapter(list[Command])
 
 
 class StandingOrders:
@@ -66,6 +72,16 @@ class StandingOrders:
         if isinstance(outcome, NotApplied):
             self.not_applied[command.asset] = outcome
         log.warning("command.%s asset=%s order=%s", kind, command.asset, command.order)
+
+    def state(self) -> list[dict[str, object]]:
+        """What stands, as values that go through JSON."""
+        state: list[dict[str, object]] = _COMMANDS.dump_python(list(self._told.values()), mode="json")
+        return state
+
+    def restore(self, state: Iterable[Mapping[str, object]]) -> None:
+        """Go on from :meth:`state`: all of it is told again at once, for nobody knows what stands by now."""
+        told = _COMMANDS.validate_python(list(state))
+        self._told = {one.asset: replace(one, expires_at=one.issued_at) for one in told}
 
     def forget(self, asset: AssetId) -> None:
         """Take the standing order of an asset for unknown, so that the next one is told."""
