@@ -1,5 +1,6 @@
 """Floor 1: series, documents, audit trail and journal rows, kept for ever and read as of an instant."""
 
+from energy.store.backup import Copy, StoreKind, copy_store, count_store, restore_store, scratch_store
 from energy.store.canonical import canonical_json
 from energy.store.engine import Durability
 from energy.store.ports import JournalTable, Snapshot, Store
@@ -33,6 +34,7 @@ __all__ = [
     "AccountRow",
     "AppendReport",
     "AuditRecord",
+    "Copy",
     "Document",
     "Durability",
     "Erased",
@@ -51,10 +53,15 @@ __all__ = [
     "SqlSnapshot",
     "SqlStore",
     "Store",
+    "StoreKind",
     "StoredValue",
     "TokenRow",
     "WriteRow",
     "canonical_json",
+    "copy_store",
+    "count_store",
     "open_store",
     "points_of",
+    "restore_store",
+    "scratch_store",
 ]

@@ -13,6 +13,7 @@ from vpp.cli.cars import app as cars_app
 from vpp.cli.consent import app as consent_app
 from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
+from vpp.cli.db import app as db_app
 from vpp.cli.device import app as device_app
 from vpp.cli.dr import app as dr_app
 from vpp.cli.echonet import app as echonet_app
@@ -47,6 +48,7 @@ app.command()(bill)
 app.command()(serve)
 app.add_typer(plan_app, name="plan")
 app.add_typer(data_app, name="data")
+app.add_typer(db_app, name="db")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(consent_app, name="consent")
 app.add_typer(forecast_app, name="forecast")
