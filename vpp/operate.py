@@ -29,6 +29,7 @@ from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory, month_shift
 from energy.store import Point, Snapshot, Store
+from vpp.ahead import keep_ahead
 from vpp.called import with_calls
 from vpp.changeover import cooling_now, with_changeover
 from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
@@ -39,6 +40,7 @@ from vpp.recorder import SiteSeries, counters_of, slot_points
 from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
 from vpp.shelf import FolderShelf, cache_folder
+from vpp.wishes import asked_now, end_reached, problem_with_wishes, told_why, trips_with, wishes_at
 
 __all__ = ["EVENT", "SLOT_RECORD", "Desk", "Mode", "SiteOperator", "SlotRecord"]
 
@@ -135,6 +137,11 @@ class SiteOperator:
     def open(self, slot: Slot, readings: Readings) -> None:
         """Open a slot; :meth:`adopt` or :meth:`carry_on` then says what control does."""
         self._follow_cars(readings)
+        measured = {
+            v.id: soc for v in self.site.vehicles if (soc := _good(readings, v.id, "soc")) is not None
+        }
+        end_reached(self.store, self.site, measured, at=self.clock.now())
+        self.hear()
         self._open = HalfHour(Window(slot=slot), counters_of(readings, slot.start))
 
     def order(self, slot: Slot, readings: Readings) -> PlanOrder:
@@ -164,9 +171,17 @@ class SiteOperator:
             self._current().window = Window(slot=slot, target_kw=target)
         self.control.begin_slot(self._current().window)
 
+    def hear(self) -> None:
+        """Take in what people ask for: control obeys at once, the plan when it is made anew."""
+        now = self.clock.now()
+        wishes = wishes_at(self.store.as_of(now), self.site.id, now)
+        self.control.asked = asked_now(wishes)
+        self.control.trips = trips_with(self.trips, wishes, now=now)
+
     async def minute(self) -> Tick:
         """One step of control."""
         current = self._current()
+        self.hear()
         tick = await self.control.tick()
         for outcome in tick.outcomes:
             if isinstance(outcome.command.order, GenerationLimit):
@@ -234,16 +249,18 @@ class SiteOperator:
         outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
         self._desk.keep(outlook, now)
         events = self._events(now)
+        wishes = wishes_at(known, self.site.id, now)
         problem = build_problem(
             self.site,
             order.state,
             outlook.medians() if self.mode in _MEDIANS else outlook,
             now=now,
-            trips=self.trips,
+            trips=trips_with(self.trips, wishes, now=now),
             events=events,
             coin=self.coin,
         )
         problem = with_changeover(problem, self.site, band_k=Reserves().band_k)
+        problem = problem_with_wishes(problem, asked_now(wishes))
         self.counts["plans"] += 1
         if self.mode == "rules":
             plan, target, expected = rules_plan(problem), self.site.target_demand_kw, None
@@ -257,6 +274,8 @@ class SiteOperator:
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
         self.counts["shortfalls"] += sum(1 for one in plan.shortfalls if one.index <= 1 and _is_broken(one))
         keep_promise(self.store, problem, plan)
+        plan = told_why(plan, asked_now(wishes))
+        keep_ahead(self.store, plan)
         return Window(
             slot=slot, plan=plan, target_kw=target, expected_kw=expected, cooling=cooling_now(problem)
         )
@@ -281,7 +300,7 @@ class SiteOperator:
             room_c=rooms,
             peak_memory_kw=self._peak_memory(now),
             next_memory_kw=self._peak_memory(now, months_later=1),
-            opted_out=frozenset(self.control.opted_out),
+            opted_out=frozenset(self.control.opted_out | self.control.asked.no_discharge),
         )
 
     def _follow_cars(self, readings: Readings) -> None:
@@ -298,7 +317,8 @@ class SiteOperator:
             if AssetId(vehicle.id) not in absent:
                 continue
             trip = next(
-                (t for t in reversed(self.trips) if t.vehicle == vehicle.id and t.departs <= now), None
+                (t for t in reversed(self.control.trips) if t.vehicle == vehicle.id and t.departs <= now),
+                None,
             )
             if trip is not None and now - trip.returns < timedelta(hours=12):
                 share = min(1.0, (now - trip.departs) / (trip.returns - trip.departs))
@@ -336,7 +356,7 @@ class SiteOperator:
                     self.site,
                     self.coin,
                     event,
-                    opted_out=self.control.opted_out,
+                    opted_out=self.control.opted_out | self.control.asked.no_discharge,
                     at=slot.end,
                     store=self.store,
                 )

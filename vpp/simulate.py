@@ -27,7 +27,6 @@ from energy.core.units import AssetId
 from energy.store import Point, Store
 from vpp.consents import record_simulated
 from vpp.control import Equipment
-from vpp.explain import ASSETS, names_document
 from vpp.minutes import minute_points
 from vpp.nearby import NearEquipment
 from vpp.operate import Desk, Mode, SiteOperator, announce
@@ -35,6 +34,7 @@ from vpp.recorder import SiteSeries
 from vpp.scenario import Scenario
 from vpp.score import ScoreKeeper
 from vpp.simworld import SimulatedWorld
+from vpp.sitebook import keep_site
 
 __all__ = ["ScenarioRun"]
 
@@ -120,7 +120,7 @@ class ScenarioRun:
         with self.store.transaction():
             if self.desk is None:  # forecasts that were made before need no past
                 self.world.seed(self.store)
-            self.store.put_document(ASSETS, site.id, known_at=self.start, body=names_document(site))
+            keep_site(self.store, site, at=self.start)
             drivers = sorted({vehicle.driver for vehicle in site.vehicles if vehicle.driver is not None})
             record_simulated(self.store, drivers, at=self.start)
         twins = TwinSite(

@@ -15,7 +15,7 @@ from vpp.wishes.acts import (
     NoDischarge,
     PersonsWish,
 )
-from vpp.wishes.book import WISH, WishBook, wishes_at, wishes_of
+from vpp.wishes.book import WISH, WishBook, end_reached, wishes_at, wishes_of
 from vpp.wishes.obey import Asked, asked_now, manual, problem_with_wishes, told_why, trips_with
 from vpp.wishes.possible import CarNow, Possible, car_now, possible_departure
 
@@ -36,6 +36,7 @@ __all__ = [
     "WishBook",
     "asked_now",
     "car_now",
+    "end_reached",
     "manual",
     "possible_departure",
     "problem_with_wishes",

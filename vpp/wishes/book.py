@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from energy.core.errors import ConfigError
+from energy.core.site import Site
 from energy.store import Snapshot, Store
 from vpp.wishes.acts import (
     Act,
@@ -24,13 +25,14 @@ from vpp.wishes.acts import (
     wish_to_json,
 )
 
-__all__ = ["LONGEST", "WISH", "WishBook", "wishes_at", "wishes_of"]
+__all__ = ["LONGEST", "WISH", "WishBook", "end_reached", "wishes_at", "wishes_of"]
 
 WISH: Final = "wish"
 """Kind of the documents; key ``SITE/MONTH/ASSET-…``, the month (UTC) in which it ends, or ``always``."""
 LONGEST: Final = timedelta(days=8)
 """Longest time for which something is asked once; what holds every week has no end."""
 _ALWAYS: Final = "always"
+_REGISTER: Final = 0.01  # a charger counts whole percent, and slows down for the last of them
 
 
 def wishes_at(known: Snapshot, site: str, when: datetime) -> list[PersonsWish]:
@@ -126,6 +128,23 @@ class WishBook:
             facts={"wish": wish.id, "kind": wish.act.kind},
         )
         return ended
+
+
+def end_reached(store: Store, site: Site, soc: Mapping[str, float], *, at: datetime) -> None:
+    """End the wishes of cars that were to charge at once and are full enough now.
+
+    Parameters
+    ----------
+    soc : mapping
+        Measured state of charge by car. [-]
+    """
+    highest = {vehicle.id: vehicle.soc_max for vehicle in site.vehicles}
+    for wish in wishes_at(store.as_of(at), site.id, at):
+        if isinstance(wish.act, ChargeNow) and wish.asset in soc:
+            most = highest.get(wish.asset, 1.0)
+            enough = most if wish.act.charge is None else min(most, wish.act.charge)
+            if soc[wish.asset] >= enough - _REGISTER:
+                WishBook(store).cancel(site.id, wish.id, at=at, by="control", why=EndedWhy.DONE)
 
 
 _CHARGING: Final[Sequence[type]] = (ChargeNow, HoldPower)

@@ -89,7 +89,8 @@ def trips_with(
 
     On a day that a wish is about, the trip that is nearest in time leaves at the wished time with the wished
     charge and stays away as long as it would have; where there is none a trip of unknown use is added. A wish
-    for one day counts before one for every week, a newer one before an older one. Trips that have begun stay.
+    for one day counts before one for every week, a newer one before an older one. Trips that had begun when
+    the wish was made stay.
 
     Parameters
     ----------
@@ -99,12 +100,14 @@ def trips_with(
     ordered = sorted(wishes, key=lambda one: (_is_for_one_day(one), one.made_at), reverse=True)
     departures = [(one, one.act) for one in ordered if isinstance(one.act, Departure)]
     found = list(trips)
-    first = now.astimezone(JST).date()
+    yesterday = now.astimezone(JST).date() - timedelta(days=1)
     for vehicle in dict.fromkeys(one.asset for one, _ in departures):
-        for day in (first + timedelta(days=k) for k in range(days)):
-            act = next((act for one, act in departures if one.asset == vehicle and act.holds_on(day)), None)
-            if act is not None:
-                found = _with_departure(found, vehicle, day, act, now=now)
+        for day in (yesterday + timedelta(days=k) for k in range(days + 1)):
+            wanted = next(
+                ((one, act) for one, act in departures if one.asset == vehicle and act.holds_on(day)), None
+            )
+            if wanted is not None and departure_on(wanted[1], day) > wanted[0].made_at:
+                found = _with_departure(found, wanted[0], departure_on(wanted[1], day), wanted[1].charge)
     return tuple(sorted(found, key=lambda trip: trip.departs))
 
 
@@ -117,17 +120,13 @@ def departure_on(act: Departure, day: date) -> datetime:
     return datetime.combine(day, act.at, tzinfo=JST)
 
 
-def _with_departure(
-    trips: list[Trip], vehicle: str, day: date, act: Departure, *, now: datetime
-) -> list[Trip]:
-    departs = departure_on(act, day)
-    own = [trip for trip in trips if trip.vehicle == vehicle]
-    if departs <= now:
-        return trips
-    same_day = [trip for trip in own if trip.departs.astimezone(JST).date() == day and trip.departs > now]
+def _with_departure(trips: list[Trip], wish: PersonsWish, departs: datetime, charge: float) -> list[Trip]:
+    day, made_at = departs.date(), wish.made_at
+    own = [trip for trip in trips if trip.vehicle == wish.asset]
+    same_day = [trip for trip in own if trip.departs.astimezone(JST).date() == day and trip.departs > made_at]
     old = min(same_day, key=lambda trip: abs(trip.departs - departs), default=None)
     others = [trip for trip in own if trip is not old]
-    if any(trip.departs <= now and departs < trip.returns for trip in others):
+    if any(trip.departs <= made_at and departs < trip.returns for trip in others):
         return trips  # on the road by then: nothing that a plug could do
     others = [
         replace(trip, returns=departs) if trip.departs < departs < trip.returns else trip for trip in others
@@ -135,13 +134,13 @@ def _with_departure(
     away = UNKNOWN_TRIP if old is None else old.returns - old.departs
     returns = min([departs + away, *(trip.departs for trip in others if trip.departs > departs)])
     new = Trip(
-        vehicle=vehicle,
+        vehicle=wish.asset,
         departs=departs,
         returns=returns,
         energy_kwh=0.0 if old is None else old.energy_kwh,  # what nobody planned is measured at the plug
-        promise_soc=act.charge,
+        promise_soc=charge,
     )
-    return [*(trip for trip in trips if trip.vehicle != vehicle), *others, new]
+    return [*(trip for trip in trips if trip.vehicle != wish.asset), *others, new]
 
 
 def told_why(plan: Plan, asked: Asked) -> Plan:

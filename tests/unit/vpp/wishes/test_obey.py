@@ -71,8 +71,16 @@ def test_a_time_that_is_over_or_on_the_road_changes_nothing() -> None:
     over = wish(Departure(at=time(19, 0), day=date(2026, 11, 24), charge=0.9))
     assert trips_with(TRIPS, [over], now=NOW) == TRIPS
     later = parse_jst("2026-11-25 09:00")  # the car left at eight
-    on_the_road = wish(Departure(at=time(11, 0), day=WEDNESDAY, charge=0.9))
+    on_the_road = wish(Departure(at=time(11, 0), day=WEDNESDAY, charge=0.9), made_at=later)
     assert trips_with(TRIPS, [on_the_road], now=later) == TRIPS
+
+
+@pytest.mark.parametrize("at", [time(7, 30), time(9, 0)])
+def test_a_moved_trip_stays_moved_once_its_time_has_come(at: time) -> None:
+    asked = wish(Departure(at=at, day=WEDNESDAY, charge=0.8))
+    before, between = (trips_with(TRIPS, [asked], now=one) for one in (NOW, parse_jst("2026-11-25 08:30")))
+    assert before == between
+    assert len(between) == 1
 
 
 def test_a_moved_trip_ends_before_the_next_one_begins() -> None:
