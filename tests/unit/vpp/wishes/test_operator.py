@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from vpp.planning import Outlook
 from vpp.wishes import Act, ChargeNow, Departure, EndedWhy, NoDischarge, WishBook, wishes_of
 
 NOW = parse_jst("2026-08-05 16:00")
-SITE = replace(small_site(), pv=None, zones=(), contract_kw=300.0, target_demand_kw=200)
+SITE = replace(small_site(), pv=None, zones=(), peak_memory_kw={"2026-07": Decimal(200)})
 LEAF = "leaf"
 
 
