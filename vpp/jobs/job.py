@@ -134,8 +134,8 @@ class Job:
     subjects : tuple of str
         Sites or regions; each has runs of its own.
     needs : tuple of str
-        Jobs whose runs come first, if any are due: those of the same subject, and those of the whole service.
-        Order, not success: a plan is made although a forecast failed.
+        Jobs whose runs come first, if any are due: those of the same subject, and where one of the two is
+        about the whole service, all. Order, not success: a plan is made although a forecast failed.
     misfire : Misfire
         What becomes of times that were missed.
     useful_for : timedelta

@@ -282,7 +282,7 @@ class Supervisor:
     def _still_waits_for(self, job: Job, row: JobRunRow, other: JobRunRow) -> bool:
         """Whether a run waits for another one, whenever that was due, and has not lost its patience."""
         needed = other.job in job.needs and other.job in self._jobs
-        if not needed or other.subject not in {WHOLE, row.subject}:
+        if not needed or not (WHOLE in {other.subject, row.subject} or other.subject == row.subject):
             return False
         since = self._blocked.setdefault(row.key, time.monotonic())
         if time.monotonic() - since <= job.patience.total_seconds():
