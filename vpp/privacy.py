@@ -1,7 +1,8 @@
 """What is on record about a person, handed out whole, and erased as far as the law allows.
 
-Erasing deletes who the person is and what was measured of them, and withdraws every consent. Grants, settled
-events, consents and the audit trail stay: settlement must stay provable, and they hold ids only.
+Erasing deletes who the person is and what was measured of them, the meter files kept beside their bills
+included, and withdraws every consent. Grants, settled figures, consents and the audit trail stay: settlement
+must stay provable, and they hold ids only. A meter file that another's settlement rests on too stays.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from energy.ledger import Channel, ConsentRegister, Journal
 from energy.ledger.persons import ERASED, PERSON, PersonRegister
 from energy.store import Erased, Store, canonical_json
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.record import EVIDENCE, SettlementBook
 
 __all__ = ["Erasure", "erase_person", "export_person"]
 
@@ -67,6 +69,9 @@ def export_person(store: Store, subject: str, *, folders: Sequence[str], at: dat
         "consents": [json.loads(known_body) for known_body in _consent_bodies(store, subject)],
         "points": {account: lines for account, lines in points.items() if lines},
         "events": events,
+        "settlements": [
+            {"id": one["id"], "figures": one["figures"]} for one in SettlementBook(store).of_subject(subject)
+        ],
         "series": series,
         "acts": [
             {"at": one.at.isoformat(), "actor": one.actor, "act": one.act, "facts": dict(one.facts)}
@@ -74,7 +79,8 @@ def export_person(store: Store, subject: str, *, folders: Sequence[str], at: dat
         ],
     }
     if not any(
-        found[name] for name in ("person", "erased", "consents", "points", "events", "series", "acts")
+        found[name]
+        for name in ("person", "erased", "consents", "points", "events", "settlements", "series", "acts")
     ):
         raise ConsentError(
             f"nothing is on record about {subject!r}",
@@ -92,6 +98,10 @@ class Erasure:
     ----------
     deleted : Erased
         Values and documents that are gone.
+    files : int
+        Meter files among those documents.
+    shared_files : int
+        Meter files that stay, because another's settlement rests on them too.
     withdrawn : tuple of str
         Consents that were withdrawn with it.
     kept_entries : int
@@ -101,6 +111,8 @@ class Erasure:
     """
 
     deleted: Erased
+    files: int
+    shared_files: int
     withdrawn: tuple[str, ...]
     kept_entries: int
     done_before: bool
@@ -137,19 +149,30 @@ def erase_person(store: Store, subject: str, *, folders: Sequence[str], at: date
         ]
         for consent in standing:
             register.withdraw(consent, withdrawn_at=at, recorded_at=at, actor=actor, channel=Channel.PAPER)
-        deleted = store.erase(folders=_folders(subject, folders), documents=[(PERSON, subject)])
+        own, shared = SettlementBook(store).readings_of(subject)
+        files = [(EVIDENCE, digest) for digest in sorted(own)]
+        deleted = store.erase(folders=_folders(subject, folders), documents=[(PERSON, subject), *files])
         if not before:
             body = canonical_json({"subject": subject})
             store.put_document(ERASED, subject, known_at=at, body=body)
         facts = {
             "values": deleted.points,
             "documents": deleted.documents,
+            "meter_files": sorted(own),
+            "meter_files_shared": sorted(shared),
             "series": len(deleted.series),
             "consents_withdrawn": len(standing),
             "journal_entries_kept": kept,
         }
         store.audit(actor, "person.erased", f"subject/{subject}", at=at, facts=facts)
-    return Erasure(deleted=deleted, withdrawn=tuple(standing), kept_entries=kept, done_before=before)
+    return Erasure(
+        deleted=deleted,
+        files=len(own),
+        shared_files=len(shared),
+        withdrawn=tuple(standing),
+        kept_entries=kept,
+        done_before=before,
+    )
 
 
 def _accounts(subject: str) -> tuple[str, ...]:

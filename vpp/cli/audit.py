@@ -130,10 +130,12 @@ def _write_files(console: Console, store: SqlStore, settled: dict[str, Any], fol
 
     for one in settled["evidence"]:
         text = SettlementBook(store).evidence(one["sha256"])
-        if text is not None:
-            path = folder / f"{one['role']}-{one['name']}"
-            whole_bytes(path, text.encode())
-            console.say(console.text("plans.written", path=path))
+        if text is None:
+            console.say(console.text("audit.erased_file", name=one["name"], sha256=one["sha256"][:12]))
+            continue
+        path = folder / f"{one['role']}-{one['name']}"
+        whole_bytes(path, text.encode())
+        console.say(console.text("plans.written", path=path))
 
 
 def _show_settlement(console: Console, settled: dict[str, Any]) -> None:

@@ -114,7 +114,8 @@ def erase(
 ) -> None:
     """Erase a person: name and measured values go, every consent is withdrawn.
 
-    Grants, settled events and the audit trail stay, as settlement law asks; they hold an id that says
+    Meter files kept beside the person's bills go as well, unless another's settlement rests on them too.
+    Grants, settled figures and the audit trail stay, as settlement law asks; they hold an id that says
     nothing, and the journal still proves whole. Refused while an event that calls the person is not settled.
     Copies made before, such as backups, are not reached.
     """
@@ -136,6 +137,8 @@ def erase(
                 "subject": subject,
                 "values": done.deleted.points,
                 "documents": done.deleted.documents,
+                "meter_files": done.files,
+                "meter_files_shared": done.shared_files,
                 "series": list(done.deleted.series),
                 "consents_withdrawn": list(done.withdrawn),
                 "journal_entries_kept": done.kept_entries,
@@ -149,6 +152,8 @@ def erase(
             subject=subject,
             values=f"{done.deleted.points:,}",
             consents=len(done.withdrawn),
+            files=done.files,
             kept=done.kept_entries,
+            shared=done.shared_files,
         )
     )

@@ -21,12 +21,23 @@ from energy.market.rule_table import RuleFact
 from energy.store import Store, canonical_json
 from vpp.ingest.layout import decode, read_bytes
 
-__all__ = ["EVIDENCE", "SETTLEMENT", "Derivation", "Evidence", "Kept", "KeptSettlement", "SettlementBook"]
+__all__ = [
+    "EVIDENCE",
+    "METER",
+    "SETTLEMENT",
+    "Derivation",
+    "Evidence",
+    "Kept",
+    "KeptSettlement",
+    "SettlementBook",
+]
 
 SETTLEMENT: Final = "settlement"
 """Kind of the documents; key ``WHAT/SUBJECT/PERIOD/vN``."""
 EVIDENCE: Final = "evidence"
 """Kind of the documents that hold a file as it was read; key: its SHA-256."""
+METER: Final = "meter"
+"""Role of a file with readings."""
 _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
 What = Literal["bill", "imbalance", "ppa", "month"]
@@ -217,6 +228,21 @@ class SettlementBook:
         """A file as it was read, by its SHA-256."""
         known = self._store.as_of(_END_OF_TIME).document(EVIDENCE, digest)
         return None if known is None else known.body
+
+    def of_subject(self, subject: str) -> list[dict[str, Any]]:
+        """All versions of everything that was settled for a subject, by id."""
+        return [told for told in self._everything() if str(told["id"]).split("/")[1] == subject]
+
+    def readings_of(self, subject: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Meter files below a subject's settlements, by SHA-256: only its own, and shared ones."""
+        mine, others = set[str](), set[str]()
+        for told in self._everything():
+            digests = {one["sha256"] for one in told["evidence"] if one["role"] == METER}
+            (mine if str(told["id"]).split("/")[1] == subject else others).update(digests)
+        return frozenset(mine - others), frozenset(mine & others)
+
+    def _everything(self) -> list[dict[str, Any]]:
+        return [json.loads(one.body) for one in self._store.as_of(_END_OF_TIME).documents(SETTLEMENT)]
 
 
 def _content(told: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from vpp.privacy import erase_person, export_person
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import SettledSite
+from vpp.settlement.record import EVIDENCE, Derivation, Evidence, KeptSettlement, SettlementBook
 
 NOW = parse_jst("2026-11-25 10:00")
 START, END = parse_jst("2026-11-25 16:00"), parse_jst("2026-11-25 19:00")
@@ -127,6 +129,37 @@ def test_after_an_erasure_nothing_tells_the_name_and_the_journal_still_proves_wh
     assert len(neighbour) == 1  # p-7f0 is somebody else
     store.close()
     assert NAME.encode() not in b"".join(one.read_bytes() for one in path.parent.glob("people.db*"))
+
+
+def test_meter_files_beside_a_bill_go_unless_another_rests_on_them(store: SqlStore) -> None:
+    person, book = enrolled(store), SettlementBook(store)
+
+    def bill(subject: str, period: str, *files: tuple[str, str]) -> str:
+        made = [
+            Evidence(role=role, name=f"{role}.csv", sha256=sha256(text.encode()).hexdigest(), text=text)
+            for role, text in files
+        ]
+        trace = {"total_yen": Derivation(how="sum")}
+        kept = KeptSettlement(
+            what="bill",
+            subject=subject,
+            period=period,
+            figures={"total_yen": 9},
+            trace=trace,
+            evidence=made,
+        )
+        return book.keep(kept, at=LATER, actor="desk").id
+
+    mine = bill(person, "2026-10", ("meter", "own"), ("tariff", "prices"))
+    bill(person, "2026-11", ("meter", "both"))
+    bill("home-8", "2026-11", ("meter", "both"))
+    settled = export_person(store, person, folders=[], at=LATER)["settlements"]
+    assert settled[0]["id"] == mine  # type: ignore[index]
+    done = erase_person(store, person, folders=[], at=LATER, actor="desk")
+    assert (done.files, done.shared_files) == (1, 1)
+    left = {known.body for known in store.as_of(LATER).documents(EVIDENCE)}
+    assert left == {"prices", "both"}
+    assert book.find(mine)["figures"] == {"total_yen": 9}  # type: ignore[index]
 
 
 def test_an_erasure_is_done_once(store: SqlStore) -> None:
