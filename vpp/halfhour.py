@@ -73,6 +73,8 @@ class PlanOrder:
         When it was asked; nothing learned later is looked at. UTC.
     state : SiteState
         The site as it stood then.
+    measured_soc : mapping
+        State of charge of the cars that show one. [-]
     previous : Plan or None
         The plan in force.
     """
@@ -80,6 +82,7 @@ class PlanOrder:
     slot: Slot
     now: datetime
     state: SiteState
+    measured_soc: Mapping[str, float] = field(default_factory=dict)
     previous: Plan | None = None
 
 

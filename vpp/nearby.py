@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from devices.gateway import Connection
 from devices.twins.charger import ChargerTwin
 from devices.twins.site import TwinSite
 from energy.core.clock import Clock
@@ -47,6 +48,11 @@ class NearEquipment:
         self._pv = "" if site.pv is None else site.pv.id
         self._twins = twins
         self._clock = clock
+
+    @property
+    def connections(self) -> dict[str, Connection]:
+        """All are there."""
+        return dict.fromkeys(self._twins.twins, Connection.ONLINE)
 
     async def connect(self) -> None:
         """Nothing to connect."""

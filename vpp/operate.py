@@ -6,6 +6,7 @@ The same code runs a real site and a simulated one; what differs is the clock, t
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -41,6 +42,8 @@ from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
 from vpp.shelf import FolderShelf, cache_folder
 from vpp.wishes import asked_now, end_reached, problem_with_wishes, told_why, trips_with, wishes_at
+
+log = logging.getLogger(__name__)
 
 __all__ = ["EVENT", "SLOT_RECORD", "Desk", "Mode", "SiteOperator", "SlotRecord"]
 
@@ -112,8 +115,7 @@ class SiteOperator:
     _open: HalfHour | None = None
 
     def __post_init__(self) -> None:
-        self._desk = self.desk or ForecastDesk(self.site, self.store)
-        self._planner = self.planner or Planner(templates=TemplateCache(shelf=FolderShelf(cache_folder())))
+        self._desk, self._planner = self._new_desk(), self._new_planner()
         self._guard = DemandGuard(minutes_per_call=self.step / timedelta(minutes=1))
         self.control = SiteController(
             site=self.site,
@@ -127,28 +129,36 @@ class SiteOperator:
         for vehicle in self.site.vehicles:
             self._soc_kwh[vehicle.id] = vehicle.initial_soc * vehicle.capacity_kwh
 
+    def _new_desk(self) -> Desk:
+        return self.desk or ForecastDesk(self.site, self.store)
+
+    def _new_planner(self) -> Planner:
+        return self.planner or Planner(templates=TemplateCache(shelf=FolderShelf(cache_folder())))
+
     # -- one slot --------------------------------------------------------------------------------------
 
     def begin(self, slot: Slot, readings: Readings) -> None:
         """Open a slot: forecast, plan, hand over to control."""
         self.open(slot, readings)
+        self.hear()
         self.adopt(self.plan(self.order(slot, readings)))
+        self.hear()  # planning ends what has been reached
 
     def open(self, slot: Slot, readings: Readings) -> None:
         """Open a slot; :meth:`adopt` or :meth:`carry_on` then says what control does."""
         self._follow_cars(readings)
-        measured = {
-            v.id: soc for v in self.site.vehicles if (soc := _good(readings, v.id, "soc")) is not None
-        }
-        end_reached(self.store, self.site, measured, at=self.clock.now())
-        self.hear()
         self._open = HalfHour(Window(slot=slot), counters_of(readings, slot.start))
 
     def order(self, slot: Slot, readings: Readings) -> PlanOrder:
         """What to ask :meth:`plan` for a slot, from the site as it stands."""
         now = self.clock.now()
         previous = None if self._in_force is None else self._in_force.plan
-        return PlanOrder(slot=slot, now=now, state=self._state(readings, now), previous=previous)
+        measured = {
+            v.id: soc for v in self.site.vehicles if (soc := _good(readings, v.id, "soc")) is not None
+        }
+        return PlanOrder(
+            slot=slot, now=now, state=self._state(readings, now), measured_soc=measured, previous=previous
+        )
 
     def adopt(self, window: Window) -> None:
         """Let control follow a plan from now on."""
@@ -172,11 +182,23 @@ class SiteOperator:
         self.control.begin_slot(self._current().window)
 
     def hear(self) -> None:
-        """Take in what people ask for: control obeys at once, the plan when it is made anew."""
+        """Take in what people ask for: control obeys at once, the plan when it is made anew.
+
+        While the store cannot be read, what was heard before stands.
+        """
         now = self.clock.now()
-        wishes = wishes_at(self.store.as_of(now), self.site.id, now)
+        try:
+            wishes = wishes_at(self.store.as_of(now), self.site.id, now)
+        except Exception as error:  # noqa: BLE001 - whatever a database says: the guard goes on without it
+            self.counts["unheard"] += 1
+            log.warning("operate.cannot_hear site=%s %s", self.site.id, error)
+            return
         self.control.asked = asked_now(wishes)
         self.control.trips = trips_with(self.trips, wishes, now=now)
+
+    def renew(self) -> None:
+        """Put a new desk and a new planner in the place of those that a lost thread still holds."""
+        self._desk, self._planner = self._new_desk(), self._new_planner()
 
     async def minute(self) -> Tick:
         """One step of control."""
@@ -243,6 +265,7 @@ class SiteOperator:
         It takes seconds, and reads and writes only the store: a live site calls it in a thread of its own.
         """
         slot, now = order.slot, order.now
+        end_reached(self.store, self.site, order.measured_soc, at=now)
         if self.mode in _NO_PLAN:
             return Window(slot=slot)
         known = self.store.as_of(now)

@@ -87,6 +87,10 @@ class StandingOrders:
         """Take the standing order of an asset for unknown, so that the next one is told."""
         self._told.pop(asset, None)
 
+    def forget_all(self) -> None:
+        """The same for all assets: after a safe state nothing stands."""
+        self._told.clear()
+
 
 def _is_news(order: Order, standing: Order) -> bool:
     """Whether an order differs from the standing one by more than its dead band."""
