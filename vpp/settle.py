@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from energy.core.series import Grid, Unit
@@ -92,7 +93,7 @@ def settle_event(
             cancelled_at=stopped_at,
         )
         if isinstance(result, Grant):
-            earned.append(result)
+            earned.append(replace(result, site=site.id))
     day, month = (
         {grant.account: count(journal, grant.account, grant.day, except_event=event.id) for grant in earned}
         for count in (points_of_day, points_of_month)

@@ -225,8 +225,9 @@ def points_of_money(settled_yen: Decimal, *, yen_per_point: Decimal, budget_yen:
 
 
 def grant_key(grant: Grant, *, correction: int = 0) -> str:
-    """Idempotency key of a grant: event, car, rule and version (RULES-JP 5)."""
-    key = f"grant/{grant.event}/{grant.vehicle}/{grant.rule}@{grant.rule_version}"
+    """Idempotency key of a grant: event, site, car, rule and version (RULES-JP 5)."""
+    car = f"{grant.site}/{grant.vehicle}" if grant.site else grant.vehicle
+    key = f"grant/{grant.event}/{car}/{grant.rule}@{grant.rule_version}"
     return f"{key}#{correction}" if correction else key
 
 
@@ -250,8 +251,9 @@ def post_grant(
     LedgerError
         If the grant has no points, or what a correction corrects was not reversed.
     """
-    key = grant_key(grant, correction=correction)
     with journal.writing():
+        grant = _as_booked(journal, grant, correction)
+        key = grant_key(grant, correction=correction)
         if correction and not journal.reversed(grant_key(grant, correction=correction - 1)):
             raise LedgerError(
                 f"correction {correction} has nothing to correct",
@@ -260,6 +262,7 @@ def post_grant(
             )
         for line in journal.statement(grant.account).lines:
             same = (line.facts.get("event"), line.facts.get("vehicle")) == (grant.event, grant.vehicle)
+            same = same and (not grant.site or line.facts.get("site", grant.site) == grant.site)
             if same and "reverses" not in line.facts and line.key != key and not journal.reversed(line.key):
                 raise DuplicateEntryError(
                     f"{grant.vehicle} was already paid for event {grant.event!r}",
@@ -275,6 +278,15 @@ def post_grant(
                 facts=_facts(grant),
             )
         )
+
+
+def _as_booked(journal: Journal, grant: Grant, correction: int) -> Grant:
+    """The grant without its site if it was booked when entries named none: it is the same grant."""
+    unnamed = replace(grant, site="")
+    keys = [grant_key(unnamed, correction=number) for number in range(correction + 1)] if grant.site else []
+    before = [entry for key in keys if (entry := journal.find(key)) is not None]
+    mine = any(one.account == grant.account for entry in before for one in entry.postings)
+    return unnamed if mine else grant
 
 
 def _facts(grant: Grant) -> dict[str, Fact]:
@@ -294,6 +306,7 @@ def _facts(grant: Grant) -> dict[str, Fact]:
         "expires_on": grant.expires_on.isoformat(),
         "left_out": " ".join(slot.start.isoformat() for slot in grant.left_out),
         # Only where there is something to say: what a car earned reads as it always did.
+        **({"site": grant.site} if grant.site else {}),
         **({} if grant.way == "car" else {"way": grant.way}),
         **({} if grant.kept_hours is None else {"kept_hours": _exact(grant.kept_hours)}),
     }

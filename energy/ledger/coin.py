@@ -223,6 +223,8 @@ class Grant:
         How they were earned: ``car``, ``saving`` or ``comfort``.
     kept_hours : Decimal or None
         How long comfort was given up, for that way to earn. [h]
+    site : str
+        Where the vehicle stands: ids of cars are unique on a site only. Empty where nobody said so.
     """
 
     event: str
@@ -243,6 +245,7 @@ class Grant:
     left_out: tuple[Slot, ...] = ()
     way: str = "car"
     kept_hours: Decimal | None = None
+    site: str = ""
 
     @property
     def person(self) -> str:

@@ -187,6 +187,32 @@ def test_the_entry_says_where_the_points_come_from(journal: Journal) -> None:
     }
 
 
+def test_cars_of_one_name_on_two_sites_are_two_cars(journal: Journal) -> None:
+    here, there = (replace(grant("a", 124), site=site) for site in ("works", "office"))
+    assert isinstance(post_grant(journal, here, MORNING), Posted)
+    assert isinstance(post_grant(journal, there, MORNING), Posted)
+    assert isinstance(post_grant(journal, here, MORNING), AlreadyPosted)
+    assert [one.facts["site"] for one in journal.entries()] == ["works", "office"]
+    assert journal.balance("driver/a") == 248
+
+
+def test_what_was_booked_before_entries_named_a_site_is_not_booked_again(journal: Journal) -> None:
+    post_grant(journal, grant("a", 124), MORNING)
+    named = replace(grant("a", 124), site="works")
+    assert isinstance(post_grant(journal, named, MORNING), AlreadyPosted)
+    with pytest.raises(DuplicateEntryError, match="already paid"):
+        post_grant(journal, replace(named, rule_version=2), MORNING)
+    journal.reverse(grant_key(grant("a", 124)), "wrong meter", MORNING)
+    assert isinstance(post_grant(journal, replace(named, points=100), MORNING, correction=1), Posted)
+    assert journal.balance("driver/a") == 100
+
+
+def test_a_grant_of_unknown_site_is_not_paid_beside_one_that_names_it(journal: Journal) -> None:
+    post_grant(journal, replace(grant("a", 124), site="works"), MORNING)
+    with pytest.raises(DuplicateEntryError, match="already paid"):
+        post_grant(journal, grant("a", 124), MORNING)
+
+
 def test_another_amount_for_the_same_grant_is_refused(journal: Journal) -> None:
     post_grant(journal, grant("a", 124), MORNING)
     with pytest.raises(DuplicateEntryError):
