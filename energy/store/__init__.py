@@ -3,9 +3,10 @@
 from energy.store.backup import Copy, StoreKind, copy_store, count_store, restore_store, scratch_store
 from energy.store.canonical import canonical_json
 from energy.store.engine import Durability
-from energy.store.ports import JournalTable, Snapshot, Store
+from energy.store.ports import JournalTable, Pruning, Snapshot, Store
 from energy.store.service_rows import (
     AccountRow,
+    AlertRow,
     HookMessageRow,
     HookRow,
     JobRow,
@@ -21,10 +22,12 @@ from energy.store.snapshot import SqlSnapshot
 from energy.store.sql import SqlStore, open_store
 from energy.store.values import (
     AppendReport,
+    AuditCut,
     AuditRecord,
     Document,
     Erased,
     JournalRow,
+    Outdated,
     Point,
     StoredValue,
     points_of,
@@ -32,7 +35,9 @@ from energy.store.values import (
 
 __all__ = [
     "AccountRow",
+    "AlertRow",
     "AppendReport",
+    "AuditCut",
     "AuditRecord",
     "Copy",
     "Document",
@@ -45,7 +50,9 @@ __all__ = [
     "JournalRow",
     "JournalTable",
     "LinkRow",
+    "Outdated",
     "Point",
+    "Pruning",
     "RowTable",
     "ServiceRows",
     "SessionRow",

@@ -10,9 +10,19 @@ from typing import Protocol
 from energy.core.series import Grid, Series, Unit
 from energy.core.units import SeriesId
 from energy.store.service_rows import ServiceRows
-from energy.store.values import AppendReport, AuditRecord, Document, Erased, JournalRow, Point, StoredValue
+from energy.store.values import (
+    AppendReport,
+    AuditCut,
+    AuditRecord,
+    Document,
+    Erased,
+    JournalRow,
+    Outdated,
+    Point,
+    StoredValue,
+)
 
-__all__ = ["JournalTable", "Snapshot", "Store"]
+__all__ = ["JournalTable", "Pruning", "Snapshot", "Store"]
 
 
 class Snapshot(Protocol):
@@ -100,6 +110,38 @@ class JournalTable(Protocol):
         ...
 
 
+class Pruning(Protocol):
+    """What is older than a rule wants, and taking it out; the journal cannot be reached from here."""
+
+    def points(self, endings: Sequence[str], before: datetime) -> Outdated:
+        """Values of instants before another, of the series whose names end like this (``/power_kw``)."""
+        ...
+
+    def take_points(self, endings: Sequence[str], before: datetime, *, limit: int) -> int:
+        """Delete the first so many of them; how many these were."""
+        ...
+
+    def documents(self, kind: str, before: datetime) -> Outdated:
+        """Versions of documents of a kind that became known before an instant."""
+        ...
+
+    def take_documents(self, kind: str, before: datetime, *, limit: int) -> int:
+        """Delete so many of them; how many these were."""
+        ...
+
+    def records(self, act: str, before: datetime) -> Outdated:
+        """Records of an act in the audit trail made before an instant."""
+        ...
+
+    def cut_records(self, act: str, before: datetime, *, at: datetime, actor: str, limit: int) -> int:
+        """Take the first so many of them out of the audit trail, with a cut that says which; how many."""
+        ...
+
+    def cuts(self) -> list[AuditCut]:
+        """All cuts of the audit trail, oldest first."""
+        ...
+
+
 class Store(Protocol):
     """Series, documents, audit trail and journal, written together or not at all."""
 
@@ -110,7 +152,12 @@ class Store(Protocol):
 
     @property
     def rows(self) -> ServiceRows:
-        """Accounts, sessions, tokens, remembered writes, webhooks and runs of jobs."""
+        """Accounts, sessions, tokens, remembered writes, webhooks, runs of jobs and alerts."""
+        ...
+
+    @property
+    def pruning(self) -> Pruning:
+        """What a rule of retention may take out."""
         ...
 
     def append(self, points: Iterable[Point]) -> AppendReport:

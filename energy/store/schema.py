@@ -31,7 +31,9 @@ __all__ = [
     "VERSION_TABLE",
     "Instant",
     "account",
+    "alert",
     "audit",
+    "audit_cut",
     "document",
     "from_micros",
     "hook",
@@ -51,7 +53,7 @@ __all__ = [
     "token",
 ]
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 VERSION_TABLE: Final = "vpp_schema_version"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -286,4 +288,39 @@ job_run = Table(
     Column("error", Text, nullable=False),
     Column("asked_by", Text, nullable=False),
     Index("ix_job_run_job", "job", "subject", "key"),
+)
+
+# What is wrong now: one row for each kind of trouble and what it is about.
+alert = Table(
+    "alert",
+    metadata,
+    Column("kind", String(40), primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("state", String(10), nullable=False, index=True),
+    Column("level", String(10), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("gone_since", Instant),
+    Column("opened_at", Instant),
+    Column("cleared_at", Instant),
+    Column("seen_at", Instant),
+    Column("seen_by", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("silent_until", Instant),
+    Column("silent_by", Text, nullable=False),
+)
+
+# What was taken out of the audit trail by a rule of retention; without a row here nothing can be.
+audit_cut = Table(
+    "audit_cut",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("act", Text, nullable=False),
+    Column("before", BigInteger, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("records", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
 )

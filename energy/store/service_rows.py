@@ -1,7 +1,7 @@
-"""Rows of the service: accounts, sessions, tokens, remembered writes, webhooks, runs of jobs. They change.
+"""Rows of the service: accounts, sessions, tokens, writes, webhooks, runs of jobs, alerts. They change.
 
 A row is a frozen dataclass with one field per column. What the fields mean belongs to :mod:`vpp.people`,
-:mod:`vpp.api` and :mod:`vpp.jobs`; here they are kept.
+:mod:`vpp.api`, :mod:`vpp.jobs` and :mod:`vpp.ops`; here they are kept.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 
 __all__ = [
     "AccountRow",
+    "AlertRow",
     "HookMessageRow",
     "HookRow",
     "JobRow",
@@ -161,6 +162,26 @@ class JobRunRow:
     asked_by: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRow:
+    """One kind of trouble with one thing, as it stands; ``facts`` is JSON."""
+
+    kind: str
+    subject: str
+    state: str
+    level: str
+    facts: str
+    since: datetime
+    gone_since: datetime | None = None
+    opened_at: datetime | None = None
+    cleared_at: datetime | None = None
+    seen_at: datetime | None = None
+    seen_by: str = ""
+    note: str = ""
+    silent_until: datetime | None = None
+    silent_by: str = ""
+
+
 class RowTable(Protocol[R]):
     """One table of such rows."""
 
@@ -206,3 +227,4 @@ class ServiceRows:
     messages: RowTable[HookMessageRow]
     jobs: RowTable[JobRow]
     runs: RowTable[JobRunRow]
+    alerts: RowTable[AlertRow]

@@ -15,6 +15,7 @@ from energy.store import schema
 from energy.store.engine import Connections
 from energy.store.service_rows import (
     AccountRow,
+    AlertRow,
     Cell,
     HookMessageRow,
     HookRow,
@@ -113,4 +114,5 @@ def service_rows(connections: Connections) -> ServiceRows:
         messages=SqlRowTable(connections, schema.hook_message, HookMessageRow),
         jobs=SqlRowTable(connections, schema.job, JobRow),
         runs=SqlRowTable(connections, schema.job_run, JobRunRow),
+        alerts=SqlRowTable(connections, schema.alert, AlertRow),
     )

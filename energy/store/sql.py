@@ -20,6 +20,7 @@ from energy.store.engine import Connections, Durability, connect_errors, make_en
 from energy.store.erasing import erase
 from energy.store.journal_table import SqlJournal
 from energy.store.migrate import prepare
+from energy.store.pruning import Pruning
 from energy.store.schema import from_micros, to_micros
 from energy.store.service_rows import ServiceRows
 from energy.store.service_table import service_rows
@@ -81,6 +82,7 @@ class SqlStore:
         self._sources = sources
         self._journal = SqlJournal(connections)
         self._rows = service_rows(connections)
+        self._pruning = Pruning(connections)
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +101,11 @@ class SqlStore:
     def rows(self) -> ServiceRows:
         """Accounts, sessions, tokens, remembered writes and webhooks."""
         return self._rows
+
+    @property
+    def pruning(self) -> Pruning:
+        """What a rule of retention may take out."""
+        return self._pruning
 
     def append(self, points: Iterable[Point]) -> AppendReport:
         """Add points; the same point again changes nothing.

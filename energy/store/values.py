@@ -15,9 +15,11 @@ from energy.core.units import SeriesId
 
 __all__ = [
     "AppendReport",
+    "AuditCut",
     "AuditRecord",
     "Document",
     "JournalRow",
+    "Outdated",
     "Point",
     "StoredValue",
     "points_of",
@@ -116,6 +118,30 @@ class AuditRecord:
     act: str
     subject: str
     facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCut:
+    """Records that a rule of retention took out of the audit trail, and the hash of what they said."""
+
+    number: int
+    at: datetime
+    actor: str
+    act: str
+    before: datetime
+    first: int
+    last: int
+    records: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """How much is older than a rule wants, and from when to when."""
+
+    count: int
+    first: datetime | None
+    last: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
