@@ -153,6 +153,7 @@ _TABLE: Final = (
     _rule("job", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:jobs"),
     _rule("webhook", {_R: _OWN}, scope="read:webhooks"),
     _rule("webhook-write", {_R: _OWN}, scope="write:webhooks"),
+    _rule("job-run", {_O: _ALL}, scope="write:jobs"),
     _rule("city-view", {_R: _CON}, scope="read:city"),
     _rule("metrics", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:metrics"),
 )

@@ -20,7 +20,6 @@ from starlette.staticfiles import StaticFiles
 from energy.core.errors import VppError
 from vpp.api.routers import add_api
 from vpp.api.webhooks import tell_all
-from vpp.web import doors, health, own
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
 from vpp.web.problems import Problem, answer, of_error
@@ -32,7 +31,6 @@ __all__ = ["PAGES", "create_app"]
 log = logging.getLogger(__name__)
 
 STATIC: Final = Path(__file__).parent / "static"
-PAGES: Final[tuple[Page, ...]] = (*own.PAGES, *doors.PAGES, *health.PAGES)
 """Every page. A module with more adds its ``PAGES`` here: route, rule and navigation come from there."""
 _TIDY_EVERY_S: Final = 600.0
 _TELL_EVERY_S: Final = 5.0
@@ -75,10 +73,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     stop = asyncio.Event()
     chores = [
         asyncio.create_task(_again(stop, _TIDY_EVERY_S, lambda: _tidy(service))),
-        asyncio.create_task(_again(stop, _TELL_EVERY_S, lambda: _tell(service))),
     ]
     try:
         yield
+    if not service.supervised:  # a supervisor tells, once among all processes
+        chores.append(asyncio.create_task(_again(stop, _TELL_EVERY_S, lambda: _tell(service))))
     finally:
         service.stopping = True
         stop.set()

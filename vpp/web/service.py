@@ -25,6 +25,8 @@ class Service:
 
     Parameters
     ----------
+    supervised : bool
+        Whether a supervisor of jobs runs on this store (:mod:`vpp.jobs`): it sends the webhooks then.
     stopping : bool
         Set once the service is told to stop: it finishes what it has, and is not ready for more.
     """
@@ -35,6 +37,7 @@ class Service:
     passwords: Passwords = field(default_factory=Passwords)
     metrics: Metrics = field(default_factory=Metrics)
     stopping: bool = False
+    supervised: bool = False
     people: People = field(init=False)
     logins: Logins = field(init=False)
     tokens: Tokens = field(init=False)

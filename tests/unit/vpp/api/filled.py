@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from pydantic import TypeAdapter
+
 from energy.core.plan import Reason, ReasonCode, Setpoint
+from energy.core.site import Site
 from energy.core.slots import Slot, parse_jst
 from energy.core.units import AssetId, series_id
 from energy.ledger import Channel, Consent, ConsentRegister, Entry, Journal, Posting
 from energy.market.dr_products import Product
 from energy.market.portfolio import Resource
-from energy.store import Point, Store
+from energy.store import JobRow, JobRunRow, Point, Store
 from tests.unit.vpp.forecasts import region
 from tests.unit.vpp.people.somebody import NOON
+from tests.unit.vpp.test_control import site as small_site
 from tests.unit.vpp.web.browser import Town
 from vpp.api.city import PURPOSE
 from vpp.consents import CONTROLLER
 from vpp.explain import ASSETS
+from vpp.jobs.book import run_key
 from vpp.operate import SLOT_RECORD, SlotRecord
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.record import KeptSettlement, SettlementBook
+from vpp.sitebook import SITE
+from vpp.wishes import WISH, NoDischarge, PersonsWish
+from vpp.wishes.acts import wish_to_json
 
 __all__ = ["FOREIGN_SITE", "OWN_SITE", "filled_town"]
 
@@ -40,6 +49,7 @@ def filled_town() -> Town:
 
 def fill(store: Store) -> None:
     region.fill(store, 12)
+    _jobs(store)
     for site, car in ((OWN_SITE, "commuter"), (FOREIGN_SITE, "foreign-car")):
         _site(store, site, car)
     for subject in (OWN_SITE, "retailer-a", FOREIGN_SITE, "retailer-b"):
@@ -62,6 +72,31 @@ def fill(store: Store) -> None:
     EventBook(store).nominate("e-1", both, at=BEFORE, actor="operator")
 
 
+def _jobs(store: Store) -> None:
+    """A job that ran, and one that failed."""
+    for name, subject, state in (("measure", OWN_SITE, "done"), ("measure", FOREIGN_SITE, "failed")):
+        about = '{"due":{"count":"30","key":"every_minutes"},"misfire":"once","needs":[]}'
+        store.rows.jobs.add(
+            JobRow(
+                name=name, subject=subject, about=about, next_at=NOON + timedelta(minutes=30), seen_at=NOON
+            )
+        )
+        store.rows.runs.add(
+            JobRunRow(
+                key=run_key(name, subject, NOON),
+                job=name,
+                subject=subject,
+                due_at=NOON,
+                state=state,
+                attempts=1,
+                started_at=NOON,
+                ended_at=NOON,
+                outcome='{"facts":{"count":"2","since":"2026-11-21T00:00:00+00:00"},"key":"gaps"}',
+                error="" if state == "done" else "the meter is silent",
+            )
+        )
+
+
 def _site(store: Store, site: str, car: str) -> None:
     names = {car: ["車", "Car", "car"], "hall": ["ホール", "Hall", "zone"], "pv": ["太陽光", "PV", "pv"]}
     store.put_document(ASSETS, site, known_at=BEFORE, body=json.dumps(names))
@@ -78,6 +113,7 @@ def _site(store: Store, site: str, car: str) -> None:
         for k in range(4)
     )
     region.issue(store, site, 20.0)
+    _configured(store, site, car)
     reason = Reason(next(iter(ReasonCode)))
     record = SlotRecord(
         slot=SLOT,
@@ -116,3 +152,22 @@ def _site(store: Store, site: str, car: str) -> None:
             key=f"grant/{car}", at=SLOT, postings=postings, memo="tight", facts={"vehicle": car, "kwh": "3.2"}
         )
     )
+
+
+def _configured(store: Store, site: str, car: str) -> None:
+    """The site's configuration, with one car and a wish of its driver."""
+    small = small_site()
+    vehicle = replace(small.vehicles[0], id=car)
+    place = replace(small, id=site, vehicles=(vehicle,), trips={})
+    body = TypeAdapter(Site).dump_json(place).decode()
+    store.put_document(SITE, site, known_at=BEFORE, body=body)
+    wish = PersonsWish(
+        id="w-1",
+        site=site,
+        asset=car,
+        act=NoDischarge(),
+        made_at=SLOT,
+        made_by="driver",
+        until=SLOT + timedelta(hours=12),
+    )
+    store.put_document(WISH, f"{site}/{wish.until:%Y-%m}/w-1", known_at=SLOT, body=wish_to_json(wish))

@@ -271,7 +271,7 @@ def test_reasons_are_told_in_the_callers_language(town: Town, lang: str, word: s
 
 
 def test_jobs_say_how_old_the_newest_result_is(town: Town) -> None:
-    told = town.program(Role.OPERATOR).get("/api/v1/jobs").json()["items"]
+    told = town.program(Role.OPERATOR).get("/api/v1/jobs").json()["results"]
     found: dict[Any, Any] = {(one["name"], one["subject"]): one["age_s"] for one in told}
     assert found["measure", f"{OWN_SITE}/meter"] == 3600.0
 

@@ -47,6 +47,7 @@ EXPECTED = {
     "job": "OAM",
     "webhook": "r",
     "webhook-write": "r",
+    "job-run": "O",
     "city-view": "r",
     "metrics": "OAM",
 }
@@ -81,6 +82,7 @@ REST = {
 }
 QUERY = {"/api/v1/grid-plans": "?day=2026-11-23", "/ngsi-ld/v1/entities": "?type=Site"}
 BODY: dict[str, object] = {
+    "job": "measure",
     "/api/v1/events/{event}/answers/{site}": {"takes_part": True},
     "/api/v1/measurements/{site}/{asset}/{quantity}": {
         "items": [{"at": "2026-11-20T00:00:00Z", "value": 0.5}]
@@ -88,6 +90,7 @@ BODY: dict[str, object] = {
     "/api/v1/webhooks": {"url": "https://127.0.0.1/x", "kinds": ["forecast.delivered"]},
 }
 
+    "/api/v1/jobs/{job}/runs": {"subject": OWN_SITE},
 
 @dataclass(frozen=True)
 class Case:
