@@ -1,0 +1,318 @@
+"""What is looked for: each condition reads the store and gives the troubles it finds.
+
+A condition that cannot be looked at is logged and left out: its alerts stay as they are, and the others are
+looked at all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from energy.core.errors import BrokenChainError, VppError
+from energy.core.slots import JST
+from energy.core.units import SeriesId, series_id
+from energy.ledger import Journal, VerifyReport
+from energy.market.deadlines import PlanWindow, submission
+from energy.store import Snapshot, Store
+from forecasting.drift import Standing
+from vpp.explain import ASSETS
+from vpp.forecasts.watch import STANDING
+from vpp.jobs.job import RunState
+from vpp.minutes import COUNTER, POWER
+from vpp.monitor import Level as Demand
+from vpp.monitor import demand_now
+from vpp.ops.alerts import Kind, Level, Trouble
+from vpp.ops.backup import BACKUP
+from vpp.settlement.plan_book import PlanBook, PlanState, PlanVersion
+from vpp.sitebook import kept_sites, site_of
+
+__all__ = ["CONDITIONS", "LEDGER_CHECK", "DiskSpace", "Limits", "check_ledger", "look"]
+
+log = logging.getLogger(__name__)
+
+LEDGER_CHECK: Final = "ledger-check"
+"""Kind of the document that says what the last look at the journal found; key ``journal``."""
+_LIVE: Final = timedelta(hours=2)
+_HALF_HOURS: Final = timedelta(minutes=90)
+_DONE: Final = frozenset({PlanState.SUBMITTED, PlanState.ACCEPTED})
+DiskSpace = Callable[[], tuple[int, int]]
+"""Free and total space where the store writes. [bytes]"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """From when on something is wrong.
+
+    Parameters
+    ----------
+    stale, silent : timedelta
+        Age of a site's newest minute that is a warning, and an alarm.
+    device : timedelta
+        Age of a device's newest minute while its site is heard.
+    plan_ahead : timedelta
+        A plan that is not handed in so long before its deadline is late.
+    jobs : timedelta
+        The supervisor has not been seen for so long.
+    backup, backup_lost : timedelta
+        Age of the newest backup that is a warning, and an alarm.
+    disk_low, disk_full : float
+        Share of the disk that is free: a warning, and an alarm below it. [-]
+    """
+
+    stale: timedelta = timedelta(minutes=5)
+    silent: timedelta = timedelta(minutes=30)
+    device: timedelta = timedelta(minutes=10)
+    plan_ahead: timedelta = timedelta(minutes=60)
+    jobs: timedelta = timedelta(minutes=5)
+    backup: timedelta = timedelta(hours=26)
+    backup_lost: timedelta = timedelta(hours=74)
+    disk_low: float = 0.10
+    disk_full: float = 0.03
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _View:
+    """What a condition may look at."""
+
+    store: Store
+    known: Snapshot
+    now: datetime
+    limits: Limits
+    disk: DiskSpace | None
+
+
+def look(
+    store: Store, now: datetime, *, limits: Limits | None = None, disk: DiskSpace | None = None
+) -> tuple[list[Trouble], frozenset[Kind]]:
+    """What is wrong now, and what was really looked for."""
+    view = _View(store=store, known=store.as_of(now), now=now, limits=limits or Limits(), disk=disk)
+    troubles: list[Trouble] = []
+    looked: set[Kind] = set()
+    for kind, condition in CONDITIONS.items():
+        if kind is Kind.DISK_LOW and disk is None:
+            continue
+        try:
+            troubles += condition(view)
+        except (VppError, OSError, ValueError) as error:
+            log.warning(
+                "alert.not_looked", extra={"facts": {"kind": kind.value, "why": type(error).__name__}}
+            )
+            continue
+        looked.add(kind)
+    return troubles, frozenset(looked)
+
+
+def check_ledger(store: Store, at: datetime) -> VerifyReport | None:
+    """Prove the journal and write down what was found; None if it does not hold.
+
+    The head that an earlier look found must still be in the chain: entries cut off at the end are noticed.
+    """
+    before = store.as_of(at).document(LEDGER_CHECK, "journal")
+    told = {} if before is None else json.loads(before.body)
+    since = VerifyReport(told["entries"], told["head"]) if told.get("head") else None
+    try:
+        report = Journal(store).verify(since=since)
+    except BrokenChainError as error:
+        log.error("ledger.broken", extra={"facts": {"number": error.details.get("number")}})
+        kept = {"entries": told.get("entries", 0), "head": told.get("head", "")}
+        body = {**kept, "fault": error.what, "where": error.where}
+        store.put_document(LEDGER_CHECK, "journal", known_at=at, body=json.dumps(body))
+        return None
+    body = {
+        "entries": report.entries,
+        "head": report.head if report.entries else "",
+        "fault": "",
+        "where": "",
+    }
+    store.put_document(LEDGER_CHECK, "journal", known_at=at, body=json.dumps(body))
+    return report
+
+
+def _heard(known: Snapshot, site: str) -> tuple[datetime, bool] | None:
+    """When a site's meter was last heard, and whether it speaks every minute; None if it is not fed live.
+
+    A series whose newest value became known hours after its instant is imported, not measured live: that it
+    is old is no news.
+    """
+    for name, minutes in ((COUNTER, True), (POWER, True), (("meter", "import_kwh"), False)):
+        newest = known.latest(series_id(site, *name))
+        if newest is not None and newest.known_at - newest.at <= _LIVE:
+            return newest.known_at, minutes
+    return None
+
+
+def _sites(known: Snapshot) -> list[str]:
+    named = {document.key for document in known.documents(ASSETS)}
+    return sorted(named | set(kept_sites(known)))
+
+
+def _data_stale(view: _View) -> Iterator[Trouble]:
+    for site in _sites(view.known):
+        heard = _heard(view.known, site)
+        if heard is None:
+            continue
+        age, least = view.now - heard[0], view.limits.stale if heard[1] else _HALF_HOURS
+        if age > least:
+            level = Level.ALARM if age > max(least, view.limits.silent) else Level.WARNING
+            yield Trouble(
+                kind=Kind.DATA_STALE,
+                subject=site,
+                level=level,
+                facts={"site": site, "since": _clock(heard[0])},
+            )
+
+
+def _device_lost(view: _View) -> Iterator[Trouble]:
+    for site in _sites(view.known):
+        heard = _heard(view.known, site)
+        if heard is None or not heard[1] or view.now - heard[0] > view.limits.stale:
+            continue  # the whole site is silent: that is told once, not for each device
+        for asset, last in _devices(view.known, site).items():
+            if view.now - last > view.limits.device:
+                facts = {"site": site, "asset": asset, "since": _clock(last)}
+                yield Trouble(kind=Kind.DEVICE_LOST, subject=f"{site}/{asset}", facts=facts)
+
+
+def _devices(known: Snapshot, site: str) -> dict[str, datetime]:
+    """When each device of a site that speaks every minute was last heard."""
+    found: dict[str, datetime] = {}
+    for name in known.ids(f"{site}/"):
+        parts = str(name).split("/")
+        if len(parts) == 3 and parts[1] != "meter" and parts[2] in {"power_kw", "generation_kw", "now_c"}:
+            newest = known.latest(SeriesId(str(name)))
+            if newest is not None and newest.known_at - newest.at <= _LIVE:
+                found[parts[1]] = max(newest.known_at, found.get(parts[1], newest.known_at))
+    return found
+
+
+def _target_at_risk(view: _View) -> Iterator[Trouble]:
+    for name in kept_sites(view.known):
+        site = site_of(view.known, name)
+        if site is None:
+            continue
+        told = demand_now(view.known, site, view.now)
+        if told.level in {Demand.ALARM, Demand.OVER} and told.projected_kw is not None:
+            facts = {
+                "site": name,
+                "projected": f"{told.projected_kw:.1f}",
+                "target": f"{told.target_kw:.1f}",
+                "minutes": str(math.ceil(told.left_min)),
+            }
+            over = told.projected_kw > told.contract_kw
+            level = Level.ALARM if over else Level.WARNING
+            yield Trouble(kind=Kind.TARGET_AT_RISK, subject=name, level=level, facts=facts)
+
+
+def _plan_late(view: _View) -> Iterator[Trouble]:
+    book = PlanBook(view.store)
+    today = view.now.astimezone(JST).date()
+    usual: dict[str, PlanVersion] = {}
+    for back in range(1, 8):
+        for one in book.day((today - timedelta(days=back)).isoformat()):
+            if one.state in _DONE:
+                usual[one.plan.key.split("/", 1)[1]] = one
+    for day in (today, today + timedelta(days=1)):
+        made = {one.plan.key.split("/", 1)[1]: one for one in book.day(day.isoformat())}
+        window = submission(day, view.now)
+        for key in sorted({*usual, *made}):
+            version = made.get(key)
+            if version is not None and version.state in _DONE:
+                continue
+            missed = window.window is not PlanWindow.NEXT_DAY
+            due = window.finish_by
+            if window.window is PlanWindow.OVER or (
+                not missed and due is not None and view.now < due - view.limits.plan_ahead
+            ):
+                continue
+            facts = {
+                "plan": key,
+                "day": f"{day:%m-%d}",
+                "state": "missing" if version is None else version.state.value,
+                "due": "" if missed or due is None else _clock(due),
+            }
+            level = Level.ALARM if missed else Level.WARNING
+            yield Trouble(kind=Kind.PLAN_LATE, subject=f"{day.isoformat()}/{key}", level=level, facts=facts)
+
+
+def _forecast_demoted(view: _View) -> Iterator[Trouble]:
+    for document in view.known.documents(STANDING):
+        standing = Standing.from_json(document.body)
+        if not standing.model_in_use:
+            site, _, target = document.key.partition("/")
+            facts = {"site": site, "target": target, "since": _clock(standing.since)}
+            yield Trouble(kind=Kind.FORECAST_DEMOTED, subject=document.key, facts=facts)
+
+
+def _ledger_broken(view: _View) -> Iterator[Trouble]:
+    document = view.known.document(LEDGER_CHECK, "journal")
+    told = {} if document is None else json.loads(document.body)
+    if told.get("fault"):
+        yield Trouble(kind=Kind.LEDGER_BROKEN, level=Level.ALARM, facts={"fault": told["fault"]})
+
+
+def _job_failed(view: _View) -> Iterator[Trouble]:
+    for job in view.store.rows.jobs.find():
+        ended = view.store.rows.runs.last(limit=3, job=job.name, subject=job.subject)
+        newest = next((one for one in ended if one.state not in {RunState.WAITING, RunState.RUNNING}), None)
+        if newest is not None and newest.state == RunState.FAILED:
+            facts = {"job": f"{job.name} {job.subject}".strip(), "at": _clock(newest.due_at)}
+            yield Trouble(kind=Kind.JOB_FAILED, subject=f"{job.name}/{job.subject}", facts=facts)
+
+
+def _jobs_stopped(view: _View) -> Iterator[Trouble]:
+    seen = max((job.seen_at for job in view.store.rows.jobs.find()), default=None)
+    if seen is not None and view.now - seen > view.limits.jobs:
+        yield Trouble(kind=Kind.JOBS_STOPPED, level=Level.ALARM, facts={"since": _clock(seen)})
+
+
+def _backup_old(view: _View) -> Iterator[Trouble]:
+    document = view.known.document(BACKUP, "store")
+    if document is None:  # a new service gets as long as a backup may be old
+        facts = {"since": "-"}
+        yield Trouble(kind=Kind.BACKUP_OLD, facts=facts, raise_after=view.limits.backup)
+        return
+    made_at = datetime.fromisoformat(json.loads(document.body)["made_at"])
+    age = view.now - made_at
+    if age > view.limits.backup:
+        level = Level.ALARM if age > view.limits.backup_lost else Level.WARNING
+        yield Trouble(kind=Kind.BACKUP_OLD, level=level, facts={"since": _clock(made_at)})
+
+
+def _disk_low(view: _View) -> Iterator[Trouble]:
+    if view.disk is None:
+        return
+    free, total = view.disk()
+    share = free / total if total else 0.0
+    if share < view.limits.disk_low:
+        level = Level.ALARM if share < view.limits.disk_full else Level.WARNING
+        facts = {"percent": f"{100 * share:.0f}", "gb": f"{free / 1e9:.1f}"}
+        yield Trouble(kind=Kind.DISK_LOW, level=level, facts=facts)
+
+
+def _clock(at: datetime) -> str:
+    """An instant as people here read it."""
+    return f"{at.astimezone(JST):%m-%d %H:%M}"
+
+
+CONDITIONS: Final[Mapping[Kind, Callable[[_View], Iterator[Trouble]]]] = MappingProxyType(
+    {
+        Kind.DATA_STALE: _data_stale,
+        Kind.DEVICE_LOST: _device_lost,
+        Kind.TARGET_AT_RISK: _target_at_risk,
+        Kind.PLAN_LATE: _plan_late,
+        Kind.FORECAST_DEMOTED: _forecast_demoted,
+        Kind.LEDGER_BROKEN: _ledger_broken,
+        Kind.JOB_FAILED: _job_failed,
+        Kind.JOBS_STOPPED: _jobs_stopped,
+        Kind.BACKUP_OLD: _backup_old,
+        Kind.DISK_LOW: _disk_low,
+    }
+)
+"""What is looked for, by kind."""
