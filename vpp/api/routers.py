@@ -19,12 +19,13 @@ from vpp.api.measurements import measurements
 from vpp.api.plans import plans
 from vpp.api.settlements import settlements
 from vpp.api.sites import assets, sites
+from vpp.api.wishes import wishes
 
 __all__ = ["ROUTERS", "add_api"]
 
 ROUTERS: Final = (
     *(sites, assets, measurements, forecasts, plans, events),
-    *(settlements, consents, ledger, jobs, hooks, city),
+    *(settlements, consents, ledger, jobs, hooks, city, wishes),
 )
 _ABOUT: Final = """\
 Read and write with `Authorization: Bearer TOKEN`; tokens are made on the account page and end.

@@ -150,10 +150,12 @@ _TABLE: Final = (
     _rule("consent-withdraw", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:consents"),
     _rule("ledger", {_O: _ALL, _D: _OWN, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
     _rule("ledger-all", {_O: _ALL, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
+    _rule("wish", {_O: _ALL, _F: _OWN, _D: _OWN, _A: _ALL}, scope="read:wishes", personal=Personal.ALWAYS),
+    _rule("wish-write", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:wishes"),
     _rule("job", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:jobs"),
+    _rule("job-run", {_O: _ALL}, scope="write:jobs"),
     _rule("webhook", {_R: _OWN}, scope="read:webhooks"),
     _rule("webhook-write", {_R: _OWN}, scope="write:webhooks"),
-    _rule("job-run", {_O: _ALL}, scope="write:jobs"),
     _rule("city-view", {_R: _CON}, scope="read:city"),
     _rule("metrics", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:metrics"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from energy.core.assets import Trip
@@ -116,12 +116,12 @@ def _is_for_one_day(wish: PersonsWish) -> bool:
 
 
 def departure_on(act: Departure, day: date) -> datetime:
-    """The instant of a wished departure on a day."""
-    return datetime.combine(day, act.at, tzinfo=JST)
+    """The instant of a wished departure on a day, UTC."""
+    return datetime.combine(day, act.at, tzinfo=JST).astimezone(UTC)
 
 
 def _with_departure(trips: list[Trip], wish: PersonsWish, departs: datetime, charge: float) -> list[Trip]:
-    day, made_at = departs.date(), wish.made_at
+    day, made_at = departs.astimezone(JST).date(), wish.made_at
     own = [trip for trip in trips if trip.vehicle == wish.asset]
     same_day = [trip for trip in own if trip.departs.astimezone(JST).date() == day and trip.departs > made_at]
     old = min(same_day, key=lambda trip: abs(trip.departs - departs), default=None)

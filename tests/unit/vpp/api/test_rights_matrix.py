@@ -44,10 +44,12 @@ EXPECTED = {
     "consent-withdraw": "Ofd",
     "ledger": "OdA",
     "ledger-all": "OA",
+    "wish": "OfdA",
+    "wish-write": "Ofd",
     "job": "OAM",
+    "job-run": "O",
     "webhook": "r",
     "webhook-write": "r",
-    "job-run": "O",
     "city-view": "r",
     "metrics": "OAM",
 }
@@ -77,20 +79,22 @@ REST = {
     "what": "bill",
     "period": "2026-10",
     "hook": "0123456789ab",
+    "wish": "w-1",
     "secret": "x",
     "token": "x",
+    "job": "measure",
 }
 QUERY = {"/api/v1/grid-plans": "?day=2026-11-23", "/ngsi-ld/v1/entities": "?type=Site"}
 BODY: dict[str, object] = {
-    "job": "measure",
     "/api/v1/events/{event}/answers/{site}": {"takes_part": True},
     "/api/v1/measurements/{site}/{asset}/{quantity}": {
         "items": [{"at": "2026-11-20T00:00:00Z", "value": 0.5}]
     },
+    "/api/v1/jobs/{job}/runs": {"subject": OWN_SITE},
+    "/api/v1/wishes/{site}/{asset}": {"kind": "no-discharge"},
     "/api/v1/webhooks": {"url": "https://127.0.0.1/x", "kinds": ["forecast.delivered"]},
 }
 
-    "/api/v1/jobs/{job}/runs": {"subject": OWN_SITE},
 
 @dataclass(frozen=True)
 class Case:

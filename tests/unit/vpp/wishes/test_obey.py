@@ -10,7 +10,7 @@ from dispatch.checks import check_plan
 from dispatch.planner import Planner
 from energy.core.assets import Weekday
 from energy.core.plan import ReasonCode
-from energy.core.slots import parse_jst
+from energy.core.slots import JST, parse_jst
 from energy.core.units import AssetId
 from tests.unit.vpp import test_planning as planning
 from tests.unit.vpp.wishes.works import CAR, NOW, TRIPS, WORKS
@@ -40,7 +40,10 @@ def wish(
 
 
 def departures(*wishes: PersonsWish) -> list[tuple[str, float]]:
-    return [(f"{one.departs:%d %H:%M}", one.promise_soc) for one in trips_with(TRIPS, wishes, now=NOW)]
+    return [
+        (f"{one.departs.astimezone(JST):%d %H:%M}", one.promise_soc)
+        for one in trips_with(TRIPS, wishes, now=NOW)
+    ]
 
 
 def test_without_wishes_the_calendar_is_what_it_was() -> None:
