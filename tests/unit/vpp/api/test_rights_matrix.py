@@ -44,6 +44,8 @@ EXPECTED = {
     "consent-withdraw": "Ofd",
     "ledger": "OdA",
     "ledger-all": "OA",
+    "wish": "OfdA",
+    "wish-write": "Ofd",
     "job": "OAM",
     "job-run": "O",
     "webhook": "r",
@@ -77,6 +79,7 @@ REST = {
     "what": "bill",
     "period": "2026-10",
     "hook": "0123456789ab",
+    "wish": "w-1",
     "secret": "x",
     "token": "x",
     "job": "measure",
@@ -88,6 +91,7 @@ BODY: dict[str, object] = {
         "items": [{"at": "2026-11-20T00:00:00Z", "value": 0.5}]
     },
     "/api/v1/jobs/{job}/runs": {"subject": OWN_SITE},
+    "/api/v1/wishes/{site}/{asset}": {"kind": "no-discharge"},
     "/api/v1/webhooks": {"url": "https://127.0.0.1/x", "kinds": ["forecast.delivered"]},
 }
 
