@@ -76,10 +76,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     chores = [
         asyncio.create_task(_again(stop, _TIDY_EVERY_S, lambda: _tidy(service))),
     ]
-    try:
-        yield
     if not service.supervised:  # a supervisor tells, once among all processes
         chores.append(asyncio.create_task(_again(stop, _TELL_EVERY_S, lambda: _tell(service))))
+    try:
+        yield
     finally:
         service.stopping = True
         stop.set()
