@@ -18,6 +18,7 @@ from vpp.cli.device import app as device_app
 from vpp.cli.dr import app as dr_app
 from vpp.cli.echonet import app as echonet_app
 from vpp.cli.forecast import app as forecast_app
+from vpp.cli.jobs import app as jobs_app
 from vpp.cli.ledger import app as ledger_app
 from vpp.cli.market import app as market_app
 from vpp.cli.ocpp import app as ocpp_app
@@ -65,6 +66,7 @@ app.add_typer(settle_app, name="settle")
 app.add_typer(paper_app, name="paper")
 app.add_typer(audit_app, name="audit")
 app.add_typer(people_app, name="people")
+app.add_typer(jobs_app, name="jobs")
 
 _console = Console(default_lang())
 
