@@ -28,6 +28,7 @@ from vpp.cli.plan import app as plan_app
 from vpp.cli.region import app as region_app
 from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
+from vpp.cli.run import run as run_service
 from vpp.cli.serve import serve
 from vpp.cli.settle import app as settle_app
 from vpp.cli.simulation import demo, doctor, simulate
@@ -47,6 +48,7 @@ app.command()(simulate)
 app.command()(doctor)
 app.command()(bill)
 app.command()(serve)
+app.command("run")(run_service)
 app.add_typer(plan_app, name="plan")
 app.add_typer(data_app, name="data")
 app.add_typer(db_app, name="db")

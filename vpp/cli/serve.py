@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from energy.core.errors import ConfigError
 from vpp.cli.console import Console
 
 if TYPE_CHECKING:
@@ -26,20 +27,64 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on, in place of web.host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port, in place of web.port.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Everything but writing to equipment, whatever the file says.")
+    ] = False,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="A factory and a city hall of twins, live and faster than time.")
+    ] = False,
+    speed: Annotated[
+        float | None, typer.Option(min=1, max=600, help="With --demo: seconds of it in a second.")
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="With --demo: folder that keeps it over a restart; a temporary one if none."),
+    ] = None,
 ) -> int:
-    """Serve console and API on an existing database, until it is told to stop (Ctrl-C, SIGTERM).
+    """Serve console and API, and run what the file names, until told to stop (Ctrl-C, SIGTERM).
 
-    It listens on the loopback unless told otherwise. Nobody can come in before somebody is invited:
+    Without a file it only shows an existing database. With one it runs its sites and jobs as well. It listens
+    on the loopback unless told otherwise. Nobody can come in before somebody is invited:
 
         vpp people invite hana --role administrator
     """
     console = cast("Console", context.obj)
     wanted = _settings(config, database, host, port)
-    _somebody(console, wanted)
+    if demo:
+        return _demo(console, wanted, speed, state, given=(config, database))
+    if speed is not None or state is not None:
+        raise ConfigError(
+            "--speed and --state belong to --demo", where="vpp serve", hint="real time cannot be hurried"
+        )
+    _somebody(console, wanted, makes=bool(wanted.sites))
     from vpp.web.serving import serve as run
 
     console.say(console.text("serve.listening", url=wanted.web.public_url or _address(wanted)))
-    return run(wanted)
+    if config is None:
+        return run(wanted)
+    from vpp.live.serving import beside
+
+    return run(wanted, beside(wanted, folder=config.resolve().parent, dry_run=dry_run))
+
+
+def _demo(
+    console: Console,
+    wanted: ServiceConfig,
+    speed: float | None,
+    state: Path | None,
+    *,
+    given: tuple[Path | None, str | None],
+) -> int:
+    """A demonstration; it has a database and sites of its own."""
+    if any(one is not None for one in given):
+        raise ConfigError(
+            "--demo has sites and a database of its own",
+            where="vpp serve --demo with --config or --db",
+            hint="leave them out; --state FOLDER keeps a demonstration",
+        )
+    from vpp.live.demo import Demo, serve_demo
+
+    return serve_demo(Demo(web=wanted.web, speed=speed or 60.0, state=state), console)
 
 
 def _settings(config: Path | None, database: str | None, host: str | None, port: int | None) -> ServiceConfig:
@@ -55,13 +100,12 @@ def _settings(config: Path | None, database: str | None, host: str | None, port:
     return replace(read, store=store, web=web if port is None else replace(web, port=port))
 
 
-def _somebody(console: Console, wanted: ServiceConfig) -> None:
-    """Refuse a database that does not exist, and say how the first one comes in."""
-    from energy.core.errors import ConfigError
+def _somebody(console: Console, wanted: ServiceConfig, *, makes: bool) -> None:
+    """Refuse a database that does not exist and is not about to be made; say how the first one comes in."""
     from energy.store import open_store
 
     path = wanted.store.url if "://" not in wanted.store.url else None
-    if path is not None and not Path(path).exists():
+    if path is not None and not makes and not Path(path).exists():
         raise ConfigError(
             "there is no database to serve",
             where=path,

@@ -13,11 +13,19 @@ from energy.core.errors import VppError
 from vpp.control import Window
 from vpp.halfhour import PlanOrder
 
-__all__ = ["Answer", "PlannerThread"]
+__all__ = ["Answer", "PlannerThread", "Spawn", "in_thread"]
 
 log = logging.getLogger(__name__)
 
 _HUNG_MOST: Final = 3  # threads that never came back; another one would only eat the machine
+
+
+Spawn = Callable[[Callable[[], None]], None]
+
+
+def in_thread(work: Callable[[], None]) -> None:
+    """Do a piece of work in a thread that does not keep the process alive."""
+    threading.Thread(target=work, name="planner", daemon=True).start()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,8 @@ class PlannerThread:
         that it still holds.
     deadline_s : float
         From then on a plan is late. [s]
+    spawn : callable
+        Starts a piece of work; a thread that does not keep the process alive unless a test says otherwise.
     """
 
     def __init__(
@@ -65,11 +75,13 @@ class PlannerThread:
         *,
         renew: Callable[[], None],
         deadline_s: float,
+        spawn: Spawn = in_thread,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._plan = plan
         self._renew = renew
         self._deadline_s = deadline_s
+        self._spawn = spawn
         self._monotonic = monotonic
         self._asked: _Asked | None = None
         self.hung = 0
@@ -87,7 +99,7 @@ class PlannerThread:
                 return False
             self._renew()
         asked = self._asked = _Asked(order, self._monotonic())
-        threading.Thread(target=self._work, args=(asked,), name="planner", daemon=True).start()
+        self._spawn(lambda: self._work(asked))
         return True
 
     def _work(self, asked: _Asked) -> None:

@@ -23,7 +23,7 @@ from vpp.control import METER, Readings, Tick
 from vpp.live.clerk import Clerk
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import Pace
-from vpp.live.planning import PlannerThread
+from vpp.live.planning import PlannerThread, Spawn, in_thread
 from vpp.live.plant import Plant, PlantEndedError
 from vpp.live.status import Part, PartState
 from vpp.minutes import minute_points
@@ -65,7 +65,9 @@ class LiveSite:
     memory : MemoryFile or None
         Where the running half-hour is kept, for a program that starts again within it.
     after_step : callable
-        Called after each step; a demonstration lets its world turn there.
+        Called after each step.
+    spawn : callable
+        How planning is started beside control.
     """
 
     operator: SiteOperator
@@ -74,6 +76,7 @@ class LiveSite:
     deadline_s: float = 120.0
     memory: MemoryFile | None = None
     after_step: Callable[[], object] = lambda: None
+    spawn: Spawn = in_thread
     part: Part = field(init=False)
     steps: int = 0
     _planner: PlannerThread = field(init=False)
@@ -90,7 +93,7 @@ class LiveSite:
         self.part = Part(name=f"site:{site}", state=PartState.STARTING, why=("starting",))
         self._clerk = Clerk(site)
         self._planner = PlannerThread(
-            self.operator.plan, renew=self.operator.renew, deadline_s=self.deadline_s
+            self.operator.plan, renew=self.operator.renew, deadline_s=self.deadline_s, spawn=self.spawn
         )
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from pydantic.dataclasses import dataclass
 
 from energy.core.assets import strict
+from vpp.jobs.config import JobSettings
+from vpp.live.config import SiteSettings
 from vpp.people.roles import Role
 
 __all__ = ["ServiceConfig", "StoreSettings", "WebSettings"]
@@ -106,7 +108,16 @@ class ServiceConfig:
         Where everything is kept.
     web : WebSettings
         How people and programs reach the service.
+    sites : tuple of SiteSettings
+        The sites that it runs; none where it only shows what is in the database.
+    memory : str
+        Folder for what must survive a restart within a half-hour; relative to the file, like files of sites.
+    jobs : JobSettings
+        What it does again and again.
     """
 
     store: StoreSettings = Field(default_factory=StoreSettings)
     web: WebSettings = Field(default_factory=WebSettings)
+    sites: tuple[SiteSettings, ...] = ()
+    memory: Annotated[str, Field(min_length=1)] = "memory"
+    jobs: JobSettings = Field(default_factory=JobSettings)

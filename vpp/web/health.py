@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import VppError
+from vpp.live.status import PartState, worst
 from vpp.web.access import service_of
 from vpp.web.metrics import METRICS_TYPE
 from vpp.web.pages import Page
@@ -24,15 +25,33 @@ async def live(request: Request) -> Response:  # noqa: ARG001 - the framework ha
 
 
 async def ready(request: Request) -> Response:
-    """The process takes requests: the database answers and nobody told it to stop."""
+    """The process takes requests: the database answers, no part has failed and nobody told it to stop."""
     service = service_of(request)
-    if service.stopping:
+    if service.stopping or worst(service.parts()) is PartState.FAILED:
         raise Problem("unavailable", headers={"Retry-After": "10"})
     try:
         await run_in_threadpool(service.store.rows.accounts.one, id="")
     except VppError:
         raise Problem("unavailable", headers={"Retry-After": "10"}) from None
     return await live(request)
+
+
+async def health(request: Request) -> Response:
+    """How each part of the service does: site by site, and the jobs."""
+    parts = service_of(request).parts()
+    found = {
+        "status": worst(parts).value,
+        "parts": [
+            {
+                "name": part.name,
+                "status": part.state.value,
+                "why": list(part.why),
+                "since": None if part.since is None else part.since.isoformat(),
+            }
+            for part in parts
+        ],
+    }
+    return Response(json.dumps(found), media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
 async def metrics(request: Request) -> Response:
@@ -46,6 +65,7 @@ async def openapi(request: Request) -> Response:
 
 
 PAGES: Final = (
+    Page(path="/health", endpoint=health, rule="public"),
     Page(path="/health/live", endpoint=live, rule="public"),
     Page(path="/health/ready", endpoint=ready, rule="public"),
     Page(path="/metrics", endpoint=metrics, rule="metrics"),

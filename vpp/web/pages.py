@@ -16,11 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from energy.core.slots import JST
 from vpp.i18n import Lang, Messages
 from vpp.people.keys import new_secret
 from vpp.people.rights import RULES, About, reach_of
 from vpp.people.roles import Account
-from vpp.web.access import FORM_COOKIE, Access, access_of, guarded
+from vpp.web.access import FORM_COOKIE, Access, access_of, guarded, service_of
 from vpp.web.service import Service
 
 __all__ = [
@@ -144,10 +145,21 @@ def _html(
                 "form_key": form_key,
                 "here": request.url.path,
                 "nav": _navigation(request, account),
+                **_demo(request),
+                "alerted": _alerted(request, account),
                 **values,
             }
         )
     )
+
+
+def _demo(request: Request) -> dict[str, object]:
+    """What every page of a demonstration must say: that it is one, its time and its speed."""
+    service = service_of(request)
+    if not service.demo_speed:
+        return {"demo_now": ""}
+    now = f"{service.clock.now().astimezone(JST):%Y-%m-%d %H:%M}"
+    return {"demo_now": now, "demo_speed": f"{service.demo_speed:g}"}
 
 
 def _navigation(request: Request, account: Account | None) -> list[dict[str, object]]:

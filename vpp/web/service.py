@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from energy.core.clock import Clock
 from energy.store import Store
+from vpp.live.status import Part
 from vpp.people.accounts import People
 from vpp.people.logins import Logins, SessionRules
 from vpp.people.passwords import Passwords
@@ -27,6 +29,12 @@ class Service:
     ----------
     supervised : bool
         Whether a supervisor of jobs runs on this store (:mod:`vpp.jobs`): it sends the webhooks then.
+    parts : callable
+        How each part that runs in this process does.
+    demo_speed : float
+        How much faster than real time this demonstration runs; 0 if nothing here is a demonstration.
+    door_clock : Clock or None
+        Time of log-ins and sessions; ``clock`` unless given. That of a demonstration is too fast for people.
     stopping : bool
         Set once the service is told to stop: it finishes what it has, and is not ready for more.
     """
@@ -38,6 +46,9 @@ class Service:
     metrics: Metrics = field(default_factory=Metrics)
     stopping: bool = False
     supervised: bool = False
+    parts: Callable[[], tuple[Part, ...]] = tuple
+    demo_speed: float = 0.0
+    door_clock: Clock | None = None
     people: People = field(init=False)
     logins: Logins = field(init=False)
     tokens: Tokens = field(init=False)
@@ -49,8 +60,9 @@ class Service:
             idle=timedelta(minutes=self.settings.idle_minutes),
             longest=timedelta(hours=self.settings.session_hours),
         )
-        self.people = People(self.store, self.clock, self.passwords)
-        self.logins = Logins(self.store, self.clock, self.passwords, rules)
-        self.tokens = Tokens(self.store, self.clock, SCOPES)
+        doors = self.door_clock or self.clock
+        self.people = People(self.store, doors, self.passwords)
+        self.logins = Logins(self.store, doors, self.passwords, rules)
+        self.tokens = Tokens(self.store, doors, SCOPES)
         self.requests = Buckets(self.settings.requests_per_minute)
         self.attempts = Buckets(self.settings.logins_per_minute)

@@ -6,20 +6,24 @@ import logging
 import signal
 import socket
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
 
 import uvicorn
 
-from energy.core.clock import SystemClock
+from energy.core.clock import Clock, SystemClock
 from energy.core.errors import ConfigError, ExitStatus
-from energy.store import open_store
+from energy.store import Store, open_store
+from vpp.live.status import Part
 from vpp.web.app import create_app
 from vpp.web.config import ServiceConfig, WebSettings
 from vpp.web.middleware import JsonLines
 from vpp.web.service import Service
 
-__all__ = ["serve"]
+__all__ = ["Beside", "log_as_json", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +31,65 @@ _FINISH_S: Final = 20  # longest wait for requests in flight
 _AT_ONCE: Final = 1_000  # connections; more wait in the system's queue
 
 
-def serve(config: ServiceConfig) -> int:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What runs in the same process as the server.
+
+    Parameters
+    ----------
+    parts : callable
+        How each part of it does.
+    clock : Clock
+        Its time; that of the machine but in a demonstration.
+    demo_speed : float
+        How much faster than real time it runs; 0 if it is real.
+    """
+
+    parts: Callable[[], tuple[Part, ...]] = tuple
+    clock: Clock = field(default_factory=SystemClock)
+    supervised: bool = False
+    demo_speed: float = 0.0
+
+
+Start = Callable[[Store], AbstractContextManager[Beside]]
+
+
+@contextmanager
+def _nothing(_store: Store) -> Iterator[Beside]:
+    yield Beside()
+
+
+def serve(config: ServiceConfig, start: Start = _nothing) -> int:
     """Serve until SIGTERM or SIGINT; the number of people who may come in is logged at start.
+
+    Parameters
+    ----------
+    start : callable
+        Starts what runs beside the server, once the address is ours; it ends after the last answer.
 
     Raises
     ------
     ConfigError
         If the address is taken or the database cannot be opened.
+    VppError
+        If what should run beside it cannot be begun.
     """
-    _log_as_json()
-    with _listening(config.web) as listener, open_store(config.store.address) as store:
+    log_as_json()
+    with (
+        _listening(config.web) as listener,
+        open_store(config.store.address) as store,
+        start(store) as beside,
+    ):
         log.info("serve.listening", extra={"facts": {"port": listener.getsockname()[1]}})
-        service = Service(store=store, clock=SystemClock(), settings=config.web)
+        service = Service(
+            store=store,
+            clock=beside.clock,
+            settings=config.web,
+            supervised=beside.supervised,
+            parts=beside.parts,
+            demo_speed=beside.demo_speed,
+            door_clock=SystemClock(),
+        )
         server = uvicorn.Server(
             uvicorn.Config(
                 create_app(service),
@@ -89,7 +140,8 @@ def _ignore(_signal: int, _frame: FrameType | None) -> None:
     """The server raises the signal once more when it has stopped; by then all is done."""
 
 
-def _log_as_json() -> None:
+def log_as_json() -> None:
+    """Log as lines of JSON on stderr from now on."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     root = logging.getLogger()
