@@ -146,7 +146,6 @@ def _html(
                 "here": request.url.path,
                 "nav": _navigation(request, account),
                 **_demo(request),
-                "alerted": _alerted(request, account),
                 **values,
             }
         )
