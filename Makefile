@@ -96,6 +96,8 @@ soak: setup ## a thousand varied plans, then four weeks of the factory through t
 	$(BIN)/python -m tests.soak.guard_soak 10000 >&2
 	@echo "== a hundred devices with random faults for two hours of their time, and an observer" >&2
 	$(BIN)/python -m tests.soak.device_soak 100 120 1 0.1 >&2
+	@echo "== two hundred job runs whose processes are killed at random moments" >&2
+	$(BIN)/python -m tests.soak.jobs_soak 200 >&2
 
 docs: setup ## write the generated reference pages again
 	$(BIN)/python docs/generate.py
