@@ -1,4 +1,4 @@
-"""Webhooks of a retailer: made, listed, ended, and the log of what was sent."""
+"""Webhooks of a company, or of people of the service: made, listed, ended, and the log of what was sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["hooks"]
 
 hooks = noun("webhooks")
 
-Kind = Literal["forecast.delivered", "settlement.kept"]
+Kind = Literal["forecast.delivered", "settlement.kept", "alert.opened", "alert.cleared"]
 HookId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="Id of a webhook.")]
 _MOST = 10
 
@@ -30,7 +30,7 @@ class NewHook(Answer):
     """An address that wants to be told."""
 
     url: Annotated[str, Field(max_length=500, examples=["https://retail.example/vpp"])]
-    kinds: Annotated[list[Kind], Field(min_length=1, max_length=2)]
+    kinds: Annotated[list[Kind], Field(min_length=1, max_length=4)]
 
 
 class Hook(Answer):

@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from vpp.api.alerts import alerts
 from vpp.api.city import city
 from vpp.api.common import ProblemBody
 from vpp.api.consents import consents
@@ -25,7 +26,7 @@ __all__ = ["ROUTERS", "add_api"]
 
 ROUTERS: Final = (
     *(sites, assets, measurements, forecasts, plans, events),
-    *(settlements, consents, ledger, jobs, hooks, city, wishes),
+    *(settlements, consents, ledger, jobs, alerts, hooks, city, wishes),
 )
 _ABOUT: Final = """\
 Read and write with `Authorization: Bearer TOKEN`; tokens are made on the account page and end.

@@ -28,10 +28,11 @@ import httpx2
 
 from energy.core.clock import Clock
 from energy.core.errors import ConfigError
-from energy.store import HookMessageRow, HookRow, Store
+from energy.store import HookMessageRow, HookRow, Snapshot, Store
 from vpp.forecasts.delivery import DELIVERY
+from vpp.ops.alerts import Act, events_since
 from vpp.people.keys import new_id
-from vpp.people.roles import account_of
+from vpp.people.roles import Account, Role, account_of
 from vpp.settlement.record import SETTLEMENT
 
 __all__ = [
@@ -47,8 +48,9 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-KINDS: Final = ("forecast.delivered", "settlement.kept")
-"""What can be told: a new version of a forecast sum, a new version of a settlement of the company."""
+KINDS: Final = ("forecast.delivered", "settlement.kept", "alert.opened", "alert.cleared")
+"""What can be told: a new version of a forecast sum, a new version of a settlement of the company; to people
+of the service itself: an alert that began or became worse, and one that is over."""
 RETRY_AFTER: Final = tuple(timedelta(seconds=s) for s in (5, 300, 1_800, 7_200, 18_000, 36_000))
 _TIMEOUT_S: Final = 10.0
 _PER_ROUND: Final = 100
@@ -147,10 +149,12 @@ def tell_all(
 def _notice(store: Store, hook: HookRow, now: datetime) -> None:
     """Make a message of everything that became known since the last look; one event, one message."""
     owner = store.rows.accounts.one(id=hook.account)
-    party = "" if owner is None else account_of(owner).objects.party
+    if owner is None:
+        return
+    news = list(_news(store, account_of(owner), hook.seen_until, now))
     kinds = json.loads(hook.kinds)
     with store.transaction():
-        for kind, event, at, told in _news(store, party, now):
+        for kind, event, at, told in news:
             if kind in kinds and at > hook.seen_until:
                 body = json.dumps(
                     {"type": kind, "timestamp": at.isoformat(), "data": told}, ensure_ascii=False
@@ -167,15 +171,20 @@ def _notice(store: Store, hook: HookRow, now: datetime) -> None:
                     )
                 )
         # Not a look at the clock but at what is known: nothing that is written later is passed over.
-        newest = max((at for _, _, at, _ in _news(store, party, now)), default=hook.seen_until)
+        newest = max((at for _, _, at, _ in news), default=hook.seen_until)
         if newest > hook.seen_until:
             store.rows.hooks.change({"id": hook.id}, seen_until=newest)
 
 
-def _news(store: Store, party: str, now: datetime) -> Iterator[tuple[str, str, datetime, dict[str, str]]]:
+def _news(
+    store: Store, owner: Account, since: datetime, now: datetime
+) -> Iterator[tuple[str, str, datetime, dict[str, str]]]:
+    known = store.as_of(now)
+    if owner.role in {Role.OPERATOR, Role.ADMINISTRATOR}:
+        yield from _alerts(known, since)
+    party = owner.objects.party
     if not party:
         return
-    known = store.as_of(now)
     for document in known.documents(DELIVERY, prefix=f"{party}/"):
         _, target, day, version = document.key.split("/")
         told = {"target": target, "day": day, "version": str(int(version))}
@@ -185,6 +194,17 @@ def _news(store: Store, party: str, now: datetime) -> Iterator[tuple[str, str, d
         if subject == party:
             told = {"what": what, "period": period, "version": version.removeprefix("v")}
             yield "settlement.kept", document.key, document.known_at, told
+
+
+def _alerts(known: Snapshot, since: datetime) -> Iterator[tuple[str, str, datetime, dict[str, str]]]:
+    for one in events_since(known, since):
+        kind = {Act.OPENED: "alert.opened", Act.RAISED: "alert.opened", Act.CLEARED: "alert.cleared"}.get(
+            one.act
+        )
+        if kind is not None:
+            told = {"kind": one.kind.value, "subject": one.subject, "level": one.level.value, **one.facts}
+            event = f"{one.at.isoformat()}/{one.kind.value}/{one.act.value}/{one.subject}"
+            yield kind, event, one.at, told
 
 
 def _deliver(

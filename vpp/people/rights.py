@@ -154,8 +154,10 @@ _TABLE: Final = (
     _rule("wish-write", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:wishes"),
     _rule("job", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:jobs"),
     _rule("job-run", {_O: _ALL}, scope="write:jobs"),
-    _rule("webhook", {_R: _OWN}, scope="read:webhooks"),
-    _rule("webhook-write", {_R: _OWN}, scope="write:webhooks"),
+    _rule("alert", {_O: _ALL, _F: _OWN, _I: _OWN, _A: _ALL, _M: _ALL}, scope="read:alerts"),
+    _rule("alert-write", {_O: _ALL, _F: _OWN, _I: _OWN, _M: _ALL}, scope="write:alerts"),
+    _rule("webhook", {_O: _OWN, _R: _OWN, _M: _OWN}, scope="read:webhooks"),
+    _rule("webhook-write", {_O: _OWN, _R: _OWN, _M: _OWN}, scope="write:webhooks"),
     _rule("city-view", {_R: _CON}, scope="read:city"),
     _rule("metrics", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:metrics"),
 )

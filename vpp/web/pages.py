@@ -146,6 +146,7 @@ def _html(
                 "here": request.url.path,
                 "nav": _navigation(request, account),
                 **_demo(request),
+                "alerted": _alerted(request, account),
                 **values,
             }
         )
@@ -169,6 +170,20 @@ def _navigation(request: Request, account: Account | None) -> list[dict[str, obj
         for page in pages
         if page.nav and "{" not in page.path and account is not None and reach_of(RULES[page.rule], account)
     ]
+
+
+def _alerted(request: Request, account: Account | None) -> int:
+    """Open alerts that are not silent, for those who may see them; only where there is a page of them."""
+    from vpp.web.alerts import open_alerts  # that page is made with this module
+
+    pages: Sequence[Page] = getattr(request.app.state, "pages", ())
+    if account is None or all(page.path != "/alerts" for page in pages):
+        return 0
+    service: Service = request.app.state.service
+    if reach_of(RULES["alert"], account) is None:
+        return 0
+    now = service.clock.now()
+    return sum(not one.silent(now) for one in open_alerts(service.store, account))
 
 
 def _within(path: str, entry: str) -> bool:

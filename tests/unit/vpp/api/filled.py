@@ -26,6 +26,7 @@ from vpp.consents import CONTROLLER
 from vpp.explain import ASSETS
 from vpp.jobs.book import run_key
 from vpp.operate import SLOT_RECORD, SlotRecord
+from vpp.ops.alerts import AlertBook, Kind, Trouble
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.record import KeptSettlement, SettlementBook
@@ -49,6 +50,10 @@ def filled_town() -> Town:
 
 def fill(store: Store) -> None:
     region.fill(store, 12)
+    lost = [
+        Trouble(kind=Kind.DATA_STALE, subject=site, facts={"site": site}) for site in (OWN_SITE, FOREIGN_SITE)
+    ]
+    AlertBook(store).review(lost, BEFORE)
     _jobs(store)
     for site, car in ((OWN_SITE, "commuter"), (FOREIGN_SITE, "foreign-car")):
         _site(store, site, car)
