@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from energy.core.errors import VppError
 from vpp.api.routers import add_api
 from vpp.api.webhooks import tell_all
-from vpp.web import alerts, doors, health, jobs, own
+from vpp.web import alerts, doors, factory, factory_month, health, jobs, own
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
 from vpp.web.problems import Problem, answer, of_error
@@ -32,7 +32,15 @@ __all__ = ["PAGES", "create_app"]
 log = logging.getLogger(__name__)
 
 STATIC: Final = Path(__file__).parent / "static"
-PAGES: Final[tuple[Page, ...]] = (*own.PAGES, *jobs.PAGES, *alerts.PAGES, *doors.PAGES, *health.PAGES)
+PAGES: Final[tuple[Page, ...]] = (
+    *own.PAGES,
+    *jobs.PAGES,
+    *alerts.PAGES,
+    *factory.PAGES,
+    *factory_month.PAGES,
+    *doors.PAGES,
+    *health.PAGES,
+)
 """Every page. A module with more adds its ``PAGES`` here: route, rule and navigation come from there."""
 _TIDY_EVERY_S: Final = 600.0
 _TELL_EVERY_S: Final = 5.0
