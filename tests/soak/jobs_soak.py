@@ -20,6 +20,7 @@ import json
 import os
 import random
 import signal
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,7 @@ SECOND = timedelta(seconds=1)
 SITES = 3
 PAY_EVERY, BATCH_EVERY = 3 * SECOND, 6 * SECOND
 LEASE_S = 1.5
+SLOWEST_RESTART_S = 10.0
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 PER_WRITE = 20
 ROOT = Path(__file__).resolve().parents[2]
@@ -150,6 +152,7 @@ class Report:
     values_lost: int = 0
     journal_entries: int = 0
     entries_not_in_one_batch: int = 0
+    median_restart_s: float = 0.0
     slowest_restart_s: float = 0.0
     faults: list[str] = field(default_factory=list)
 
@@ -164,7 +167,7 @@ class Report:
             self.values_lost,
             self.entries_not_in_one_batch,
         )
-        return not any(wrong) and not self.faults and self.slowest_restart_s < 10.0
+        return not any(wrong) and not self.faults
 
 
 class Child:
@@ -282,9 +285,9 @@ def count(address: str, children: list[Child], report: Report) -> None:
         newest = max(batched, default=0)  # what came after the last batch waits for the next one
         wrong = [n for n in range(1, newest + 1) if batched[n] != 1]
         report.entries_not_in_one_batch = len(wrong)
-    report.slowest_restart_s = round(
-        max((one for child in children for one in child.restarts), default=0.0), 2
-    )
+    restarts = [one for child in children for one in child.restarts] or [0.0]
+    report.median_restart_s = round(statistics.median(restarts), 2)
+    report.slowest_restart_s = round(max(restarts), 2)
     report.faults += [line.strip() for child in children for line in child.said]
 
 
@@ -316,7 +319,7 @@ def main(words: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="jobs-soak-") as folder:
         report = soak(runs, seed, Path(folder))
     print(json.dumps({**asdict(report), "holds": report.holds}, indent=1))
-    return 0 if report.holds else 1
+    return 0 if report.holds and report.slowest_restart_s < SLOWEST_RESTART_S else 1
 
 
 if __name__ == "__main__":

@@ -43,13 +43,13 @@ def list_(context: typer.Context, database: Database = DEFAULT_DATABASE, json: J
     from energy.core.clock import SystemClock
     from energy.core.errors import ExitStatus
     from vpp.i18n import Messages
-    from vpp.jobs.board import CardState, board, silent_since
+    from vpp.jobs.board import NEEDS_A_LOOK, board, silent_since
 
     console = cast("Console", context.obj)
     now = SystemClock().now()
     with open_named(database, read_only=True) as store:
         cards = board(store, now)
-    bad = [one for one in cards if one.state in {CardState.FAILED, CardState.LATE, CardState.RETRY}]
+    bad = [one for one in cards if one.state in NEEDS_A_LOOK]
     status = int(ExitStatus.UNHEALTHY if bad else ExitStatus.OK)
     words = Messages(console.lang)
     if json:

@@ -13,7 +13,16 @@ from energy.store import JobRow, JobRunRow, Store
 from vpp.i18n import Messages
 from vpp.jobs.job import RunState
 
-__all__ = ["Card", "CardState", "board", "due_in_words", "name_in_words", "run_in_words", "silent_since"]
+__all__ = [
+    "NEEDS_A_LOOK",
+    "Card",
+    "CardState",
+    "board",
+    "due_in_words",
+    "name_in_words",
+    "run_in_words",
+    "silent_since",
+]
 
 _SILENT: Final = timedelta(minutes=5)
 
@@ -28,6 +37,12 @@ class CardState(StrEnum):
     RETRY = "retry"
     FAILED = "failed"
     LATE = "late"
+    ATTENTION = "attention"
+    """The job works; what it found needs a look."""
+
+
+NEEDS_A_LOOK: Final = frozenset({CardState.FAILED, CardState.LATE, CardState.RETRY, CardState.ATTENTION})
+"""States that come first, and that a sentence counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +107,10 @@ def _state(row: JobRow, going: JobRunRow | None, last: JobRunRow | None, now: da
         return CardState.LATE
     if last is not None and last.state == RunState.FAILED.value:
         return CardState.FAILED
-    began = last is not None and json.loads(last.outcome).get("key") == "begins"
-    return CardState.NEW if last is None or began else CardState.OK
+    told = {} if last is None else json.loads(last.outcome)
+    if told.get("attention"):
+        return CardState.ATTENTION
+    return CardState.NEW if last is None or told.get("key") == "begins" else CardState.OK
 
 
 def silent_since(cards: list[Card], now: datetime) -> datetime | None:
@@ -122,12 +139,15 @@ def run_in_words(words: Messages, run: JobRunRow) -> str:
     facts = {name: _readable(words, str(value)) for name, value in told.get("facts", {}).items()}
     key = f"jobs.said.{told.get('key', '')}"
     said = ""
-    if words.has(key):
+    if told.get("key") == "waits" and run.state != RunState.WAITING.value:
+        pass  # it has begun since; what came of it stands in its state and error
+    elif words.has(key):
         said = _filled(words, key, facts)
     elif told.get("key"):
         said = " ".join((str(told["key"]), *(f"{name}={value}" for name, value in facts.items())))
     if "stands_for" in facts and told.get("key") != "stands_for":
-        said = f"{said} {_filled(words, 'jobs.said.stands_for', facts)}"
+        also = _filled(words, "jobs.said.stands_for", facts)
+        said = f"{said}{words.text('format.sentence_gap')}{also}" if said else also
     return said
 
 

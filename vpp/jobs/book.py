@@ -232,7 +232,8 @@ class RunBook:
 
     def finish(self, row: JobRunRow, outcome: Outcome) -> bool:
         """Note what a run did; False if it is no longer ours or was finished before."""
-        state = RunState.IDLE if outcome.idle and not row.asked_by else RunState.DONE
+        idle = outcome.idle and not outcome.attention and not row.asked_by
+        state = RunState.IDLE if idle else RunState.DONE
         waited = json.loads(row.outcome).get("facts", {})
         told = replace(outcome, facts={**waited, **outcome.facts})
         with self.store.transaction():
@@ -349,4 +350,5 @@ class RunBook:
 
 
 def _told(outcome: Outcome) -> str:
-    return canonical_json({"key": outcome.key, "facts": dict(outcome.facts)})
+    told = {"key": outcome.key, "facts": dict(outcome.facts)}
+    return canonical_json({**told, "attention": True} if outcome.attention else told)

@@ -92,7 +92,8 @@ class SiteDesks:
             known = run.store.as_of(now)
             released = [desk.registry.release(known, one.target) for one in due]
             refused = sum(1 for one in released if one and one.gate and not one.gate.released)
-            return Outcome("models", {"count": str(len(due)), "refused": str(refused)})
+            facts = {"count": str(len(due)), "refused": str(refused)}
+            return Outcome("models_refused" if refused else "models", facts)
 
     def drift(self, run: Run) -> Outcome:
         """Whether the model or the rule of thumb speaks today."""
@@ -104,7 +105,7 @@ class SiteDesks:
             after = {name: desk.watch.of_day(name, midnight, now) for name in desk.methods}
         by_rule = sorted(name for name, one in after.items() if not one.model_in_use)
         if by_rule:
-            return Outcome("rule_speaks", {"targets": ", ".join(by_rule)})
+            return Outcome("rule_speaks", {"targets": ", ".join(by_rule)}, attention=True)
         back = any(one is not None and not one.model_in_use for one in before.values())
         return Outcome("models_speak", idle=not back)
 
@@ -118,7 +119,7 @@ def check_measuring(run: Run) -> Outcome:
     meter = SiteSeries(run.subject)["meter", "import_kwh"]
     span = known.span(meter)
     if span is None:
-        return Outcome("never_measured")
+        return Outcome("never_measured", attention=True)
     values = known.series(meter, grid, Unit.KWH).values
     missing = [k for k in np.flatnonzero(np.isnan(values)).tolist() if grid.time(k) >= span[0]]
     if SLOTS_PER_DAY - 1 in missing and now - end < _SOON:
@@ -127,7 +128,8 @@ def check_measuring(run: Run) -> Outcome:
         )
     if not missing:
         return Outcome("measured", idle=True)
-    return Outcome("gaps", {"count": str(len(missing)), "since": grid.time(missing[0]).isoformat()})
+    facts = {"count": str(len(missing)), "since": grid.time(missing[0]).isoformat()}
+    return Outcome("gaps", facts, attention=True)
 
 
 def check_plan(run: Run) -> Outcome:
@@ -140,5 +142,5 @@ def check_plan(run: Run) -> Outcome:
     if now - slot < _SOON:
         raise DataError("no plan yet", where=f"site {run.subject}", hint="is the site running?")
     if ahead is None:
-        return Outcome("not_planned")
-    return Outcome("planned_late", {"since": ahead.start.isoformat()})
+        return Outcome("not_planned", attention=True)
+    return Outcome("planned_late", {"since": ahead.start.isoformat()}, attention=True)

@@ -62,11 +62,14 @@ class Outcome:
         Its values.
     idle : bool
         Whether there was nothing to do.
+    attention : bool
+        Whether it found something that a person should look at; the job itself did what it should.
     """
 
     key: str
     facts: Mapping[str, str] = field(default_factory=dict)
     idle: bool = False
+    attention: bool = False
 
 
 class Run(Protocol):

@@ -59,7 +59,7 @@ def next_day_gate(drafts: Sequence[DraftReceiver], folder: Path | None) -> Calla
         late = [version.key for version in plans if version.state not in _HANDED_IN]
         told = {"day": day.isoformat(), "count": str(len(plans)), "given": str(given)}
         if late:
-            return Outcome("gate_open", {**told, "open": str(len(late)), "first": late[0]})
+            return Outcome("gate_open", {**told, "open": str(len(late)), "first": late[0]}, attention=True)
         return Outcome("gate_ready", told, idle=not plans)
 
     return look
@@ -90,7 +90,7 @@ def same_day_gate(run: Run) -> Outcome:
             ]
     if not late:
         return Outcome("gate_quiet", idle=True)
-    return Outcome("gate_closes", {"open": str(len(late)), "first": late[0]})
+    return Outcome("gate_closes", {"open": str(len(late)), "first": late[0]}, attention=True)
 
 
 def deliver_forecasts(receivers: Sequence[ForecastReceiver], folder: Path) -> Callable[[Run], Outcome]:

@@ -105,7 +105,8 @@ def settle_dr_events(sites: Mapping[str, Site], yen_per_kwh: Decimal | None) -> 
         if not over:
             return Outcome("no_events", idle=True)
         if yen_per_kwh is None:
-            return Outcome("events_wait", {"count": str(len(over)), "first": over[0].id})
+            facts = {"count": str(len(over)), "first": over[0].id}
+            return Outcome("events_wait", facts, attention=True)
         with TemporaryDirectory(prefix="vpp-settle-") as folder:
             meters = {one.id: _meters(run.store, sites, one, Path(folder)) for one in over}
 

@@ -233,13 +233,13 @@ def _rest(told: JobSettings, hosts: tuple[str, ...], send: Send) -> list[Job]:
     def tell(run: Run) -> Outcome:
         arrived, failed = tell_all(run.store, run.clock, send=send, allowed=hosts)
         facts = {"arrived": str(arrived), "failed": str(failed)}
-        return Outcome("told", facts, idle=not (arrived or failed))
+        return Outcome("told", facts) if arrived or failed else Outcome("told_nothing", idle=True)
 
     def forget(run: Run) -> Outcome:
         book = RunBook(run.store, run.clock, run.actor)
         before = run.clock.now() - timedelta(days=told.keep_history_days)
         count = book.forget(before)
-        return Outcome("forgotten", {"count": str(count)}, idle=not count)
+        return Outcome("forgotten" if count else "forgotten_nothing", {"count": str(count)}, idle=not count)
 
     return [
         Job(name="webhooks", due=Every(timedelta(seconds=15)), function=tell, look_back=timedelta(hours=1)),

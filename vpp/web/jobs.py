@@ -18,8 +18,8 @@ from energy.store import JobRunRow
 from vpp.api.common import read_cursor, write_cursor
 from vpp.i18n import Messages
 from vpp.jobs.board import (
+    NEEDS_A_LOOK,
     Card,
-    CardState,
     board,
     due_in_words,
     name_in_words,
@@ -36,7 +36,6 @@ from vpp.web.problems import Problem
 __all__ = ["PAGES"]
 
 _PER_PAGE: Final = 50
-_BAD: Final = frozenset({CardState.FAILED, CardState.LATE, CardState.RETRY})
 _SIGNS: Final = {
     "ok": "✓",
     "done": "✓",
@@ -47,6 +46,7 @@ _SIGNS: Final = {
     "retry": "↻",
     "failed": "✕",
     "late": "!",
+    "attention": "!",
     "skipped": "-",
 }
 
@@ -128,9 +128,9 @@ def overview(request: Request) -> Response:
     access, words = access_of(request), Messages(access_of(request).lang)
     now = access.service.clock.now()
     cards = board(access.service.store, now)
-    bad = [card for card in cards if card.state in _BAD]
+    bad = [card for card in cards if card.state in NEEDS_A_LOOK]
     silent = silent_since(cards, now)
-    ordered = sorted(cards, key=lambda one: (one.state not in _BAD, one.key))
+    ordered = sorted(cards, key=lambda one: (one.state not in NEEDS_A_LOOK, one.key))
     return render(
         request,
         "jobs.html",
