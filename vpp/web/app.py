@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from energy.core.errors import VppError
 from vpp.api.routers import add_api
 from vpp.api.webhooks import tell_all
-from vpp.web import alerts, doors, driver, factory, factory_month, health, jobs, own
+from vpp.web import alerts, doors, driver, explore, factory, factory_month, health, jobs, own, retailer
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
 from vpp.web.problems import Problem, answer, of_error
@@ -38,7 +38,9 @@ PAGES: Final[tuple[Page, ...]] = (
     *alerts.PAGES,
     *factory.PAGES,
     *factory_month.PAGES,
+    *explore.PAGES,
     *driver.PAGES,
+    *retailer.PAGES,
     *doors.PAGES,
     *health.PAGES,
 )
