@@ -27,21 +27,30 @@ class AcceleratedClock:
         What it shows at first, aware.
     speed : float
         Seconds of it in a second, > 0.
+    until : datetime or None
+        Where it stands still.
     monotonic : callable
         Real seconds.
     """
 
     def __init__(
-        self, start: datetime, speed: float, monotonic: Callable[[], float] = time.monotonic
+        self,
+        start: datetime,
+        speed: float,
+        *,
+        until: datetime | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._start = require_aware(start)
+        self._until = until
         self._monotonic = monotonic
         self._began = monotonic()
         self.speed = speed
 
     def now(self) -> datetime:
         """Instant of its own time, UTC."""
-        return self._start + timedelta(seconds=(self._monotonic() - self._began) * self.speed)
+        now = self._start + timedelta(seconds=(self._monotonic() - self._began) * self.speed)
+        return now if self._until is None else min(now, self._until)
 
 
 class Pace(Protocol):

@@ -1,0 +1,219 @@
+"""``vpp serve --demo``: a factory of twins that runs live, faster than time, with people who can log in.
+
+A day and a half of the past is simulated first, so that no page is empty; then the same product runs live.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from energy.core.slots import JST, Slot, parse_jst
+from energy.ledger import TightEvent, TightLevel
+from energy.store import Store
+from vpp.jobs.config import ForecastReceiver, JobSettings
+from vpp.jobs.standard import standard_jobs
+from vpp.jobs.supervisor import start_supervisor
+from vpp.live.assembly import Running
+from vpp.live.demo_people import PARTY, make_people, share_and_call
+from vpp.live.demo_world import DemoPace, DemoWorld, WiredTwins
+from vpp.live.memory import MemoryFile
+from vpp.live.pace import AcceleratedClock
+from vpp.live.service import LiveService
+from vpp.live.site import LiveSite
+from vpp.nearby import NearEquipment
+from vpp.operate import SiteOperator
+from vpp.scenario import Scenario, load_scenario
+from vpp.settlement.month import MonthTerms
+from vpp.simulate import CHECKPOINT, ScenarioRun
+from vpp.sitebook import keep_site
+from vpp.web.config import ServiceConfig, StoreSettings, WebSettings
+from vpp.web.serving import Beside, serve
+
+if TYPE_CHECKING:
+    from vpp.cli.console import Console
+
+__all__ = ["Demo", "serve_demo"]
+
+SCENARIO: Final = "kitakata"
+PAST_FROM: Final = parse_jst("2026-08-05 00:00")  # a Wednesday: supply is tight in its evening
+LIVE_FROM: Final = parse_jst("2026-08-06 09:00")
+ENDS: Final = parse_jst("2026-09-19 00:00")  # the load of the scenario has its next gap after that
+WIRE_MOST: Final = 120.0  # times real time; above that twins are told without sockets
+STEP: Final = timedelta(minutes=1)
+EVENT: Final = TightEvent(
+    id="tight-2026-08-06",
+    start=Slot(parse_jst("2026-08-06 16:00")),
+    end=Slot(parse_jst("2026-08-06 19:00")),
+    level=TightLevel.ADVISORY,
+    known_at=parse_jst("2026-08-05 16:00"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """What a demonstration is asked for.
+
+    Parameters
+    ----------
+    speed : float
+        Times real time.
+    state : Path or None
+        Folder that keeps it; a temporary one, gone at its end, if None.
+    past_from, live_from : datetime
+        What is simulated before it runs live. UTC.
+    """
+
+    web: WebSettings
+    speed: float = 60.0
+    state: Path | None = None
+    past_from: datetime = PAST_FROM
+    live_from: datetime = LIVE_FROM
+
+
+def serve_demo(demo: Demo, console: Console) -> int:
+    """Make or wake a demonstration, and serve it until SIGTERM or Ctrl-C.
+
+    Raises
+    ------
+    ConfigError
+        If the port is taken, or the folder holds something else.
+    """
+    with ExitStack() as rooms:
+        folder = demo.state
+        if folder is None:
+            folder = Path(rooms.enter_context(tempfile.TemporaryDirectory(prefix="vpp-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        web = replace(demo.web, second_factor_for=(), idle_minutes=720, session_hours=24)
+        config = ServiceConfig(
+            store=StoreSettings(url=str(folder / "demo.db")),
+            web=web,
+            jobs=JobSettings(folder=str(folder / "out"), forecasts=(ForecastReceiver(recipient=PARTY),)),
+        )
+
+        @contextmanager
+        def start(store: Store) -> Iterator[Beside]:
+            logging.getLogger().setLevel(logging.WARNING)  # people read this terminal
+            with _Show(demo, folder, store, config, console).running() as beside:
+                yield beside
+
+        return serve(config, start)
+
+
+@dataclass(slots=True)
+class _Show:
+    """One life of a demonstration."""
+
+    demo: Demo
+    folder: Path
+    store: Store
+    config: ServiceConfig
+    console: Console
+
+    @contextmanager
+    def running(self) -> Iterator[Beside]:
+        """Everything but the web server."""
+        console = self.console
+        scenario, data = load_scenario(SCENARIO)
+        world = DemoWorld(
+            scenario,
+            data,
+            self.demo.past_from,
+            ENDS,
+            store=self.store,
+            kept=MemoryFile(self.folder / "world.json"),
+            events=(EVENT,),
+        )
+        passwords: dict[str, tuple[str, str]] = {}
+        if world.wake():
+            console.say(console.text("demo.kept", folder=str(self.folder)))
+        else:
+            console.say(console.text("demo.begins"))
+            world.begin(*self._past(scenario, data))
+            passwords = make_people(self.store, lang=console.lang)
+            share_and_call(self.store, scenario.site, at=world.now)
+            world.keep()
+        clock = AcceleratedClock(world.now, self.demo.speed, until=ENDS)
+        live = LiveService({scenario.site.id: lambda: self._site(scenario, world, clock)})
+        live.start()
+        supervisor = None
+        try:
+            jobs = standard_jobs(
+                self.store,
+                [scenario.site],
+                self.config.jobs,
+                terms={scenario.site.id: MonthTerms(coin=scenario.coin)},
+            )
+            supervisor = start_supervisor(self.store, clock, jobs)
+            self._say(passwords, clock.now())
+            made = Running(live, supervisor, clock)
+            yield Beside(parts=made.parts, clock=clock, supervised=True, demo_speed=self.demo.speed)
+        finally:
+            live.stop()
+            world.keep()
+            if supervisor is not None:
+                supervisor.stop(grace_s=5.0)
+
+    def _past(self, scenario: Scenario, data: Path) -> tuple[datetime, dict[str, object]]:
+        """Simulate what came before; when it ends, and how the twins stand then."""
+        progress = self.console.progress()
+        run = ScenarioRun(
+            scenario,
+            data,
+            "optimal",
+            self.demo.past_from,
+            self.demo.live_from,
+            self.store,
+            progress=lambda done, total: progress(scenario.scenario, done, total),
+            wire=False,
+            minutes=True,
+        )
+        asyncio.run(run.run())
+        progress.close()
+        keep_site(self.store, scenario.site, at=self.demo.live_from)
+        [checkpoint] = self.store.as_of(self.demo.live_from).documents(CHECKPOINT)
+        return self.demo.live_from, json.loads(checkpoint.body)["twins"]
+
+    def _site(self, scenario: Scenario, world: DemoWorld, clock: AcceleratedClock) -> LiveSite:
+        """The product, on twins."""
+        wired = self.demo.speed <= WIRE_MOST
+        plant = WiredTwins(world.twins, clock) if wired else NearEquipment(scenario.site, world.twins, clock)
+        operator = SiteOperator(
+            site=scenario.site,
+            mode="optimal",
+            store=self.store,
+            clock=clock,
+            equipment=plant,
+            trips=(),
+            coin=scenario.coin,
+            step=STEP,
+        )
+        if isinstance(plant, WiredTwins):
+            plant.envelope = operator.control.allowed
+        world.changed = operator.control.forget
+        return LiveSite(
+            operator=operator,
+            plant=plant,
+            pace=DemoPace(clock, world, speed=self.demo.speed),
+            deadline_s=0.8 * 1800.0 / self.demo.speed,
+            memory=MemoryFile(self.folder / "kitakata.json"),
+        )
+
+    def _say(self, passwords: dict[str, tuple[str, str]], now: datetime) -> None:
+        """Where to look, and as whom."""
+        say, text = self.console.say, self.console.text
+        shown = f"{now.astimezone(JST):%Y-%m-%d %H:%M}"
+        say(text("demo.clock", now=shown, speed=f"{self.demo.speed:g}"))
+        if passwords:
+            say(text("demo.people"))
+        for name, (role, password) in passwords.items():
+            say(text("demo.person", id=f"{name:10}", password=password, role=text(f"role.{role}")))
+        say(text("demo.ready", url=f"http://{self.config.web.host}:{self.config.web.port}/login"))
