@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from vpp.cli.alert import app as alert_app
 from vpp.cli.audit import app as audit_app
 from vpp.cli.bill import bill
 from vpp.cli.cars import app as cars_app
@@ -26,6 +27,7 @@ from vpp.cli.paper import app as paper_app
 from vpp.cli.people import app as people_app
 from vpp.cli.plan import app as plan_app
 from vpp.cli.region import app as region_app
+from vpp.cli.retention import app as retention_app
 from vpp.cli.room import app as room_app
 from vpp.cli.rules import app as rules_app
 from vpp.cli.run import run as run_service
@@ -67,6 +69,8 @@ app.add_typer(dr_app, name="dr")
 app.add_typer(settle_app, name="settle")
 app.add_typer(paper_app, name="paper")
 app.add_typer(audit_app, name="audit")
+app.add_typer(alert_app, name="alert")
+app.add_typer(retention_app, name="retention")
 app.add_typer(people_app, name="people")
 app.add_typer(jobs_app, name="jobs")
 

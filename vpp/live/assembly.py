@@ -29,6 +29,7 @@ from vpp.live.service import LiveService
 from vpp.live.site import LiveSite
 from vpp.live.status import Part, PartState
 from vpp.operate import SiteOperator
+from vpp.ops.jobs import ops_jobs
 from vpp.settlement.month import MonthTerms
 from vpp.sitebook import keep_site
 
@@ -149,7 +150,7 @@ def running(
     live.start()
     supervisor: Supervisor | None = None
     try:
-        supervisor = _supervisor(config, store, clock, sites)
+        supervisor = _supervisor(config, store, clock, sites, folder)
         yield Running(live, supervisor, clock)
     finally:
         live.stop()  # first: equipment does not wait for papers
@@ -157,12 +158,15 @@ def running(
             supervisor.stop()
 
 
-def _supervisor(config: ServiceConfig, store: Store, clock: Clock, sites: Sequence[KnownSite]) -> Supervisor:
+def _supervisor(
+    config: ServiceConfig, store: Store, clock: Clock, sites: Sequence[KnownSite], folder: Path
+) -> Supervisor:
     jobs = standard_jobs(
         store,
         [one.site for one in sites],
         config.jobs,
         terms={one.site.id: MonthTerms(coin=one.coin) for one in sites},
+        more=ops_jobs(config.ops, address=config.store.address, folder=folder),
         webhook_hosts=config.web.webhook_hosts,
     )
     lanes = {Lane.QUICK: config.jobs.at_once, Lane.HEAVY: config.jobs.heavy_at_once}

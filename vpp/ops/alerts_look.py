@@ -214,7 +214,7 @@ def _plan_late(view: _View) -> Iterator[Trouble]:
     book = PlanBook(view.store)
     today = view.now.astimezone(JST).date()
     usual: dict[str, PlanVersion] = {}
-    for back in range(1, 8):
+    for back in range(8):
         for one in book.day((today - timedelta(days=back)).isoformat()):
             if one.state in _DONE:
                 usual[one.plan.key.split("/", 1)[1]] = one

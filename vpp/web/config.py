@@ -11,6 +11,7 @@ from pydantic.dataclasses import dataclass
 from energy.core.assets import strict
 from vpp.jobs.config import JobSettings
 from vpp.live.config import SiteSettings
+from vpp.ops.config import OpsSettings
 from vpp.people.roles import Role
 
 __all__ = ["ServiceConfig", "StoreSettings", "WebSettings"]
@@ -114,6 +115,8 @@ class ServiceConfig:
         Folder for what must survive a restart within a half-hour; relative to the file, like files of sites.
     jobs : JobSettings
         What it does again and again.
+    ops : OpsSettings
+        How it is kept well: alerts, backups, retention.
     """
 
     store: StoreSettings = Field(default_factory=StoreSettings)
@@ -121,3 +124,4 @@ class ServiceConfig:
     sites: tuple[SiteSettings, ...] = ()
     memory: Annotated[str, Field(min_length=1)] = "memory"
     jobs: JobSettings = Field(default_factory=JobSettings)
+    ops: OpsSettings = Field(default_factory=OpsSettings)

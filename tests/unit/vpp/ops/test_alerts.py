@@ -75,7 +75,9 @@ def test_the_first_who_acknowledges_stays_on_record_and_a_rise_asks_again(store:
     book = AlertBook(store)
     acts(book, "xxx")
     for who in ("hana", "taro"):
-        seen = book.acknowledge("device_lost", "kitakata/leaf", by=who, note=" on  my way ", at=NOON + 3 * MINUTE)
+        seen = book.acknowledge(
+            "device_lost", "kitakata/leaf", by=who, note=" on  my way ", at=NOON + 3 * MINUTE
+        )
     assert (seen.seen_by, seen.note) == ("hana", "on my way")
     assert [(one.act, one.by) for one in events_since(store.as_of(NOON + MINUTE * 9), NOON)] == [
         (Act.OPENED, ""),
