@@ -181,6 +181,11 @@ class SiteOperator:
             self._current().window = Window(slot=slot, target_kw=target)
         self.control.begin_slot(self._current().window)
 
+    def take_late(self, window: Window, slot: Slot) -> None:
+        """Go on with a plan that was asked for an earlier slot and came only now."""
+        self._in_force = window if window.plan is not None else self._in_force
+        self.carry_on(slot)
+
     def hear(self) -> None:
         """Take in what people ask for: control obeys at once, the plan when it is made anew.
 
@@ -198,6 +203,7 @@ class SiteOperator:
 
     def renew(self) -> None:
         """Put a new desk and a new planner in the place of those that a lost thread still holds."""
+        self.desk = self.planner = None
         self._desk, self._planner = self._new_desk(), self._new_planner()
 
     async def minute(self) -> Tick:
@@ -264,13 +270,13 @@ class SiteOperator:
 
         It takes seconds, and reads and writes only the store: a live site calls it in a thread of its own.
         """
-        slot, now = order.slot, order.now
+        slot, now, desk, planner = order.slot, order.now, self._desk, self._planner
         end_reached(self.store, self.site, order.measured_soc, at=now)
         if self.mode in _NO_PLAN:
             return Window(slot=slot)
         known = self.store.as_of(now)
-        outlook = self._desk.outlook(known, now, Grid(slot.start, HORIZON))
-        self._desk.keep(outlook, now)
+        outlook = desk.outlook(known, now, Grid(slot.start, HORIZON))
+        desk.keep(outlook, now)
         events = self._events(now)
         wishes = wishes_at(known, self.site.id, now)
         problem = build_problem(
@@ -290,8 +296,8 @@ class SiteOperator:
         elif self.mode == "valley":
             plan, target, expected = rules_plan(_cars_only(problem)), None, None
         else:
-            problem = with_calls(problem, self.site, self.store, plan=self._planner.plan, counts=self.counts)
-            plan = self._planner.plan(problem, previous=order.previous)
+            problem = with_calls(problem, self.site, self.store, plan=planner.plan, counts=self.counts)
+            plan = planner.plan(problem, previous=order.previous)
             target = plan.target_demand_kw
             expected = _expected_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from threading import RLock
 
 import numpy as np
 
@@ -118,6 +119,7 @@ class ForecastDesk:
     watch: DriftWatch = field(init=False)
     _day: date | None = None
     _speakers: dict[str, _Speaker] = field(default_factory=dict)
+    _preparing: RLock = field(default_factory=RLock, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.methods = self.methods or methods_of(self.site)
@@ -147,7 +149,14 @@ class ForecastDesk:
         )
 
     def prepare(self, now: datetime) -> None:
-        """Have a model for every target, and a judgement of it, once a Japanese day."""
+        """Have a model for every target, and a judgement of it, once a Japanese day.
+
+        A desk may be asked by several threads: one prepares, the others wait for it.
+        """
+        with self._preparing:
+            self._prepare(now)
+
+    def _prepare(self, now: datetime) -> None:
         today = now.astimezone(JST).date()
         if self._day == today:
             return

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from energy.core.slots import JST, Slot, parse_jst
 from energy.ledger import TightEvent, TightLevel
 from energy.store import Store
+from vpp.forecasts import ForecastDesk
 from vpp.jobs.config import ForecastReceiver, JobSettings
 from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import start_supervisor
@@ -141,8 +142,10 @@ class _Show:
             passwords = make_people(self.store, lang=console.lang)
             share_and_call(self.store, scenario.site, at=world.now)
             world.keep()
+        desk = ForecastDesk(scenario.site, self.store)
+        desk.prepare(world.now)  # before the clock runs: learning takes a while
         clock = AcceleratedClock(world.now, self.demo.speed, until=ENDS)
-        live = LiveService({scenario.site.id: lambda: self._site(scenario, world, clock)})
+        live = LiveService({scenario.site.id: lambda: self._site(scenario, world, clock, desk)})
         live.start()
         supervisor = None
         try:
@@ -151,6 +154,7 @@ class _Show:
                 [scenario.site],
                 self.config.jobs,
                 terms={scenario.site.id: MonthTerms(coin=scenario.coin)},
+                desks=lambda _site: desk,
             )
             supervisor = start_supervisor(self.store, clock, jobs)
             self._say(passwords, clock.now())
@@ -182,7 +186,9 @@ class _Show:
         [checkpoint] = self.store.as_of(self.demo.live_from).documents(CHECKPOINT)
         return self.demo.live_from, json.loads(checkpoint.body)["twins"]
 
-    def _site(self, scenario: Scenario, world: DemoWorld, clock: AcceleratedClock) -> LiveSite:
+    def _site(
+        self, scenario: Scenario, world: DemoWorld, clock: AcceleratedClock, desk: ForecastDesk
+    ) -> LiveSite:
         """The product, on twins."""
         wired = self.demo.speed <= WIRE_MOST
         plant = WiredTwins(world.twins, clock) if wired else NearEquipment(scenario.site, world.twins, clock)
@@ -194,6 +200,7 @@ class _Show:
             equipment=plant,
             trips=(),
             coin=scenario.coin,
+            desk=desk,
             step=STEP,
         )
         if isinstance(plant, WiredTwins):

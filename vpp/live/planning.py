@@ -17,7 +17,8 @@ __all__ = ["Answer", "PlannerThread", "Spawn", "in_thread"]
 
 log = logging.getLogger(__name__)
 
-_HUNG_MOST: Final = 3  # threads that never came back; another one would only eat the machine
+_HUNG_MOST: Final = 3  # threads that do not come back; another one would only eat the machine
+_HUNG_AFTER: Final = 5.0  # deadlines
 
 
 Spawn = Callable[[Callable[[], None]], None]
@@ -84,23 +85,32 @@ class PlannerThread:
         self._spawn = spawn
         self._monotonic = monotonic
         self._asked: _Asked | None = None
-        self.hung = 0
+        self._lost: list[_Asked] = []
 
     def ask(self, order: PlanOrder) -> bool:
-        """Begin to plan; False if too many threads never came back.
+        """Begin to plan; False while an earlier plan is still being made.
 
-        One that is still at the half-hour before is not waited for any more.
+        One that takes many deadlines is not waited for any more, unless too many such threads live on.
         """
         before = self._asked
         if before is not None and before.answer is None:
-            self.hung += 1
-            log.error("planner.hangs slot=%s times=%d", before.order.slot.start.isoformat(), self.hung)
-            if self.hung > _HUNG_MOST:
+            if self._age_s(before) < _HUNG_AFTER * self._deadline_s or self.hung >= _HUNG_MOST:
                 return False
+            log.error("planner.hangs slot=%s", before.order.slot.start.isoformat())
+            self._lost.append(before)
             self._renew()
         asked = self._asked = _Asked(order, self._monotonic())
         self._spawn(lambda: self._work(asked))
         return True
+
+    @property
+    def hung(self) -> int:
+        """Threads that were given up and still run."""
+        self._lost = [one for one in self._lost if one.answer is None]
+        return len(self._lost)
+
+    def _age_s(self, asked: _Asked) -> float:
+        return self._monotonic() - asked.began
 
     def _work(self, asked: _Asked) -> None:
         try:
@@ -131,7 +141,7 @@ class PlannerThread:
         asked = self._asked
         if asked is None or asked.answer is not None:
             return False
-        if self._monotonic() - asked.began < self._deadline_s:
+        if self._age_s(asked) < self._deadline_s:
             return False
         if not asked.late:
             asked.late = True

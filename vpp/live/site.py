@@ -86,6 +86,7 @@ class LiveSite:
     _minute: datetime | None = None
     _broken: int = 0
     _plan_trouble: str = ""
+    _unplanned: bool = False
     _readings: Readings = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -175,6 +176,8 @@ class LiveSite:
         if self._slot is None or slot.start > self._slot.start:  # never back, whatever the clock does
             await self._turn(slot)
         self._take_plan()
+        if self._unplanned and self._planner.ask(self.operator.order(self._slot or slot, self._readings)):
+            self._unplanned = False
         tick = await self.operator.minute()
         await self.plant.refresh()
         self._readings = tick.readings
@@ -188,11 +191,11 @@ class LiveSite:
             closed = self.operator.close(readings)
             self._clerk.do("slot", lambda: self._keep(closed.slot, lambda: self.operator.keep(closed)))
         self._know_calendar(now)
+        self._readings = readings
         self.operator.open(slot, readings)
         self.operator.carry_on(slot)
         self._slot = slot
-        if not self._planner.ask(self.operator.order(slot, readings)):
-            self._plan_trouble = "planner_hangs"
+        self._unplanned = True
 
     def _keep(self, slot: Slot, work: Callable[[], None]) -> None:
         with self.operator.store.transaction():
@@ -207,17 +210,18 @@ class LiveSite:
             self._day = today
 
     def _take_plan(self) -> None:
-        """Follow a plan that came, if it is for the half-hour that runs."""
+        """Follow a plan that came; one for an earlier half-hour as far as it still speaks of this one."""
         answer = self._planner.answer()
         if answer is None:
             return
-        self._plan_trouble = ""
-        if answer.window is None:
-            self._plan_trouble = answer.trouble
-        elif answer.order.slot == self._slot:
+        self._plan_trouble = answer.trouble
+        if answer.window is None or self._slot is None:
+            return
+        if answer.order.slot == self._slot:
             self.operator.adopt(answer.window)
         else:
             log.warning("live.plan_too_late site=%s slot=%s", self.operator.site.id, answer.order.slot.start)
+            self.operator.take_late(answer.window, self._slot)
 
     def _each_minute(self, tick: Tick) -> None:
         now = self.pace.now()
