@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,6 +18,7 @@ from energy.core.clock import Clock, SystemClock
 from energy.core.errors import ConfigError
 from energy.core.site import Site
 from energy.store import Store
+from vpp.forecasts import ForecastDesk
 from vpp.jobs.job import Lane
 from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import Limits, Supervisor, start_supervisor
@@ -146,11 +147,14 @@ def running(
     memory = folder / config.memory
     for one in sites:
         keep_site(store, one.site, at=clock.now())
-    live = LiveService({one.site.id: _maker(one, store, clock, memory, dry_run=dry_run) for one in sites})
+    desks = {one.site.id: ForecastDesk(one.site, store) for one in sites}
+    live = LiveService(
+        {one.site.id: _maker(one, store, clock, memory, desks[one.site.id], dry_run=dry_run) for one in sites}
+    )
     live.start()
     supervisor: Supervisor | None = None
     try:
-        supervisor = _supervisor(config, store, clock, sites, folder)
+        supervisor = _supervisor(config, store, clock, sites, folder=folder, desks=desks)
         yield Running(live, supervisor, clock)
     finally:
         live.stop()  # first: equipment does not wait for papers
@@ -159,7 +163,13 @@ def running(
 
 
 def _supervisor(
-    config: ServiceConfig, store: Store, clock: Clock, sites: Sequence[KnownSite], folder: Path
+    config: ServiceConfig,
+    store: Store,
+    clock: Clock,
+    sites: Sequence[KnownSite],
+    *,
+    folder: Path,
+    desks: Mapping[str, ForecastDesk],
 ) -> Supervisor:
     jobs = standard_jobs(
         store,
@@ -167,6 +177,7 @@ def _supervisor(
         config.jobs,
         terms={one.site.id: MonthTerms(coin=one.coin) for one in sites},
         more=ops_jobs(config.ops, address=config.store.address, folder=folder),
+        desks=desks.__getitem__,
         webhook_hosts=config.web.webhook_hosts,
     )
     lanes = {Lane.QUICK: config.jobs.at_once, Lane.HEAVY: config.jobs.heavy_at_once}
@@ -175,7 +186,7 @@ def _supervisor(
 
 
 def _maker(
-    known: KnownSite, store: Store, clock: Clock, memory: Path, *, dry_run: bool
+    known: KnownSite, store: Store, clock: Clock, memory: Path, desk: ForecastDesk, *, dry_run: bool
 ) -> Callable[[], LiveSite]:
     """Makes a site with its equipment, afresh each time."""
 
@@ -193,6 +204,7 @@ def _maker(
             equipment=plant,
             trips=(),
             coin=known.coin,
+            desk=desk,
             step=known.settings.step,
         )
         gateway.envelope = operator.control.allowed
