@@ -191,6 +191,7 @@ class StepTest:
     async def _steps(self, *, watchdog: bool) -> AsyncIterator[Finding]:
         steps = {
             Nature.CHARGER: self._charger,
+            Nature.STORAGE: self._charger,
             Nature.INVERTER: self._inverter,
             Nature.CONTACTS: self._contacts,
             Nature.CLIMATE: self._climate,
@@ -263,7 +264,7 @@ class StepTest:
             yield Finding("meter", fits, charging.seen, rise_kw, "kW")
         write = self._profile.points.get("set_power_kw")
         clamp = write.write.clamp if write is not None and write.write is not None else None
-        if clamp is not None and clamp[0] < 0.0:
+        if self._profile.nature is Nature.STORAGE or (clamp is not None and clamp[0] < 0.0):
             yield await self._try("give back", ChargerPower(-power_kw), "power_kw", _near(-power_kw))
         yield await self._try(
             "stop again", ChargerPower(0.0), "power_kw", lambda seen: abs(seen) <= _NOISE_KW
@@ -307,12 +308,13 @@ class StepTest:
     async def _watchdog(self) -> Finding:
         """Order something, say nothing until the device's timer has ended, and look."""
         failsafe = self._profile.failsafe
-        if failsafe is not None and self._profile.nature not in (Nature.CHARGER, Nature.INVERTER):
+        charges = self._profile.nature in (Nature.CHARGER, Nature.STORAGE)
+        if failsafe is not None and not (charges or self._profile.nature is Nature.INVERTER):
             return Finding("watchdog", None, failsafe.value_s, why=failsafe.behaviour)
         if failsafe is None:
             return Finding("watchdog", None, why="no timer of its own is known: the last order would stand")
         silence_s = 1.1 * failsafe.value_s + _LOOK_S
-        if self._profile.nature is Nature.CHARGER:
+        if charges:
             order: Order = ChargerPower(self._charge_kw())
             point, told = "power_kw", self._charge_kw()
         else:

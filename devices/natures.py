@@ -110,6 +110,6 @@ WRITE_POINTS: Final[dict[Nature, tuple[frozenset[str], ...]]] = {
         frozenset({"set_on", "set_operation", "set_setpoint_c"}),
         frozenset({"set_on", "set_operation"}),  # people set the temperature
     ),
-    Nature.STORAGE: (),
+    Nature.STORAGE: (frozenset({"set_power_kw", "set_enabled", "set_revert_s"}),),
     Nature.CONTACTS: (frozenset(),),
 }

@@ -174,5 +174,6 @@ def unit_reason(agreed: Agreed, zone: ZoneProblem, power_kw: list[float], t: int
     lowest = zone.stages_kw[0] if zone.stages_kw else zone.min_power_kw
     begun = agreed.starts_h[t] > since + 1e-9  # not in the interval in which it switched
     if begun and agreed.starts_h[t] < since + wanted - 1e-9 and kw <= lowest + _KW:
-        return Reason(ReasonCode.MINIMUM_TIME, {"minimum_minutes": round(60.0 * wanted), "on": float(on)})
+        minutes = float(round(60.0 * wanted))
+        return Reason(ReasonCode.MINIMUM_TIME, {"minimum_minutes": minutes, "on": float(on)})
     return None

@@ -12,6 +12,7 @@ from energy.core.site import Season, Site
 from energy.core.slots import JST
 
 __all__ = [
+    "OFF_SHARE",
     "THERMOSTAT_K",
     "band_applies",
     "changes_over",

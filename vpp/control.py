@@ -43,7 +43,18 @@ from vpp.climate import (
     thermostat_order,
 )
 from vpp.contacts import DemandContacts
-from vpp.envelope import SOC_RESOLUTION, CarState, PowerRange, car_range, share_discharge
+from vpp.envelope import (
+    SOC_RESOLUTION,
+    CarState,
+    PowerRange,
+    battery_range,
+    car_range,
+    charge_only,
+    on_feeders,
+    share_discharge,
+    sun_order,
+)
+from vpp.setpoints import is_for_the_guard, now_of
 from vpp.standing import StandingOrders
 from vpp.wishes.obey import Asked
 from vpp.wishes.steer import narrowed, orders_of
@@ -55,7 +66,6 @@ __all__ = [
     "SiteController",
     "Tick",
     "Window",
-    "is_for_the_guard",
 ]
 
 METER = AssetId("meter")
@@ -180,6 +190,9 @@ class SiteController:
         import_kw = _fresh(readings, METER, "power_kw", now)
         ok = import_kw is not None
         physical = {AssetId(v.id): self._range(v, readings, now, meter_ok=ok) for v in self.site.vehicles}
+        for battery in self.site.batteries:
+            soc = _fresh(readings, AssetId(battery.id), "soc", now)
+            physical[AssetId(battery.id)] = battery_range(battery, soc, gives=ok and self.gives_back)
         ranges = narrowed(physical, self.asked)
         wishes = self._planned(readings, now) | self._asked(readings, now)
         self._ranges = ranges
@@ -213,6 +226,11 @@ class SiteController:
 
     # -- what the plan wants ---------------------------------------------------------------------------
 
+    def _point(self, asset: AssetId, now: datetime) -> Setpoint | None:
+        """The setpoint of an asset for the part of the half-hour that runs; None if nobody planned it."""
+        point = self._setpoints.get(asset)
+        return None if point is None else now_of(point, now)
+
     def _season(self, zone: HvacZone, readings: Readings, now: datetime) -> Season:
         """What a room's unit does: as planned where units change over, else as its own temperature says."""
         asset = AssetId(zone.id)
@@ -222,18 +240,17 @@ class SiteController:
 
     def _planned(self, readings: Readings, now: datetime) -> dict[AssetId, Wish]:
         wishes: dict[AssetId, Wish] = {}
-        for vehicle in self.site.vehicles:
-            asset = AssetId(vehicle.id)
-            point = self._setpoints.get(asset)
+        unplanned = {AssetId(v.id): self.site.charger_of(v).max_charge_kw for v in self.site.vehicles}
+        unplanned |= {AssetId(battery.id): 0.0 for battery in self.site.batteries}
+        for asset, power in unplanned.items():
+            point, why = self._point(asset, now), Reason(ReasonCode.IDLE)
             if point is not None:
                 power = 0.0 if self.guard is not None and is_for_the_guard(point) else point.power_kw
-                wishes[asset] = Wish(ChargerPower(power), point.reason, CommandSource.PLAN)
-            else:
-                power = self.site.charger_of(vehicle).max_charge_kw
-                wishes[asset] = Wish(ChargerPower(power), Reason(ReasonCode.IDLE), CommandSource.PLAN)
+                why = point.reason
+            wishes[asset] = Wish(ChargerPower(power), why, CommandSource.PLAN)
         for zone in self.site.zones:
             asset = AssetId(zone.id)
-            point = self._setpoints.get(asset)
+            point = self._point(asset, now)
             season = self._season(zone, readings, now)
             order = (
                 thermostat_order(self.site, zone, now, season=season)
@@ -312,19 +329,14 @@ class SiteController:
     def _zone_flex(self, readings: Readings, now: datetime) -> list[ZoneFlex]:
         """Rooms that run and could coast; the HVAC meter's power is shared out by the plan's powers."""
         total_kw = _fresh(readings, HVAC_METER, "power_kw", now) or 0.0
-        planned = {
-            zone.id: max(0.0, self._setpoints[AssetId(zone.id)].power_kw)
-            if AssetId(zone.id) in self._setpoints
-            else zone.max_electric_kw
-            for zone in self.site.zones
-        }
+        planned = {zone: max(0.0, kw) for zone, kw in self._room_kw().items()}
         sum_kw = sum(planned.values())
         flex = []
         for zone in (one for one in self.site.zones if AssetId(one.id) not in self.asked.room_c):
             room_c = _fresh(readings, AssetId(zone.id), "room_c", now)
             if room_c is None or season_at(self.site, now) is Season.OFF:
                 continue
-            share = planned[zone.id] / sum_kw if sum_kw > 0 else 1 / len(self.site.zones)
+            share = planned[AssetId(zone.id)] / sum_kw if sum_kw > 0 else 1 / len(self.site.zones)
             season = self._season(zone, readings, now)
             headroom = headroom_k(self.site, zone, room_c, now, season=season)
             flex.append(ZoneFlex(AssetId(zone.id), total_kw * share, headroom))
@@ -386,7 +398,7 @@ class SiteController:
             return (
                 car_range(vehicle, self.site.charger_of(vehicle), state, now=now, meter_ok=False)
                 if (not state.plugged or state.soc is None)
-                else _charge_only(vehicle, self.site.charger_of(vehicle).max_charge_kw, state.soc)
+                else charge_only(vehicle, self.site.charger_of(vehicle).max_charge_kw, state.soc)
             )
         return car_range(vehicle, self.site.charger_of(vehicle), state, now=now, meter_ok=meter_ok)
 
@@ -403,6 +415,9 @@ class SiteController:
             power, reason = bounds.clip(_power(wishes[asset]), wishes[asset].reason)
             powers[asset] = power
             wishes[asset] = Wish(ChargerPower(power), reason, wishes[asset].source)
+        for asset, (power, why) in on_feeders(self.site, powers, self._room_kw()).items():
+            powers[asset] = power
+            wishes[asset] = Wish(ChargerPower(power), why, wishes[asset].source)
         giving = -sum(min(0.0, _fresh(readings, asset, "power_kw", now) or 0.0) for asset in ranges)
         margin = self.site.import_margin_kw
         if import_kw is not None:
@@ -431,15 +446,17 @@ class SiteController:
         generation_kw = _fresh(readings, AssetId(pv.id), "generation_kw", now)
         if generation_kw is None:
             return
-        limit_kw = max(0.0, import_kw + generation_kw - self.site.import_margin_kw)
         standing = self.standing.of(AssetId(pv.id))
         limited = isinstance(standing, GenerationLimit) and standing.limit_kw is not None
-        why = Reason(ReasonCode.EXPORT, {"margin_kw": self.site.import_margin_kw})
-        if generation_kw > 0.8 * limit_kw or (limited and generation_kw > 0.5 * limit_kw):
-            order = GenerationLimit(round(min(limit_kw, pv.inverter_kw), 1))
-            wishes[AssetId(pv.id)] = Wish(order, why, CommandSource.GUARD)
-        elif limited:
-            wishes[AssetId(pv.id)] = Wish(GenerationLimit(None), Reason(ReasonCode.IDLE), CommandSource.GUARD)
+        ordered = sun_order(self.site, pv, generation_kw, import_kw, limited=limited)
+        if ordered is not None:
+            wishes[AssetId(pv.id)] = Wish(*ordered, CommandSource.GUARD)
+
+    def _room_kw(self) -> dict[AssetId, float]:
+        """What the units of rooms are taken to draw: as planned, or all they can. [kW]"""
+        full = {AssetId(zone.id): zone.max_electric_kw for zone in self.site.zones}
+        planned = self._setpoints
+        return {zone: planned[zone].power_kw if zone in planned else kw for zone, kw in full.items()}
 
     # -- commands --------------------------------------------------------------------------------------
 
@@ -465,21 +482,6 @@ class SiteController:
     def forget(self, asset: AssetId) -> None:
         """Take the standing order of an asset for unknown, so that the next one is written."""
         self.standing.forget(asset)
-
-
-def is_for_the_guard(point: Setpoint) -> bool:
-    """Whether a setpoint only says that a car may have to give back against a peak.
-
-    The plan expects the peak; whether it comes the guard sees, minute by minute. What is given away for a
-    rise that does not come would be missing later.
-    """
-    return point.power_kw < 0.0 and point.reason.code is ReasonCode.PEAK
-
-
-def _charge_only(vehicle: Vehicle, max_charge_kw: float, soc: float) -> PowerRange:
-    high = max_charge_kw if soc < vehicle.soc_max else 0.0
-    full = Reason(ReasonCode.IDLE, {"soc_percent": 100 * soc})
-    return PowerRange(0.0, high, full, full)
 
 
 def _fresh(readings: Readings, asset: AssetId, point: str, now: datetime) -> float | None:

@@ -26,6 +26,7 @@ def named_assets(site: Site) -> Names:
     """Names and kinds of a site's assets."""
     names: Names = {vehicle.id: (vehicle.name_ja, vehicle.name_en, "car") for vehicle in site.vehicles}
     names |= {zone.id: (zone.name_ja, zone.name_en, "zone") for zone in site.zones}
+    names |= {battery.id: ("蓄電池", "Battery", "battery") for battery in site.batteries}
     if site.pv is not None:
         names[site.pv.id] = ("太陽光発電", "PV", "pv")
     return names

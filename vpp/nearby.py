@@ -64,9 +64,11 @@ class NearEquipment:
         """Nothing to end."""
 
     async def safe_state(self) -> None:
-        """Stop the chargers and release the limit."""
+        """Stop chargers and batteries and release the limit."""
         for charger in self._twins.chargers.values():
             _charge(charger, 0.0)
+        for battery in self._twins.batteries.values():
+            battery.order(0.0)
         self._limit(None)
 
     async def read(self, ids: Sequence[str] | None = None) -> Readings:
@@ -104,6 +106,9 @@ class NearEquipment:
                 asset,
                 {"power_kw": round(charger.power_kw, 3), "soc": soc, "plugged": float(charger.plugged)},
             )
+        for asset, battery in twins.batteries.items():
+            points = {"power_kw": round(battery.power_kw, 2), "soc": round(battery.soc, 3)}
+            yield battery.name, asset, points
         if twins.inverter is not None:
             sun = {
                 "generation_kw": round(twins.inverter.power_kw, 2),
@@ -119,6 +124,8 @@ class NearEquipment:
         if self._clock.now() >= command.expires_at:
             return Refused(command, f"expired at {command.expires_at.isoformat()}")
         match command.order:
+            case ChargerPower(power_kw) if command.asset in self._twins.batteries:
+                self._twins.batteries[command.asset].order(power_kw)
             case ChargerPower(power_kw):
                 charger = self._twins.chargers[command.asset]
                 if power_kw and not charger.plugged:

@@ -19,6 +19,7 @@ from dispatch.guard import DemandGuard
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
 from dispatch.templates import TemplateCache
+from dispatch.terms import storages
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
@@ -30,17 +31,20 @@ from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.demand import PeakMemory, month_shift
 from energy.store import Point, Snapshot, Store
+from vpp.agreements import agreements_of
 from vpp.ahead import keep_ahead
 from vpp.called import with_calls
 from vpp.changeover import cooling_now, with_changeover
-from vpp.control import Equipment, Readings, SiteController, Tick, Window, is_for_the_guard
+from vpp.control import Equipment, Readings, SiteController, Tick, Window
 from vpp.forecasts import ForecastDesk
 from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord, window_of, window_state
-from vpp.planning import Outlook, Reserves, SiteState, build_problem
+from vpp.planning import Agreements, Outlook, Reserves, SiteState, build_problem, in_steps
 from vpp.recorder import SiteSeries, counters_of, slot_points
+from vpp.setpoints import is_for_the_guard
 from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
 from vpp.shelf import FolderShelf, cache_folder
+from vpp.unitwatch import UnitWatch
 from vpp.wishes import asked_now, end_reached, problem_with_wishes, told_why, trips_with, wishes_at
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,7 @@ Mode = Literal["none", "valley", "rules", "mpc", "optimal-p50", "optimal"]
 _NO_PLAN: Final[frozenset[Mode]] = frozenset({"none"})
 _NO_GUARD: Final[frozenset[Mode]] = frozenset({"none", "valley", "mpc"})
 _ONLY_CHARGES: Final[frozenset[Mode]] = frozenset({"none", "valley"})
+_RULES: Final[frozenset[Mode]] = frozenset({"valley", "rules"})
 _MEDIANS: Final[frozenset[Mode]] = frozenset({"mpc", "optimal-p50"})
 HORIZON = 96  # slots: two days, so that tomorrow's departures and peaks are seen
 EVENT = "tight-event"
@@ -110,6 +115,7 @@ class SiteOperator:
     _guard: DemandGuard = field(init=False)
     _month_peaks: dict[str, float] = field(default_factory=dict)
     _soc_kwh: dict[str, float] = field(default_factory=dict)
+    _units: UnitWatch = field(init=False)
     _in_force: Window | None = None
     _limited: bool = False
     _open: HalfHour | None = None
@@ -126,6 +132,7 @@ class SiteOperator:
             gives_back=self.mode not in _ONLY_CHARGES,
             counts=self.counts,
         )
+        self._units = UnitWatch(self.site)
         for vehicle in self.site.vehicles:
             self._soc_kwh[vehicle.id] = vehicle.initial_soc * vehicle.capacity_kwh
 
@@ -217,6 +224,8 @@ class SiteOperator:
         if tick.decision is not None and (tick.decision.cars or tick.decision.shed):
             current.guarded += self.step
         current.reasons = tick.reasons
+        shed = tick.decision.shed if tick.decision is not None else ()
+        self._units.note(current.window.plan, self.clock.now(), shed=shed)
         return tick
 
     def finish(self, readings: Readings) -> None:
@@ -279,6 +288,10 @@ class SiteOperator:
         desk.keep(outlook, now)
         events = self._events(now)
         wishes = wishes_at(known, self.site.id, now)
+        agreed = Agreements()
+        if self.mode not in _RULES:
+            grid = outlook.load.grid
+            agreed = agreements_of(self.site, known, grid, in_force=order.previous)
         problem = build_problem(
             self.site,
             order.state,
@@ -287,6 +300,7 @@ class SiteOperator:
             trips=trips_with(self.trips, wishes, now=now),
             events=events,
             coin=self.coin,
+            agreed=agreed,
         )
         problem = with_changeover(problem, self.site, band_k=Reserves().band_k)
         problem = problem_with_wishes(problem, asked_now(wishes))
@@ -297,11 +311,13 @@ class SiteOperator:
             plan, target, expected = rules_plan(_cars_only(problem)), None, None
         else:
             problem = with_calls(problem, self.site, self.store, plan=planner.plan, counts=self.counts)
+            problem = in_steps(problem, agreed)
             plan = planner.plan(problem, previous=order.previous)
             target = plan.target_demand_kw
             expected = _expected_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
-        self.counts["shortfalls"] += sum(1 for one in plan.shortfalls if one.index <= 1 and _is_broken(one))
+        soon = [one for one in plan.shortfalls if problem.slot_of(one.index) <= 1]
+        self.counts["shortfalls"] += sum(1 for one in soon if _is_broken(one))
         keep_promise(self.store, problem, plan)
         plan = told_why(plan, asked_now(wishes))
         keep_ahead(self.store, plan)
@@ -323,13 +339,17 @@ class SiteOperator:
             for vehicle in self.site.vehicles
             if _good(readings, vehicle.id, "plugged") != 1.0
         )
+        expected = self._expected_soc(absent, now)
+        stored = {one.id: (one, _good(readings, one.id, "soc")) for one in self.site.batteries}
+        expected |= {name: soc * one.capacity_kwh for name, (one, soc) in stored.items() if soc is not None}
         return SiteState(
-            soc_kwh={AssetId(name): energy for name, energy in self._expected_soc(absent, now).items()},
+            soc_kwh={AssetId(name): energy for name, energy in expected.items()},
             absent=absent | self.control.standing.not_applied.keys(),
             room_c=rooms,
             peak_memory_kw=self._peak_memory(now),
             next_memory_kw=self._peak_memory(now, months_later=1),
             opted_out=frozenset(self.control.opted_out | self.control.asked.no_discharge),
+            units=self._units.states(now),
         )
 
     def _follow_cars(self, readings: Readings) -> None:
@@ -400,6 +420,9 @@ class SiteOperator:
             "month_peaks": self._month_peaks,
             "soc_kwh": self._soc_kwh,
             "limited": self._limited,
+            "units": self._units.state(),
+            # a plan that is left only for what it is worth binds the next one
+            "in_force": window_state(self._in_force) if self._in_force and self._is_steady else None,
         }
 
     def restore(self, state: Mapping[str, object]) -> None:
@@ -411,6 +434,12 @@ class SiteOperator:
         self._month_peaks = saved["month_peaks"]
         self._soc_kwh = saved["soc_kwh"]
         self._limited = saved["limited"]
+        self._units.restore(saved.get("units", {}))
+        self._in_force = window_of(saved["in_force"]) if saved.get("in_force") else None
+
+    @property
+    def _is_steady(self) -> bool:
+        return self.site.planning.change_yen_per_kwh > 0.0
 
     def memory(self) -> dict[str, object]:
         """What a program that dies within a slot needs to go on in it: :meth:`state`, and what runs."""
@@ -458,8 +487,8 @@ def _cars_only(problem: Problem) -> Problem:
 
 
 def _expected_kw(problem: Problem, plan: Plan) -> float:
-    """What the site is expected to draw in the first slot if no car gives back against the peak. [kW]"""
-    cars = {car.id for car in problem.cars}
+    """What the site is expected to draw in the first slot if nobody gives back against the peak. [kW]"""
+    cars = {one.id for one in storages(problem)}
     first = (point for point in plan.setpoints if point.slot.start == problem.grid.start)
     held = sum(-point.power_kw for point in first if point.asset in cars and is_for_the_guard(point))
     return plan.trajectory.import_kw[0] + held

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import TypedDict
 
 from dispatch.refine import refine
 from dispatch.shift import stay_near
-from energy.core.assets import HvacZone, OwnerType, Trip, Vehicle
+from energy.core.assets import Battery, HvacZone, OwnerType, Trip, Vehicle
 from energy.core.forecast import QuantileForecast
-from energy.core.plan import CarProblem, Plan, Problem, Promise, PvProblem, SiteLimits, ZoneProblem
+from energy.core.plan import (
+    CarProblem,
+    Plan,
+    Problem,
+    Promise,
+    PvProblem,
+    SiteLimits,
+    StorageProblem,
+    ZoneProblem,
+)
 from energy.core.plan_parts import DemandStep, DrEvent, Feeder, SubmittedPlan
 from energy.core.series import FloatArray, Grid
 from energy.core.site import Season, Site
@@ -21,7 +31,16 @@ from energy.market.prices import slot_prices
 from forecasting.ev import car_availability
 from vpp.climate import band_applies
 
-__all__ = ["Agreements", "Outlook", "Reserves", "SiteState", "build_problem", "peak_price_yen_per_kw"]
+__all__ = [
+    "Agreements",
+    "Outlook",
+    "Reserves",
+    "SiteState",
+    "UnitState",
+    "build_problem",
+    "in_steps",
+    "peak_price_yen_per_kw",
+]
 
 # One kW of new demand is paid for twelve months (RULES-JP 2.1, T24).
 MONTHS_IN_MEMORY = 12
@@ -67,21 +86,33 @@ class Outlook:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitState:
+    """Whether an air conditioner runs, and for how long it has run or rested. [h]"""
+
+    on: bool
+    for_h: float
+
+
+@dataclass(frozen=True, slots=True)
 class SiteState:
     """What is known of the assets when the plan is made.
 
     Parameters
     ----------
     soc_kwh : dict
-        Battery energy by car: measured if plugged, else the last known less the trip's share. [kWh]
+        Battery energy by car: measured if plugged, else the last known less the trip's share; and by
+        stationary battery. [kWh]
     absent : set of AssetId
-        Cars that are not at their plug, whatever the calendar says, or that do not do what they are told.
+        Cars that are not at their plug, whatever the calendar says, or that do not do what they are told;
+        stationary batteries that do not tell their charge.
     room_c : dict
         Room temperatures. [degC]
     peak_memory_kw : float
         Highest demand in the twelve-month memory, this month's so far included. [kW]
     next_memory_kw : float or None
         The same as it will be from the next month on, when a month drops out; None for the same. [kW]
+    units : dict
+        What the units of rooms do, where minimum times depend on it.
     """
 
     soc_kwh: Mapping[AssetId, float]
@@ -90,6 +121,7 @@ class SiteState:
     peak_memory_kw: float
     opted_out: frozenset[AssetId] = frozenset()
     next_memory_kw: float | None = None
+    units: Mapping[AssetId, UnitState] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +180,12 @@ def build_problem(
     coin : CoinRule or None
         What giving back in a tight slot earns; one coin is taken as one yen.
     agreed : Agreements
-        Events with a baseline, feeders, a submitted plan, a target, the plan in force.
+        Events with a baseline, feeders, a submitted plan, a target; see :func:`in_steps` for the rest.
     """
     grid = outlook.load.grid
     tight = tuple(any(event.start <= slot < event.end for event in events) for slot in grid.slots())
     price = _floats(slot_prices(site.tariff, grid).values)
-    problem = Problem(
+    return Problem(
         site=site.id,
         made_at=now,
         grid=grid,
@@ -170,13 +202,21 @@ def build_problem(
         ),
         zones=tuple(_zone(site, zone, state, outlook, reserves) for zone in site.zones),
         pv=_pv(site, outlook),
+        batteries=tuple(_battery(battery, state) for battery in site.batteries),
         discomfort_yen_per_degc_h=DISCOMFORT_YEN_PER_DEGC_H,
         events=agreed.events,
         feeders=agreed.feeders,
         submitted=agreed.submitted,
     )
-    if agreed.divisions:
-        problem = refine(problem, agreed.divisions[: grid.count])
+
+
+def in_steps(problem: Problem, agreed: Agreements) -> Problem:
+    """The problem divided as agreed and held to the plan in force: the last that is done to it.
+
+    What looks at half-hours (days of changeover, events) comes before.
+    """
+    if any(parts > 1 for parts in agreed.divisions):
+        problem = refine(problem, agreed.divisions[: problem.grid.count])
     if agreed.change_yen_per_kwh > 0.0:
         problem = stay_near(problem, agreed.in_force, yen_per_kwh=agreed.change_yen_per_kwh)
     return problem
@@ -298,6 +338,59 @@ def _zone(site: Site, zone: HvacZone, state: SiteState, outlook: Outlook, reserv
         high_c=tuple(highs),
         ready_k=tuple(ready),
         ready_yen_per_degc_h=READY_YEN_PER_DEGC_H if reserves.band_k > 0.0 else 0.0,
+        **_unit(zone, state, outlook, signs),
+    )
+
+
+class _UnitRules(TypedDict, total=False):
+    """What a room's problem says of its unit where that is more than a highest power."""
+
+    stages_kw: tuple[float, ...]
+    min_power_kw: float
+    min_on_h: float
+    min_off_h: float
+    was_on: bool
+    in_state_h: float
+    whole_steps: int | None
+    defrost: tuple[float, ...]
+
+
+def _unit(zone: HvacZone, state: SiteState, outlook: Outlook, signs: Sequence[int]) -> _UnitRules:
+    """Stages, minimum times and defrosting of a unit; nothing for one that takes any power."""
+    unit, rules = zone.unit, _UnitRules()
+    if unit.stages_kw or unit.least_kw:
+        now = state.units.get(AssetId(zone.id), UnitState(on=False, for_h=24.0))
+        rules = _UnitRules(
+            stages_kw=unit.stages_kw,
+            min_power_kw=unit.least_kw,
+            min_on_h=unit.min_on_minutes / 60.0,
+            min_off_h=unit.min_off_minutes / 60.0,
+            was_on=now.on,
+            in_state_h=now.for_h,
+            whole_steps=round(unit.whole_hours / outlook.load.grid.hours),
+        )
+    if unit.defrost_share:
+        outdoor = zip(outlook.outdoor_c, signs, strict=True)
+        rules["defrost"] = tuple(unit.defrosts(float(at)) if sign > 0 else 0.0 for at, sign in outdoor)
+    return rules
+
+
+def _battery(battery: Battery, state: SiteState) -> StorageProblem:
+    """A stationary battery; one that does not tell its charge is taken to hold its reserve and to rest."""
+    asset = AssetId(battery.id)
+    reserve, held = battery.reserve_soc * battery.capacity_kwh, state.soc_kwh.get(asset)
+    silent = held is None or asset in state.absent
+    held = reserve if held is None else held
+    return StorageProblem(
+        id=asset,
+        capacity_kwh=battery.capacity_kwh,
+        soc0_kwh=min(battery.capacity_kwh, max(0.0, held)),
+        reserve_kwh=reserve,
+        max_charge_kw=0.0 if silent else battery.max_charge_kw,
+        max_discharge_kw=0.0 if silent else battery.max_discharge_kw,
+        charge_efficiency=battery.charge_efficiency,
+        discharge_efficiency=battery.discharge_efficiency,
+        wear_yen_per_kwh=battery.wear_yen_per_kwh,
     )
 
 

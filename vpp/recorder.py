@@ -65,9 +65,9 @@ def _energies(site: Site, before: Counters, after: Counters) -> dict[tuple[str, 
         energies["hvac", "energy_kwh"] = grown("hvac-meter", "import_kwh")
     if site.pv is not None:
         energies[site.pv.id, "generation_kwh"] = grown(site.pv.id, "generation_kwh")
-    for vehicle in site.vehicles:
-        energies[vehicle.id, "charge_kwh"] = grown(f"submeter-{vehicle.id}", "import_kwh")
-        energies[vehicle.id, "discharge_kwh"] = grown(f"submeter-{vehicle.id}", "export_kwh")
+    for one in (*site.vehicles, *site.batteries):
+        energies[one.id, "charge_kwh"] = grown(f"submeter-{one.id}", "import_kwh")
+        energies[one.id, "discharge_kwh"] = grown(f"submeter-{one.id}", "export_kwh")
     return energies
 
 
@@ -124,6 +124,8 @@ def slot_points(
     for vehicle in site.vehicles:
         yield point(vehicle.id, "soc", _value(readings, vehicle.id, "soc"), "charger")
         yield point(vehicle.id, "plugged", _value(readings, vehicle.id, "plugged"), "charger")
+    for battery in site.batteries:
+        yield point(battery.id, "soc", _value(readings, battery.id, "soc"), "battery")
     for zone in site.zones:
         yield point(zone.id, "room_c", _value(readings, zone.id, "room_c"), "adapter")
 

@@ -124,7 +124,12 @@ class ScenarioRun:
             drivers = sorted({vehicle.driver for vehicle in site.vehicles if vehicle.driver is not None})
             record_simulated(self.store, drivers, at=self.start)
         twins = TwinSite(
-            pv=site.pv, zones=site.zones, vehicles=site.vehicles, chargers=site.chargers, submeters=True
+            pv=site.pv,
+            zones=site.zones,
+            vehicles=site.vehicles,
+            chargers=site.chargers,
+            batteries=site.batteries,
+            submeters=True,
         )
         now = self.start
         if saved is not None:
@@ -239,6 +244,8 @@ class ScenarioRun:
         }
         for asset, car in after.cars.items():
             values[asset, "battery_kwh"] = car.battery_kwh
+        for asset, battery in after.batteries.items():
+            values[asset, "battery_kwh"] = battery.battery_kwh
         for asset, zone in after.zones.items():
             values[asset, "electric_kwh"] = zone.electric_kwh - before.zones[asset].electric_kwh
             values[asset, "temp_c"] = zone.temp_c

@@ -15,6 +15,7 @@ from devices.drivers.charger import ChargerDriver
 from devices.drivers.climate import ClimateDriver
 from devices.drivers.contacts import ContactsDriver
 from devices.drivers.inverter import InverterDriver
+from devices.drivers.storage import StorageDriver
 from devices.natures import Nature
 
 __all__ = ["Driver", "driver_for"]
@@ -23,8 +24,10 @@ __all__ = ["Driver", "driver_for"]
 def driver_for(device: Device) -> Driver:
     """The driver of a device's nature."""
     match device.profile.nature:
-        case Nature.METER | Nature.STORAGE:
+        case Nature.METER:
             return MeterDriver(device)
+        case Nature.STORAGE:
+            return StorageDriver(device)
         case Nature.INVERTER:
             return InverterDriver(device)
         case Nature.CONTACTS:

@@ -10,13 +10,14 @@ from pymodbus.constants import ExcCodes
 
 from devices.twins.pv import PvTwin
 from devices.twins.server import HOLDING, Span, State, Twin, number, numeral, text_words, words
-from energy.core.assets import PvArray
+from energy.core.assets import Battery, PvArray
 
 __all__ = ["DerInverterTwin", "DerStorageTwin", "HuaweiTwin", "HybridStorageTwin"]
 
 _BASE: Final = 40000
 _MODELS: Final = _BASE + 70  # after the marker and model 1
 _NOTHING: Final = 0x8000  # int16 and sunssf that are not implemented
+_SET: Final = range(22, 33)  # 704: switch, mode, watts, after, percent, after, switch after, revert timer
 _LIMIT: Final = range(14, 20)  # 704: switch, percentage, both after reverting, revert timer
 
 
@@ -149,11 +150,26 @@ class HuaweiTwin(PvTwin):
 
 
 class StorageTwin(Twin):
-    """A battery behind an inverter: it follows the site by itself; its power is positive when it charges."""
+    """A battery behind an inverter: it follows the site by itself; its power is positive when it charges.
+
+    Parameters
+    ----------
+    charge_efficiency, discharge_efficiency : float
+        AC to battery and battery to AC. [-]
+    """
 
     functions: ClassVar[frozenset[int]] = frozenset({3, 6, 16})
 
-    def __init__(self, name: str, *, capacity_kwh: float, rated_kw: float, initial_soc: float = 0.5) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        capacity_kwh: float,
+        rated_kw: float,
+        initial_soc: float = 0.5,
+        charge_efficiency: float = 1.0,
+        discharge_efficiency: float = 1.0,
+    ) -> None:
         super().__init__(name)
         self.capacity_kwh = capacity_kwh
         self.rated_kw = rated_kw
@@ -161,6 +177,7 @@ class StorageTwin(Twin):
         self.power_kw = 0.0
         self.charge_kwh = 0.0
         self.discharge_kwh = 0.0
+        self._efficiencies = charge_efficiency, discharge_efficiency
 
     @property
     def soc(self) -> float:
@@ -168,10 +185,11 @@ class StorageTwin(Twin):
         return self.energy_kwh / self.capacity_kwh
 
     def step(self, dt_s: float, *, wanted_kw: float) -> float:
-        """Charge or discharge for a while, as far as rating and battery allow; net energy in. [kWh]"""
+        """Charge or discharge for a while, as far as rating and battery allow; net AC energy in. [kWh]"""
+        charging, giving = self._efficiencies
         energy = min(max(wanted_kw, -self.rated_kw), self.rated_kw) * dt_s / 3600.0
-        energy = min(max(energy, -self.energy_kwh), self.capacity_kwh - self.energy_kwh)
-        self.energy_kwh += energy
+        energy = min(max(energy, -self.energy_kwh * giving), (self.capacity_kwh - self.energy_kwh) / charging)
+        self.energy_kwh += energy * charging if energy > 0.0 else energy / giving
         self.charge_kwh += max(0.0, energy)
         self.discharge_kwh += max(0.0, -energy)
         self.power_kw = energy * 3600.0 / dt_s
@@ -214,11 +232,54 @@ class StorageTwin(Twin):
 
 
 class DerStorageTwin(StorageTwin):
-    """SunSpec DER storage: models 1, 701, 702 and 713."""
+    """SunSpec DER storage: models 1, 701, 702, 704 and 713; a set power that reverts by itself."""
+
+    _CONTROLS: ClassVar = _MODELS + 155 + 52
+
+    def __init__(self, name: str, **rating: float) -> None:
+        super().__init__(name, **rating)
+        self.set = [0] * len(_SET)
+        self.since_write_s = 0.0
+
+    @classmethod
+    def of(cls, name: str, battery: Battery) -> DerStorageTwin:
+        """The twin of a site's battery."""
+        return cls(
+            name,
+            capacity_kwh=battery.capacity_kwh,
+            rated_kw=max(battery.max_charge_kw, battery.max_discharge_kw),
+            initial_soc=battery.initial_soc,
+            charge_efficiency=battery.charge_efficiency,
+            discharge_efficiency=battery.discharge_efficiency,
+        )
+
+    def wanted_kw(self, *, otherwise: float = 0.0) -> float:
+        """What it was told to take, negative to give; ``otherwise`` while nobody tells. [kW]"""
+        return -numeral(self.set[2:4], "int32") / 1000.0 if self.set[0] else otherwise
+
+    def order(self, power_kw: float) -> None:
+        """Set its power as a write of its registers would; it stands until the next order."""
+        self.set = [1, 1, *words(-round(power_kw * 1000.0), "int32"), *([0] * 7)]
+        self.since_write_s = 0.0
+        self.changed()
+
+    def step(self, dt_s: float, *, wanted_kw: float) -> float:
+        """As any battery; what it was told ends with its timer."""
+        timer_s = numeral(self.set[9:11], "uint32")
+        self.since_write_s += dt_s
+        energy = super().step(dt_s, wanted_kw=wanted_kw)
+        if self.set[0] and timer_s and self.since_write_s >= timer_s:
+            self.set[0] = self.set[8]
+        return energy
 
     def models(self) -> list[int]:
-        """Measurements, ratings and capacity."""
+        """Measurements, ratings, the set power and capacity."""
         measured = _measure_ac(-self.power_kw * 1000.0, self.discharge_kwh * 1000.0, self.charge_kwh * 1000.0)
+        controls = [704, 65, *([0xFFFF] * 65)]
+        controls[22:33] = self.set
+        left_s = max(0.0, numeral(self.set[9:11], "uint32") - self.since_write_s)
+        controls[33:35] = words(round(left_s), "uint32")
+        controls[53:59] = [_NOTHING, _NOTHING, 0, _NOTHING, _NOTHING, _NOTHING]
         stored = [self.capacity_kwh, self.energy_kwh]
         capacity = [
             713,
@@ -230,7 +291,33 @@ class DerStorageTwin(StorageTwin):
             1,
             0xFFFF,
         ]
-        return [*measured, *_capacity(self.rated_kw * 1000.0), *capacity]
+        return [*measured, *_capacity(self.rated_kw * 1000.0), *controls, *capacity]
+
+    def take(self, address: int, values: list[int]) -> ExcCodes | None:
+        """Take a set power: any of its registers."""
+        first = address - self._CONTROLS - _SET[0]
+        if first < 0 or first + len(values) > len(_SET):
+            return ExcCodes.ILLEGAL_ADDRESS
+        told = list(self.set)
+        told[first : first + len(values)] = values
+        if told[0] > 1 or told[1] > 1 or told[8] > 1:
+            return ExcCodes.ILLEGAL_VALUE
+        if abs(numeral(told[2:4], "int32")) > self.rated_kw * 1000.0:
+            return ExcCodes.ILLEGAL_VALUE
+        self.set = told
+        self.since_write_s = 0.0
+        return None
+
+    def state(self) -> State:
+        """Everything that must survive."""
+        told = {f"set_{index}": value for index, value in enumerate(self.set)}
+        return {**super().state(), **told, "since_write_s": self.since_write_s}
+
+    def restore(self, state: State) -> None:
+        """Take up a state."""
+        self.set = [int(number(state, f"set_{index}")) for index in range(len(_SET))]
+        self.since_write_s = number(state, "since_write_s")
+        super().restore(state)
 
 
 class HybridStorageTwin(StorageTwin):

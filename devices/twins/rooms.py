@@ -86,13 +86,18 @@ class Room:
         shares = 0.0
         for _ in range(count):
             self._control(slice_s, sign, strength)
-            target_c = around.outdoor_c + (gain_kw + self.share * full_kw) / zone.loss_kw_per_k
+            heat_kw = self.share * full_kw * self._heats(slice_s, sign, around.outdoor_c)
+            target_c = around.outdoor_c + (gain_kw + heat_kw) / zone.loss_kw_per_k
             self.temp_c = target_c + (self.temp_c - target_c) * decay
             shares += self.share
         energy = shares * zone.max_electric_kw * slice_s / 3600.0
         self.power_kw = energy * 3600.0 / dt_s
         self.electric_kwh += energy
         return energy
+
+    def _heats(self, dt_s: float, sign: float, outdoor_c: float) -> float:  # noqa: ARG002  (some defrost)
+        """Part of the unit's heat that reaches the room now. [-]"""
+        return 1.0
 
     def _control(self, dt_s: float, sign: float, strength: float) -> None:
         """Compressor speed of the next substep: PI, then range and ramp, the integral following."""

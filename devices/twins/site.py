@@ -11,14 +11,16 @@ from devices.config import DeviceConfig
 from devices.twins.charger import ChargerTwin
 from devices.twins.climate import AdaptorTwin
 from devices.twins.inverter import InverterTwin
+from devices.twins.inverters import DerStorageTwin
 from devices.twins.meter import MeterTwin
-from devices.twins.rooms import Room, Surroundings
+from devices.twins.rooms import Surroundings
 from devices.twins.server import State, Twin, number
-from energy.core.assets import Charger, HvacZone, PvArray, Vehicle
+from devices.twins.staged import room_of
+from energy.core.assets import Battery, Charger, HvacZone, PvArray, Vehicle
 from energy.core.errors import ConfigError
 from energy.core.units import AssetId
 
-__all__ = ["CarTruth", "SiteTruth", "TwinSite", "ZoneTruth"]
+__all__ = ["BatteryTruth", "CarTruth", "SiteTruth", "TwinSite", "ZoneTruth"]
 
 MAIN_METER: Final = "main-meter"
 HVAC_METER: Final = "hvac-meter"
@@ -29,6 +31,7 @@ _PROFILES: Final = {
     InverterTwin: "sunspec-inverter",
     ChargerTwin: "wallbox-quasar1",
     AdaptorTwin: "daikin-dta116a51",
+    DerStorageTwin: "sunspec-der-storage",
 }
 
 
@@ -42,6 +45,17 @@ class CarTruth:
     battery_kwh: float
     soc: float
     plugged: bool
+    power_kw: float
+
+
+@dataclass(frozen=True, slots=True)
+class BatteryTruth:
+    """A stationary battery as it really is; energies at the AC side since the beginning. [kWh, kW, -]"""
+
+    charge_kwh: float
+    discharge_kwh: float
+    battery_kwh: float
+    soc: float
     power_kw: float
 
 
@@ -66,6 +80,7 @@ class SiteTruth:
     curtailed_kwh: float
     cars: dict[str, CarTruth]
     zones: dict[str, ZoneTruth]
+    batteries: dict[str, BatteryTruth]
 
 
 class TwinSite:
@@ -79,8 +94,10 @@ class TwinSite:
         Rooms; one adaptor serves them all.
     vehicles, chargers : sequence
         Cars, and the chargers that they name.
+    batteries : sequence of Battery
+        Stationary batteries, each behind an inverter of its own.
     submeters : bool
-        Whether each charger has a meter of its own.
+        Whether each charger and battery has a meter of its own.
     no_export : bool
         Whether inverter and chargers carry the load-following limiters that a connection without export needs
         (RULES-JP 3.6): they act within seconds, far below the controller's minute.
@@ -98,6 +115,7 @@ class TwinSite:
         zones: Sequence[HvacZone],
         vehicles: Sequence[Vehicle],
         chargers: Sequence[Charger],
+        batteries: Sequence[Battery] = (),
         submeters: bool = True,
         no_export: bool = True,
     ) -> None:
@@ -116,14 +134,16 @@ class TwinSite:
         self.meter = MeterTwin(MAIN_METER)
         self.hvac_meter = MeterTwin(HVAC_METER) if zones else None
         self.inverter = InverterTwin(INVERTER, pv) if pv is not None else None
-        self.adaptor = AdaptorTwin(ADAPTOR, [Room(zone) for zone in zones]) if zones else None
+        self.adaptor = AdaptorTwin(ADAPTOR, [room_of(zone) for zone in zones]) if zones else None
         self.chargers = {
             vehicle.id: ChargerTwin(f"charger-{vehicle.id}", by_id[vehicle.charger], vehicle)
             for vehicle in vehicles
         }
-        self.submeters = (
-            {vehicle.id: MeterTwin(f"submeter-{vehicle.id}") for vehicle in vehicles} if submeters else {}
-        )
+        self.batteries = {
+            battery.id: DerStorageTwin.of(f"battery-{battery.id}", battery) for battery in batteries
+        }
+        metered = [*self.chargers, *self.batteries] if submeters else []
+        self.submeters = {name: MeterTwin(f"submeter-{name}") for name in metered}
         self.load_kwh = 0.0
         self._no_export = no_export
         self._assets: dict[str, tuple[AssetId, ...]] = {MAIN_METER: (AssetId("meter"),)}
@@ -132,7 +152,10 @@ class TwinSite:
         self._assets[ADAPTOR] = tuple(AssetId(zone.id) for zone in zones)
         for vehicle in vehicles:
             self._assets[f"charger-{vehicle.id}"] = (AssetId(vehicle.id),)
-            self._assets[f"submeter-{vehicle.id}"] = (AssetId(f"submeter-{vehicle.id}"),)
+        for battery in batteries:
+            self._assets[f"battery-{battery.id}"] = (AssetId(battery.id),)
+        for name in self.submeters:
+            self._assets[f"submeter-{name}"] = (AssetId(f"submeter-{name}"),)
 
     @property
     def twins(self) -> dict[str, Twin]:
@@ -142,6 +165,7 @@ class TwinSite:
             self.hvac_meter,
             self.inverter,
             *self.chargers.values(),
+            *self.batteries.values(),
             *self.submeters.values(),
             self.adaptor,
         )
@@ -231,17 +255,30 @@ class TwinSite:
         used_kwh = load_kw * hours + hvac_kwh
         giving = [name for name, charger in self.chargers.items() if charger.wanted_kw() < 0.0]
         used_kwh += sum(self._step_car(name, dt_s, math.inf) for name in self.chargers if name not in giving)
+        storing = [name for name, battery in self.batteries.items() if battery.wanted_kw() >= 0.0]
+        used_kwh += sum(self._step_battery(name, dt_s, math.inf) for name in storing)
         if self.inverter is not None:
             room_kw = used_kwh / hours if self._no_export else math.inf
             used_kwh -= self.inverter.step(dt_s, available_kw=pv_available_kw, room_kw=room_kw)
         for name in giving:
             room_kw = used_kwh / hours if self._no_export else math.inf
             used_kwh += self._step_car(name, dt_s, room_kw)
+        for name in (name for name in self.batteries if name not in storing):
+            room_kw = used_kwh / hours if self._no_export else math.inf
+            used_kwh += self._step_battery(name, dt_s, room_kw)
         self.meter.step(used_kwh, hours=hours)
 
     def _step_car(self, name: str, dt_s: float, room_kw: float) -> float:
         """Let time pass for one car and its meter; net AC energy into the car. [kWh]"""
         energy = self.chargers[name].step(dt_s, room_kw=room_kw)
+        if name in self.submeters:
+            self.submeters[name].step(energy, hours=dt_s / 3600.0)
+        return energy
+
+    def _step_battery(self, name: str, dt_s: float, room_kw: float) -> float:
+        """Let time pass for one battery and its meter; net AC energy into it. [kWh]"""
+        battery = self.batteries[name]
+        energy = battery.step(dt_s, wanted_kw=max(battery.wanted_kw(), -max(0.0, room_kw)))
         if name in self.submeters:
             self.submeters[name].step(energy, hours=dt_s / 3600.0)
         return energy
@@ -300,4 +337,14 @@ class TwinSite:
                 for name, charger in self.chargers.items()
             },
             zones={room.zone.id: ZoneTruth(room.temp_c, room.electric_kwh, room.power_kw) for room in rooms},
+            batteries={
+                name: BatteryTruth(
+                    charge_kwh=battery.charge_kwh,
+                    discharge_kwh=battery.discharge_kwh,
+                    battery_kwh=battery.energy_kwh,
+                    soc=battery.soc,
+                    power_kw=battery.power_kw,
+                )
+                for name, battery in self.batteries.items()
+            },
         )

@@ -157,7 +157,10 @@ def _storage(kind: type[StorageTwin]) -> Callable[[str], Stand]:
         storage = kind(name, capacity_kwh=20.0, rated_kw=5.0)
 
         def move(dt_s: float, swing: float) -> None:
-            storage.step(dt_s, wanted_kw=2.0 + 3.0 * swing)
+            own_kw = 2.0 + 3.0 * swing
+            if isinstance(storage, DerStorageTwin):
+                own_kw = storage.wanted_kw(otherwise=own_kw)
+            storage.step(dt_s, wanted_kw=own_kw)
 
         return Stand(storage, move)
 

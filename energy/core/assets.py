@@ -22,6 +22,7 @@ __all__ = [
     "ComfortBand",
     "CopCurve",
     "Driver",
+    "HvacUnit",
     "HvacZone",
     "Meter",
     "OwnerType",
@@ -146,7 +147,11 @@ class Battery:
     Parameters
     ----------
     reserve_soc : float
-        Kept for a blackout; the plan never goes below it. [-]
+        Kept for a blackout; neither plan nor guard goes below it. [-]
+    wear_yen_per_kwh : float
+        Cost of battery wear per kWh given back. [yen/kWh]
+    initial_soc : float
+        State of charge when a simulation begins. [-]
     """
 
     id: Identifier
@@ -319,6 +324,56 @@ class CopCurve:
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class HvacUnit:
+    """What an air conditioner's compressor can do beside any power up to its highest.
+
+    Parameters
+    ----------
+    stages_kw : tuple of float
+        Powers above 0 that it can run at, rising, the last its highest; empty for any. [kW]
+    least_kw : float
+        Least power of a unit without stages while it runs. [kW]
+    min_on_minutes, min_off_minutes : float
+        How long it runs or rests at least once it does. [min]
+    whole_hours : float
+        How far ahead a plan keeps to all this; later a power is a mean: the plan is renewed before. [h]
+    defrost_share : float
+        Part of its running time in which it defrosts and does not heat. [-]
+    defrost_c : (float, float)
+        Outdoor temperatures between which it does, heating: colder air holds too little water. [degC]
+    """
+
+    stages_kw: tuple[Positive, ...] = ()
+    least_kw: NonNegative = 0.0
+    min_on_minutes: Annotated[float, Field(ge=0.0, le=240.0)] = 0.0
+    min_off_minutes: Annotated[float, Field(ge=0.0, le=240.0)] = 0.0
+    whole_hours: Annotated[float, Field(ge=0.5, le=48.0)] = 2.0
+    defrost_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.0
+    defrost_c: tuple[float, float] = (-7.0, 5.0)
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> HvacUnit:
+        if any(not low < high for low, high in pairwise(self.stages_kw)):
+            msg = f"stages_kw {list(self.stages_kw)} must rise"
+            raise ValueError(msg)
+        if self.stages_kw and self.least_kw:
+            msg = "least_kw is that of a unit without stages; its first stage is the least here"
+            raise ValueError(msg)
+        if (self.min_on_minutes or self.min_off_minutes) and not (self.stages_kw or self.least_kw):
+            msg = "minimum times need stages_kw or least_kw: a unit of any power never stops"
+            raise ValueError(msg)
+        if not self.defrost_c[0] < self.defrost_c[1]:
+            msg = f"defrost_c is upside down: {self.defrost_c[0]} degC is not below {self.defrost_c[1]} degC"
+            raise ValueError(msg)
+        return self
+
+    def defrosts(self, outdoor_c: float) -> float:
+        """Part of the running time in which it defrosts at an outdoor temperature, heating. [-]"""
+        low, high = self.defrost_c
+        return self.defrost_share if low <= outdoor_c <= high else 0.0
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class HvacZone:
     """A room and the air conditioner that serves it; first-order room physics.
 
@@ -336,6 +391,8 @@ class HvacZone:
         Heat of machines and people, always and additionally in working hours. [kW]
     solar_aperture_m2 : float
         Effective solar aperture a for global horizontal irradiance. [m2]
+    unit : HvacUnit
+        Stages, minimum times and defrosting of the unit; a unit of any power unless given.
     """
 
     id: Identifier
@@ -355,6 +412,18 @@ class HvacZone:
         default_factory=lambda: CopCurve(rated=3.4, rated_at_c=7.0, slope_per_k=0.07)
     )
     initial_c: float = 24.0
+    unit: HvacUnit = Field(default_factory=HvacUnit)
+
+    @model_validator(mode="after")
+    def _unit_reaches_its_power(self) -> HvacZone:
+        stages = self.unit.stages_kw
+        if stages and stages[-1] != self.max_electric_kw:
+            msg = f"the last of stages_kw is {stages[-1]} kW, max_electric_kw is {self.max_electric_kw} kW"
+            raise ValueError(msg)
+        if self.unit.least_kw > self.max_electric_kw:
+            msg = f"least_kw {self.unit.least_kw} is above max_electric_kw {self.max_electric_kw}"
+            raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)

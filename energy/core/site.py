@@ -33,7 +33,7 @@ from energy.core.calendar import SiteCalendar
 from energy.core.slots import jst_midnight
 from energy.core.tariff import Tariff
 
-__all__ = ["CalendarRules", "DrTerms", "Season", "Site"]
+__all__ = ["CalendarRules", "DrTerms", "FeederGroup", "ImbalanceTerms", "PlanRules", "Season", "Site"]
 
 
 class _Named(Protocol):
@@ -139,6 +139,66 @@ class DrTerms:
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class FeederGroup:
+    """Cars, rooms, arrays and batteries behind one cable, breaker or transformer.
+
+    Parameters
+    ----------
+    members : tuple of str
+        Ids of vehicles, zones, batteries or the PV array.
+    limit_kw : float
+        What it carries towards them, at any time. [kW]
+    back_kw : float or None
+        What it carries away from them; as much as towards them unless given. [kW]
+    """
+
+    id: Identifier
+    members: Annotated[tuple[Identifier, ...], Field(min_length=1)]
+    limit_kw: Positive
+    back_kw: NonNegative | None = None
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class ImbalanceTerms:
+    """What being off the submitted plan costs beyond the energy's own price, where the site bears it.
+
+    Parameters
+    ----------
+    short_yen_per_kwh, long_yen_per_kwh : float
+        Of each kWh more and of each kWh less than was submitted. [yen/kWh]
+    """
+
+    short_yen_per_kwh: Annotated[float, Field(ge=-1_000.0, le=1_000.0)]
+    long_yen_per_kwh: Annotated[float, Field(ge=-1_000.0, le=1_000.0)]
+
+    @model_validator(mode="after")
+    def _being_off_does_not_pay(self) -> ImbalanceTerms:
+        if self.short_yen_per_kwh + self.long_yen_per_kwh < 0.0:
+            msg = (
+                f"short {self.short_yen_per_kwh} and long {self.long_yen_per_kwh} yen/kWh together are "
+                "below 0: being off either way would pay"
+            )
+            raise ValueError(msg)
+        return self
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class PlanRules:
+    """How a site wants to be planned.
+
+    Parameters
+    ----------
+    divisions : tuple of int
+        Into how many parts the first half-hours of each plan are divided; control follows the parts.
+    change_yen_per_kwh : float
+        What a kWh is worth by which a new plan leaves the one in force; 0 for nothing. [yen/kWh]
+    """
+
+    divisions: Annotated[tuple[Annotated[int, Field(ge=1, le=30)], ...], Field(max_length=48)] = ()
+    change_yen_per_kwh: Annotated[float, Field(ge=0.0, le=1_000.0)] = 0.0
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class Site:
     """Everything that is fixed about a site; references between its parts are checked.
 
@@ -158,6 +218,12 @@ class Site:
         Weekly trips by vehicle.
     dr : DrTerms or None
         What events pay; without it nothing is planned for a call.
+    feeders : tuple of FeederGroup
+        Cables inside the site that carry less than what hangs on them could take.
+    imbalance : ImbalanceTerms or None
+        Prices of leaving what the site promised for the day; without it nothing is planned to meet it.
+    planning : PlanRules
+        Fine steps and the steadiness of plans.
     """
 
     id: Identifier
@@ -180,6 +246,9 @@ class Site:
     batteries: tuple[Battery, ...] = ()
     meters: tuple[Meter, ...] = ()
     dr: DrTerms | None = None
+    feeders: tuple[FeederGroup, ...] = ()
+    imbalance: ImbalanceTerms | None = None
+    planning: PlanRules = Field(default_factory=PlanRules)
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Site:
@@ -202,8 +271,20 @@ class Site:
         if bad_months:
             msg = f"peak_memory_kw: {bad_months[0]!r} is not a month like 2026-07"
             raise ValueError(msg)
+        self._feeders_carry_assets()
         self._trips_do_not_overlap()
         return self
+
+    def _feeders_carry_assets(self) -> None:
+        assets = {part.id for group in (self.vehicles, self.zones, self.batteries) for part in group}
+        assets |= {self.pv.id} if self.pv is not None else set()
+        for feeder in self.feeders:
+            twice = [name for name, count in Counter(feeder.members).items() if count > 1]
+            if twice:
+                msg = f"feeder {feeder.id} names {twice[0]} {feeder.members.count(twice[0])} times"
+                raise ValueError(msg)
+            for member in feeder.members:
+                _must_know(member, assets, f"member of feeder {feeder.id}")
 
     def _ids_are_unique(self) -> None:
         groups: tuple[tuple[_Named, ...], ...] = (
@@ -213,6 +294,7 @@ class Site:
             self.batteries,
             self.meters,
             self.drivers,
+            self.feeders,
         )
         ids = Counter(part.id for group in groups for part in group)
         if self.pv is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from devices.device import Device
 from devices.gateway import Access
-from devices.natures import CLIMATE_CODE, NATURES
+from devices.natures import CLIMATE_CODE, NATURES, Nature
 from devices.profile import load_profile, profile_names
 from devices.transport import Space
 from energy.core.measurement import Quality
@@ -67,7 +67,7 @@ CASES = [
     alone("carlo-gavazzi-em24", requests=3),
     alone("janitza-umg"),
     alone("sunspec-der-inverter", GenerationLimit(20.0), GenerationLimit(-1.0)),
-    alone("sunspec-der-storage"),
+    alone("sunspec-der-storage", ChargerPower(-3.0), ChargerPower(50.0), requests=3),
     alone("sunspec-hybrid-storage"),
     alone("huawei-sun2000", GenerationLimit(20.0), GenerationLimit(-1.0), requests=3),
     alone("evtec-bidipro", ChargerPower(-3.0), ChargerPower(50.0)),
@@ -302,6 +302,11 @@ async def test_the_safe_state_can_be_reached_twice_and_from_anywhere(case: Case)
             assert points["demand_ratio"] == 1.0
         elif "plugged" in points:
             assert points["power_kw"] == 0.0
+        elif load_profile(case.profile).nature is Nature.STORAGE:
+            await device_of(made, case).read_points(["set_enabled"])
+            released = device_of(made, case).reading("set_enabled")
+            assert released is not None
+            assert released.value == 0.0  # it follows its own rules
         else:
             assert isinstance(case.order, RoomClimate)
             assert points["mode"] == CLIMATE_CODE[case.order.mode]  # rooms stay as they are

@@ -46,7 +46,7 @@ SCENES = (
     Scene("carlo-gavazzi-em24", "alone", "asset"),
     Scene("janitza-umg", "alone", "asset"),
     Scene("sunspec-der-inverter", "alone", "asset", GenerationLimit(20.0)),
-    Scene("sunspec-der-storage", "alone", "asset"),
+    Scene("sunspec-der-storage", "alone", "asset", ChargerPower(-3.0)),
     Scene("sunspec-hybrid-storage", "alone", "asset"),
     Scene("huawei-sun2000", "alone", "asset", GenerationLimit(20.0)),
     Scene("evtec-bidipro", "alone", "asset", ChargerPower(-3.0)),

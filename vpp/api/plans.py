@@ -27,7 +27,7 @@ plans = noun("plans")
 
 _LONGEST: Final = timedelta(days=7)
 _DAY: Final = timedelta(days=1)
-_KINDS: Final[dict[str, AssetKind]] = {"car": "car", "zone": "zone", "pv": "pv"}
+_KINDS: Final[dict[str, AssetKind]] = {"car": "car", "zone": "zone", "pv": "pv", "battery": "battery"}
 
 
 class PlannedSlot(Answer):

@@ -275,13 +275,13 @@ def _metered(known: Snapshot, site: Site, grid: Grid) -> tuple[Flows, int]:
 
     none = np.zeros(grid.count)
     imported = known.series(names["meter", "import_kwh"], grid, Unit.KWH).require_complete("the meter")
-    cars = [vehicle.id for vehicle in site.vehicles]
+    storages = [one.id for one in (*site.vehicles, *site.batteries)]
     values = {
         "load": read("load", "demand_kw", Unit.KW) * SLOT_HOURS,
         "pv": none if site.pv is None else read(site.pv.id, "generation_kwh"),
         "rooms": read("hvac", "energy_kwh") if site.zones else none,
-        "charge": sum((read(car, "charge_kwh") for car in cars), none),
-        "discharge": sum((read(car, "discharge_kwh") for car in cars), none),
+        "charge": sum((read(one, "charge_kwh") for one in storages), none),
+        "discharge": sum((read(one, "discharge_kwh") for one in storages), none),
     }
     missing = np.isnan(np.stack(list(values.values()))).any(axis=0)
     filled = {name: np.where(missing, 0.0, one) for name, one in values.items()}

@@ -43,7 +43,7 @@ class DayPromise:
     load_kwh, pv_kwh, rooms_kwh : tuple of float
         Uncontrollable load, sun used, air conditioning.
     charge_kwh, discharge_kwh : tuple of float
-        AC energy into and out of all cars.
+        AC energy into and out of all cars and batteries.
     discharge_by_car_kwh : dict
         AC energy out of each car.
     """
@@ -100,6 +100,7 @@ def _of_day(problem: Problem, plan: Plan, day: date) -> DayPromise:
         return kwh(tuple(np.sum([power(asset, sign) for asset in assets], axis=0).tolist()))
 
     cars = [str(car.id) for car in problem.cars]
+    storages = [*cars, *(str(battery.id) for battery in problem.batteries)]
     told = plan.trajectory
     return DayPromise(
         site=problem.site,
@@ -110,8 +111,8 @@ def _of_day(problem: Problem, plan: Plan, day: date) -> DayPromise:
         load_kwh=kwh(told.load_kw),
         pv_kwh=kwh(told.pv_kw),
         rooms_kwh=total([str(zone.id) for zone in problem.zones], 1.0),
-        charge_kwh=total(cars, 1.0),
-        discharge_kwh=total(cars, -1.0),
+        charge_kwh=total(storages, 1.0),
+        discharge_kwh=total(storages, -1.0),
         discharge_by_car_kwh={car: kwh(power(car, -1.0)) for car in cars},
     )
 

@@ -29,6 +29,7 @@ from tests.unit.devices.bench import START, Bench, bench
 COMMANDED = [name for name in profile_names() if load_profile(name).control != "none"]
 STEPS = {
     "charger": ["stop", "charge", "stop again", "watchdog"],
+    "storage": ["stop", "charge", "stop again", "watchdog"],
     "inverter": ["limit", "release", "watchdog"],
     "contacts": ["contact", "contact", "contact", "watchdog"],
     "climate": ["room", "back", "watchdog"],
@@ -62,7 +63,7 @@ async def test_every_model_that_takes_orders_passes_on_its_twin(profile: str) ->
         untried = known.failsafe is None or known.nature is Nature.CLIMATE
         assert (findings[-1].passed is None) is untried
         gives = [one for one in findings if one.step == "give back"]
-        assert bool(gives) is (profile in ("wallbox-quasar1", "evtec-bidipro"))
+        assert bool(gives) is (profile in ("wallbox-quasar1", "evtec-bidipro", "sunspec-der-storage"))
 
 
 async def test_it_ends_in_the_safe_state() -> None:

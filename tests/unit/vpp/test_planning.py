@@ -20,7 +20,15 @@ from energy.core.series import Grid, Unit
 from energy.core.slots import Slot, parse_jst
 from energy.core.units import AssetId
 from energy.ledger import TightEvent, TightLevel
-from vpp.planning import Agreements, Outlook, Reserves, SiteState, build_problem, peak_price_yen_per_kw
+from vpp.planning import (
+    Agreements,
+    Outlook,
+    Reserves,
+    SiteState,
+    build_problem,
+    in_steps,
+    peak_price_yen_per_kw,
+)
 from vpp.scenario import load_scenario
 
 SCENARIO = load_scenario("kitakata")[0]
@@ -184,7 +192,7 @@ def test_agreements_reach_the_problem_and_its_plan() -> None:
     agreed = Agreements(
         feeders=(cable,), target_kw=150.0, divisions=(6, 3), in_force=first, change_yen_per_kwh=1.0
     )
-    made = problem(agreed=agreed)
+    made = in_steps(problem(agreed=agreed), agreed)
     assert made.divisions[:3] == (6, 3, 1)
     assert made.limits.steps[0].target
     assert made.change_yen_per_kwh == 1.0

@@ -385,7 +385,7 @@ def test_a_scan_names_sunspec_models_maker_and_the_profile_that_fits() -> None:
     with running("sunspec-der-storage") as made:
         found = json.loads(call("scan", made.host, "--units", "1-2", "--json").stdout)["units"]
     assert [unit["unit"] for unit in found] == [1]
-    assert found[0]["sunspec_models"] == [1, 701, 702, 713]
+    assert found[0]["sunspec_models"] == [1, 701, 702, 704, 713]
     assert found[0]["common"]["maker"] == "Twin"
     assert [fit["profile"] for fit in found[0]["fits"]] == ["sunspec-der-storage"]
 

@@ -1,0 +1,143 @@
+"""Days of a site that declares everything a plan can heed, through the closed loop, held against twins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import pytest
+
+from devices.twins.site import SiteTruth, TwinSite
+from dispatch.checks import Violation, check_plan
+from dispatch.planner import Planner
+from energy.core.plan import Plan, Problem
+from energy.core.slots import jst_midnight
+from energy.core.units import AssetId
+from energy.store import open_store
+from vpp.operate import SiteOperator
+from vpp.scenario import load_scenario
+from vpp.simulate import ScenarioRun
+
+pytestmark = pytest.mark.e2e
+
+SCENARIO, FOLDER = load_scenario("tight-evening")
+SITE = SCENARIO.site
+BATTERY, FEEDER = SITE.batteries[0], SITE.feeders[0]
+WORKSHOP, OFFICE = SITE.zones
+
+
+@dataclass
+class Day:
+    """What a day brought: every plan with its problem, and what the equipment did in every minute."""
+
+    plans: list[tuple[Problem, Plan]] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    truths: list[SiteTruth] = field(default_factory=list)
+    shares: list[dict[str, float]] = field(default_factory=list)
+    run: ScenarioRun | None = None
+
+    @property
+    def operator(self) -> SiteOperator:
+        assert self.run is not None
+        return self.run.operator
+
+
+@pytest.fixture(scope="module", params=["2026-02-03", "2026-07-14"])
+def day(request: pytest.FixtureRequest) -> Iterator[Day]:
+    seen, begins = Day(), jst_midnight(date.fromisoformat(request.param))
+    made, stepped = Planner.plan, TwinSite.step
+
+    def plan(self: Planner, problem: Problem, *, previous: Plan | None = None) -> Plan:
+        one = made(self, problem, previous=previous)
+        seen.plans.append((problem, one))
+        seen.violations += check_plan(problem, one)
+        return one
+
+    def step(self: TwinSite, *given: float, **world: float) -> None:
+        stepped(self, *given, **world)  # type: ignore[arg-type] # passed on as it came
+        seen.truths.append(self.truth())
+        assert self.adaptor is not None
+        seen.shares.append({room.zone.id: room.share for room in self.adaptor.rooms})
+
+    with pytest.MonkeyPatch.context() as patch, open_store("sqlite://", durability="process") as store:
+        patch.setattr(Planner, "plan", plan)
+        patch.setattr(TwinSite, "step", step)
+        end = begins + timedelta(days=1)
+        seen.run = ScenarioRun(SCENARIO, FOLDER, "optimal", begins, end, store, wire=False)
+        asyncio.run(seen.run.run())
+        yield seen
+
+
+def runs_of(states: list[bool]) -> list[tuple[bool, int]]:
+    """Stretches of equal states with their lengths."""
+    runs: list[tuple[bool, int]] = []
+    for state in states:
+        if runs and runs[-1][0] is state:
+            runs[-1] = state, runs[-1][1] + 1
+        else:
+            runs.append((state, 1))
+    return runs
+
+
+def test_every_plan_of_the_day_passes_the_checker_and_none_is_a_fallback(day: Day) -> None:
+    assert len(day.plans) == 48
+    assert day.violations == []
+    assert {plan.source.value for _, plan in day.plans} <= {"optimal", "incumbent"}
+    assert day.operator.counts["unconfirmed"] == 0
+
+
+def test_the_problem_holds_what_the_site_declares(day: Day) -> None:
+    for number, (problem, plan) in enumerate(day.plans):
+        assert problem.divisions[:3] == (3, 2, 1)
+        assert problem.feeders[0].limit_kw == FEEDER.limit_kw
+        assert problem.batteries[0].reserve_kwh == pytest.approx(0.3 * 30.0)
+        assert problem.zones[0].stages_kw == (4.0, 8.0, 12.0)
+        assert problem.zones[1].min_power_kw == 2.0
+        assert problem.submitted is not None
+        assert problem.change_yen_per_kwh == (2.0 if number else 0.0)  # the first has none to leave
+        first = plan.of(AssetId("workshop"))[0]
+        assert len(first.steps_kw) == 3
+        assert set(first.steps_kw) <= {0.0, 4.0, 8.0, 12.0}
+    noon = day.plans[25][0].submitted  # tomorrow was promised at 11:30
+    assert noon is not None
+    assert noon.short_yen_per_kwh[0] == 3.0
+    assert noon.short_yen_per_kwh[-30] == 3.0
+    assert noon.long_yen_per_kwh[-1] == 0.0  # the day after tomorrow is not
+
+
+def test_the_battery_keeps_its_reserve_and_is_used(day: Day) -> None:
+    states = [truth.batteries["battery"].soc for truth in day.truths]
+    assert min(states) >= BATTERY.reserve_soc
+    assert max(states) - min(states) > 0.05
+    given = day.truths[-1].batteries["battery"].discharge_kwh
+    assert given > 1.0
+
+
+def test_the_cable_carries_no_more_than_it_can(day: Day) -> None:
+    flows = [
+        truth.batteries["battery"].power_kw + sum(car.power_kw for car in truth.cars.values())
+        for truth in day.truths
+    ]
+    assert max(flows) <= FEEDER.limit_kw + 0.01
+    assert min(flows) >= -15.01
+
+
+def test_units_run_at_their_stages_and_for_their_minimum_times(day: Day) -> None:
+    assert {round(12.0 * share["workshop"], 6) for share in day.shares} <= {0.0, 4.0, 8.0, 12.0}
+    running = [6.0 * share["office"] for share in day.shares if share["office"] > 0.0]
+    assert min(running) >= 2.0 - 1e-9
+    for zone in (WORKSHOP, OFFICE):
+        stretches = runs_of([share[zone.id] > 0.0 for share in day.shares])
+        assert len(stretches) > 3
+        least = {True: zone.unit.min_on_minutes, False: zone.unit.min_off_minutes}
+        for on, minutes in stretches[1:-1]:
+            assert minutes >= least[on]
+
+
+def test_rooms_are_comfortable_and_cars_leave_as_promised(day: Day) -> None:
+    assert day.run is not None
+    assert day.run.score.comfort_worst_degc < 0.3
+    assert day.run.score.missed == 0
+    assert max(truth.import_kw for truth in day.truths) <= SITE.contract_kw
