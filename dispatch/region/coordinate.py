@@ -283,6 +283,28 @@ class Coordinator:
         region = _Region(self._cards, self._accounts_known(), self._yen, self._power, self._drop)
         return self._settle(region, share, (), begun)
 
+    def hand_out(self, function: Callable[..., Any], share: FloatArray) -> list[tuple[np.ndarray, Any]]:
+        """Let the blocks do something with a mixture of their bids, where the sites are.
+
+        Parameters
+        ----------
+        function : callable
+            Of block, settings, rounds and weights, as :func:`~dispatch.region.work.schedules_of_block`.
+        share : ndarray, shape (sites, rounds)
+            As :attr:`share`. [-]
+
+        Returns
+        -------
+        list of (ndarray, object)
+            Rows of the region and what was answered, by block.
+        """
+        calls = [
+            (place.block, self._work, tuple(place.rounds), Weights(share[place.rows][:, place.at]))
+            for place in self._places
+        ]
+        answers = self._crew.run(function, calls, at=range(len(calls)))
+        return [(place.rows, answer) for place, answer in zip(self._places, answers, strict=True)]
+
     def _accounts_known(self) -> Accounts:
         if self._accounts is None:
             raise PlanError("the region has no limits yet", where="Coordinator", hint="set_limits first")
@@ -319,11 +341,7 @@ class Coordinator:
     def _settle(
         self, region: _Region, share: FloatArray, trace: tuple[Trace, ...], begun: float
     ) -> RegionPlan:
-        calls = [
-            (place.block, self._work, tuple(place.rounds), Weights(share[place.rows][:, place.at]))
-            for place in self._places
-        ]
-        answers: list[Settled] = self._crew.run(settle_block, calls, at=range(len(calls)))
+        answers: list[Settled] = [answer for _, answer in self.hand_out(settle_block, share)]
         sites, slots = len(self._cards), self.grid.count
         yen, power, drop = np.zeros(sites), np.zeros((sites, slots)), np.zeros((sites, slots))
         broken: dict[str, tuple[str, ...]] = {}

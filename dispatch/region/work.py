@@ -17,12 +17,20 @@ import numpy as np
 from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
 from dispatch.region.priced import Offer, PricedSite, droppable_kw, is_movable, mixed
 from dispatch.region.sites import Block, SiteInput
-from dispatch.schedule import Schedule, import_kw
+from dispatch.schedule import Schedule, import_kw, settle
 from dispatch.templates import TemplateCache, TemplateShelf
 from energy.core.errors import DataError
 from energy.core.plan import Plan
 
-__all__ = ["WorkSettings", "bid_block", "forget", "open_block", "plans_of_block", "settle_block"]
+__all__ = [
+    "WorkSettings",
+    "bid_block",
+    "forget",
+    "open_block",
+    "plans_of_block",
+    "schedules_of_block",
+    "settle_block",
+]
 
 _KEPT_BLOCKS = 512  # prepared blocks in one process
 _KEPT_TEMPLATES = 256
@@ -55,7 +63,8 @@ class _State:
         begun = time.perf_counter()
         templates = _templates(settings)
         before = templates.compiled
-        for site in block.source.sites():
+        self.given = block.source.sites()
+        for site in self.given:
             fault, ready = "", None
             try:
                 ready = PricedSite(site, templates, share=settings.peak_quantile_share)
@@ -183,6 +192,22 @@ def plans_of_block(
     plans: list[Plan] = []
     _settle(block, settings, rounds, weights, plans.append)
     return plans
+
+
+def schedules_of_block(
+    block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights
+) -> list[tuple[SiteInput, Schedule | None]]:
+    """The sites and what they will do, as they can keep it; nothing for a site with a fault.
+
+    For the sites, not for the region.
+    """
+    state = _state(block, settings)
+    state.play(rounds)
+    chosen = [_chosen(state, weights, k) for k in range(len(state.sites))]
+    return [
+        (given, None if site is None or one is None else settle(site.problem, one))
+        for given, site, one in zip(state.given, state.sites, chosen, strict=True)
+    ]
 
 
 def _settle(

@@ -1,4 +1,4 @@
-"""``vpp region``: many sites drawn, planned as one plant, offered and dispatched."""
+"""``vpp region``: many sites drawn, planned as one plant, offered, dispatched, and lived with for a week."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from vpp.cli.region_common import (
     planned_with,
 )
 from vpp.cli.region_flex import dispatch, offer
+from vpp.cli.region_week import report, simulate
 
 if TYPE_CHECKING:
     from vpp.region.plan import Planned
@@ -36,6 +37,8 @@ __all__ = ["app"]
 app = typer.Typer(help="A region: many sites as one plant.", no_args_is_help=True)
 app.command()(offer)
 app.command()(dispatch)
+app.command()(simulate)
+app.command()(report)
 
 _SHOWN = 5
 

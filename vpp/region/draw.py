@@ -24,7 +24,7 @@ from vpp.region.pools import SLOTS, Pools, load_pools
 from vpp.scenario import scenarios_root
 from vpp.world import Sky, StandardYear
 
-__all__ = ["KINDS", "DrawnSites", "Kind", "Request", "draw_site", "mean_load_kw"]
+__all__ = ["KINDS", "DrawnSites", "Kind", "Request", "Size", "draw_site", "mean_load_kw", "size_of"]
 
 _WINTER, _SUMMER = (11, 12, 1, 2, 3, 4), (6, 7, 8, 9)
 _GOLDEN = 0.6180339887498949  # places of kinds spread evenly over any stretch of sites
@@ -172,15 +172,30 @@ def _spoil(problem: Problem, rng: np.random.Generator) -> Problem:
     return replace(problem, load_p50_kw=lost)
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The first that is drawn of a site: its kind, its mean load [kW], half-hours by which it is late."""
+
+    kind: Kind
+    mean_kw: float
+    shift: int
+
+
+def size_of(request: Request, number: int) -> Size:
+    """What a site is on every day."""
+    return _size(request, _kind(request, number), np.random.default_rng([request.seed, number]))
+
+
 def mean_load_kw(request: Request, number: int) -> float:
     """Mean load over a year of a site, without rooms and cars. [kW]"""
-    return _mean_kw(_kind(request, number), np.random.default_rng([request.seed, number]))
+    return size_of(request, number).mean_kw
 
 
-def _mean_kw(kind: Kind, rng: np.random.Generator) -> float:
-    """The first thing that is drawn of a site: its size, with mean 1."""
+def _size(request: Request, kind: Kind, rng: np.random.Generator) -> Size:
+    """Sizes have mean 1."""
     size = math.exp(rng.normal(0.0, kind.spread) - kind.spread**2 / 2.0)
-    return kind.year_mwh * size * 1000.0 / 8760.0
+    shift = 0 if request.exchangeable else int(rng.integers(-2, 3))
+    return Size(kind, kind.year_mwh * size * 1000.0 / 8760.0, shift)
 
 
 class _Draw:
@@ -191,8 +206,8 @@ class _Draw:
     ) -> None:
         self.request, self.kind, self.rng, self.pools, self.sky = request, kind, rng, pools, sky
         self.n = request.slots
-        self.mean_kw = _mean_kw(kind, rng)
-        self.shift = 0 if request.exchangeable else int(rng.integers(-2, 3))  # half-hours earlier or later
+        size = _size(request, kind, rng)
+        self.mean_kw, self.shift = size.mean_kw, size.shift
 
     def problem(self, name: str) -> Problem:
         """The whole site."""
@@ -315,10 +330,13 @@ class _Draw:
             if sign >= 0
             else np.clip(4.4 - 0.06 * (outdoor - 25.0), 2.5, 5.0)
         )
-        still = sign == 0
+        still, begins = (
+            sign == 0,
+            wanted + rng.uniform(-2.0, 1.0),
+        )  # drawn in every season: a site stays itself
         return ZoneProblem(
             id=AssetId(f"room-{k + 1}"),
-            temp0_c=20.0 if still else wanted + rng.uniform(-2.0, 1.0),
+            temp0_c=20.0 if still else begins,
             capacitance_kwh_per_k=0.75 * most * rng.uniform(0.6, 1.5),
             loss_kw_per_k=0.06 * most * rng.uniform(0.6, 1.2),
             max_electric_kw=round(most, 2),

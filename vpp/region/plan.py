@@ -34,6 +34,7 @@ __all__ = [
     "document",
     "plan_region",
     "read_region",
+    "sizes_of_blocks",
     "write_region",
 ]
 
@@ -114,13 +115,17 @@ def check_request(request: Request) -> Request:
     return request
 
 
+def sizes_of_blocks(sites: int, workers: int) -> list[tuple[int, int]]:
+    """First site of each block and the first after it; several blocks for each worker."""
+    size = min(_LARGEST_BLOCK, max(1, math.ceil(sites / (_BLOCKS_PER_WORKER * workers))))
+    return [(first, min(first + size, sites)) for first in range(0, sites, size)]
+
+
 def blocks_of(request: Request, workers: int) -> list[Block]:
     """The sites in blocks, several for each worker."""
-    size = min(_LARGEST_BLOCK, max(1, math.ceil(request.sites / (_BLOCKS_PER_WORKER * workers))))
     digest = hashlib.sha256(repr(request).encode()).hexdigest()[:16]
     blocks = []
-    for first in range(0, request.sites, size):
-        stop = min(first + size, request.sites)
+    for first, stop in sizes_of_blocks(request.sites, workers):
         key = f"{digest}-{first}-{stop}"
         blocks.append(Block(key, first, stop - first, DrawnSites(request, first, stop)))
     return blocks

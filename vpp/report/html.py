@@ -23,13 +23,21 @@ from vpp.report.tables import Table, controllers_table, forecast_table, reasons_
 from vpp.report.words import cautions, lead, period, promises, title
 from vpp.results import SimulationDocument
 
-__all__ = ["file_name", "render_report", "write_report"]
+__all__ = [
+    "Figure",
+    "figure_of",
+    "file_name",
+    "page_css",
+    "page_environment",
+    "render_report",
+    "write_report",
+]
 
 _UTF8_MARK = "\ufeff"  # spreadsheets read CSV as UTF-8 only with it
 
 
 @dataclass(frozen=True, slots=True)
-class _Figure:
+class Figure:
     """A chart as the page shows it: drawn wide and narrow, its table, its CSV inside a link."""
 
     id: str
@@ -68,14 +76,14 @@ def render_report(document: SimulationDocument, lang: Lang) -> str:
     coins = charts.coin_chart(comparison, messages)
     demand = charts.demand_chart(document, comparison, messages)
     return (
-        _environment()
+        page_environment()
         .get_template("report.html.j2")
         .render(
             t=messages.text,
             lang=lang,
             other=messages.other,
             other_file=file_name(messages.other),
-            styles=Markup(_page_css() + chart_css()),  # noqa: S704 - our own files
+            styles=Markup(page_css() + chart_css()),  # noqa: S704 - our own files
             title=title(document, messages),
             period=period(document, messages),
             lead=lead(document, messages),
@@ -84,15 +92,15 @@ def render_report(document: SimulationDocument, lang: Lang) -> str:
             facts=_facts(comparison, messages),
             controllers=controllers_table(document, messages),
             about=[_controller_about(messages, run.summary.controller) for run in document.runs],
-            demand=_figure(demand, messages),
+            demand=figure_of(demand, messages),
             day=messages.day(day),
             day_figures=[
-                _figure(chart, messages) for chart in charts.day_charts(document, comparison, messages, day)
+                figure_of(chart, messages) for chart in charts.day_charts(document, comparison, messages, day)
             ],
             reasons=_reasons(document, comparison, messages),
             rooms=[_small(chart, messages) for chart in charts.room_charts(document, comparison, messages)],
             cars=[_small(chart, messages) for chart in charts.car_charts(document, comparison, messages)],
-            coins=_figure(coins, messages) if coins is not None else None,
+            coins=figure_of(coins, messages) if coins is not None else None,
             forecasts=forecast_table(comparison, messages),
             notes=_notes(document, comparison, lang),
             command=_command(document),
@@ -136,7 +144,8 @@ def _replace(path: Path, page: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def page_environment() -> Environment:
+    """Templates of the reports."""
     return Environment(
         loader=PackageLoader("vpp.report", "templates"),
         autoescape=True,
@@ -146,23 +155,24 @@ def _environment() -> Environment:
     )
 
 
-def _page_css() -> str:
+def page_css() -> str:
+    """Style sheet of the pages; that of the charts comes on top."""
     return resources.files("vpp.report").joinpath("report.css").read_text(encoding="utf-8")
 
 
-def _figure(spec: ChartSpec, messages: Messages) -> _Figure:
+def figure_of(spec: ChartSpec, messages: Messages) -> Figure:
     """A chart across the page, with a narrow drawing for phones."""
     wide = Markup(render_svg(spec, messages))  # noqa: S704 - every text in it is escaped by render_svg
     small = _small(spec, messages)
-    return _Figure(spec.id, spec.title, wide, small.narrow, small.table, small.csv)
+    return Figure(spec.id, spec.title, wide, small.narrow, small.table, small.csv)
 
 
-def _small(spec: ChartSpec, messages: Messages) -> _Figure:
+def _small(spec: ChartSpec, messages: Messages) -> Figure:
     """One of several charts side by side."""
     svg = render_svg(spec, messages, width=NARROW_PX, plot_height=190)
     csv = base64.b64encode((_UTF8_MARK + chart_csv(spec, messages)).encode()).decode()
     narrow = Markup(svg)  # noqa: S704 - every text in it is escaped by render_svg
-    return _Figure(spec.id, spec.title, None, narrow, chart_table(spec, messages), csv)
+    return Figure(spec.id, spec.title, None, narrow, chart_table(spec, messages), csv)
 
 
 def _facts(comparison: Comparison, messages: Messages) -> list[_Fact]:

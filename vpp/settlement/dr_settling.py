@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
@@ -24,7 +25,12 @@ from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
 
-__all__ = ["Measuring", "settle_sites", "settlement_rules", "without_consent"]
+__all__ = ["Measuring", "Run", "settle_sites", "settlement_rules", "without_consent"]
+
+Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
+"""Does a function for many arguments, in order; on workers, or here."""
+
+_CHUNK = 25  # sites that a worker measures at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,14 +51,24 @@ class Measuring:
     calendar: SiteCalendar | None = None
 
 
+def _here(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """In this process."""
+    return [function(*call) for call in calls]
+
+
 def settle_sites(
-    store: Store, event: DrEvent, how: Measuring, *, at: datetime, actor: str
+    store: Store, event: DrEvent, how: Measuring, *, at: datetime, actor: str, run: Run = _here
 ) -> list[SettledSite]:
     """Delivered energy and yen of every site that took part.
 
     A site without a usable meter or baseline gets nothing automatically, and the reason is kept. Delivering
     less than nothing costs nothing: there is no penalty. The readings of a person without consent now are
     not opened; what an earlier version settled for them stays as it was.
+
+    Parameters
+    ----------
+    run : callable
+        Who reads the meters and makes the baselines: this process unless said. The figures are the same.
 
     Raises
     ------
@@ -71,10 +87,18 @@ def settle_sites(
     silent = without_consent(store, event, at=at, actor=actor)
     before = book.settlement(event.id)
     kept = {one.site: one for one in before.sites} if before else {}
+    todo = [
+        _Task(site, how.meters.get(site), book.event_days(site, event))
+        for site in sites
+        if site not in silent
+    ]
+    terms = replace(how, meters={})
+    chunks = [(event, todo[k : k + _CHUNK], terms) for k in range(0, len(todo), _CHUNK)]
+    found = {one.site: one for chunk in run(_settled_chunk, chunks) for one in chunk}
     return [
         kept.get(site, SettledSite(site=site, delivered_kwh=None, yen=Decimal(0), why="no consent now"))
         if site in silent
-        else _settled(book, event, site, how)
+        else found[site]
         for site in sites
     ]
 
@@ -85,11 +109,24 @@ def without_consent(store: Store, event: DrEvent, *, at: datetime, actor: str) -
     return frozenset(persons) - admitted(store, persons, DR_PARTICIPATION, at=at, actor=actor)
 
 
-def _settled(book: EventBook, event: DrEvent, site: str, how: Measuring) -> SettledSite:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """A site that is to be measured: its meter file, and the days of its earlier events."""
+
+    site: str
+    file: Path | None
+    event_days: frozenset[date]
+
+
+def _settled_chunk(event: DrEvent, tasks: Sequence[_Task], how: Measuring) -> list[SettledSite]:
+    return [_settled(event, task, how) for task in tasks]
+
+
+def _settled(event: DrEvent, task: _Task, how: Measuring) -> SettledSite:
+    site, file = task.site, task.file
     nothing = SettledSite(
         site=site, delivered_kwh=None, yen=Decimal(0), why="", called_kwh=event.called_kwh(site)
     )
-    file = how.meters.get(site)
     if file is None:
         return replace(nothing, why="no meter file")
     nothing = replace(nothing, meter_sha256=sha256(read_bytes(file)).hexdigest())
@@ -99,7 +136,7 @@ def _settled(book: EventBook, event: DrEvent, site: str, how: Measuring) -> Sett
     request = BaselineRequest(  # of the event as announced: a stop must not choose other days
         start=Slot(event.start),
         end=Slot(event.end),
-        event_days=book.event_days(site, event),
+        event_days=task.event_days,
         calendar=how.calendar or SiteCalendar(),
         adjustment=how.adjustment,
     )

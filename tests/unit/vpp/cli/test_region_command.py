@@ -163,3 +163,27 @@ def test_a_history_that_is_none_is_refused(folder: Path, capsys: pytest.CaptureF
     history.write_text("[]")
     assert run("region", "dispatch", *QUICK, "--kw", "1", "--history", str(history)) == ExitStatus.DATA
     assert "history of calls" in capsys.readouterr().err
+
+
+WEEK = [*SMALL, "--days", "1", "--start", "2026-08-05"]
+
+
+def test_a_week_is_simulated_told_and_reported_in_both_languages(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*WEEK, "--warm-days", "0", "--executor", "inline", "--gap", "0.05", "--state", str(folder)]
+    assert run("--lang", "en", "region", "simulate", *words) == ExitStatus.OK
+    said = capsys.readouterr()
+    assert "6 sites, 1 days: as one plant" in said.out
+    assert "report.en.html" in said.err
+    assert run("region", "simulate", *words, "--json") == ExitStatus.OK  # nothing is done again
+    told = json.loads(capsys.readouterr().out)
+    assert told["parts"]["together"]["departures_missed"] == 0
+    pages = folder / "pages"
+    assert run("region", "report", *WEEK, "--state", str(folder), "--out", str(pages)) == ExitStatus.OK
+    assert {path.name for path in pages.iterdir()} == {"report.ja.html", "report.en.html"}
+
+
+def test_a_report_of_nothing_says_what_to_run_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("region", "report", *WEEK, "--state", str(folder)) == ExitStatus.DATA
+    assert "vpp region simulate" in capsys.readouterr().err
