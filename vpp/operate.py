@@ -19,7 +19,6 @@ from dispatch.guard import DemandGuard
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
 from dispatch.templates import TemplateCache
-from dispatch.terms import storages
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
@@ -40,7 +39,7 @@ from vpp.forecasts import ForecastDesk
 from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord, window_of, window_state
 from vpp.planning import Agreements, Outlook, Reserves, SiteState, build_problem, in_steps
 from vpp.recorder import SiteSeries, counters_of, slot_points
-from vpp.setpoints import is_for_the_guard
+from vpp.setpoints import expected_kw
 from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
 from vpp.shelf import FolderShelf, cache_folder
@@ -314,7 +313,7 @@ class SiteOperator:
             problem = in_steps(problem, agreed)
             plan = planner.plan(problem, previous=order.previous)
             target = plan.target_demand_kw
-            expected = _expected_kw(problem, plan)
+            expected = expected_kw(problem, plan)
             self.counts["fallback_plans"] += plan.source is not PlanSource.OPTIMAL
         soon = [one for one in plan.shortfalls if problem.slot_of(one.index) <= 1]
         self.counts["shortfalls"] += sum(1 for one in soon if _is_broken(one))
@@ -484,14 +483,6 @@ def _cars_only(problem: Problem) -> Problem:
     """The problem of cars that only charge; rooms are left to their thermostats."""
     barred = (False,) * problem.grid.count
     return replace(problem, zones=(), cars=tuple(replace(car, may_discharge=barred) for car in problem.cars))
-
-
-def _expected_kw(problem: Problem, plan: Plan) -> float:
-    """What the site is expected to draw in the first slot if nobody gives back against the peak. [kW]"""
-    cars = {one.id for one in storages(problem)}
-    first = (point for point in plan.setpoints if point.slot.start == problem.grid.start)
-    held = sum(-point.power_kw for point in first if point.asset in cars and is_for_the_guard(point))
-    return plan.trajectory.import_kw[0] + held
 
 
 def announce(store: Store, event: TightEvent) -> None:

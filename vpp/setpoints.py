@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from energy.core.plan import ReasonCode, Setpoint
+from dispatch.terms import storages
+from energy.core.plan import Plan, Problem, ReasonCode, Setpoint
 from energy.core.slots import SLOT_LENGTH
 
-__all__ = ["is_for_the_guard", "now_of"]
+__all__ = ["expected_kw", "is_for_the_guard", "now_of"]
 
 
 def now_of(point: Setpoint, now: datetime) -> Setpoint:
@@ -26,3 +27,11 @@ def is_for_the_guard(point: Setpoint) -> bool:
     rise that does not come would be missing later.
     """
     return point.power_kw < 0.0 and point.reason.code is ReasonCode.PEAK
+
+
+def expected_kw(problem: Problem, plan: Plan) -> float:
+    """What the site is expected to draw in the first slot if nobody gives back against the peak. [kW]"""
+    cars = {one.id for one in storages(problem)}
+    first = (point for point in plan.setpoints if point.slot.start == problem.grid.start)
+    held = sum(-point.power_kw for point in first if point.asset in cars and is_for_the_guard(point))
+    return plan.trajectory.import_kw[0] + held
