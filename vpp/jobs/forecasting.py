@@ -86,9 +86,9 @@ class SiteDesks:
         with lock:
             now = run.clock.now()
             due = desk.registry.due(now)
-            desk.prepare(now)
-            if not due:
+            if not due:  # the running site's own desk has them
                 return Outcome("models_stand", idle=True)
+            desk.prepare(now)
             known = run.store.as_of(now)
             released = [desk.registry.release(known, one.target) for one in due]
             refused = sum(1 for one in released if one and one.gate and not one.gate.released)

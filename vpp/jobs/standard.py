@@ -64,7 +64,8 @@ def standard_jobs(
     by_id = {site.id: site for site in sites}
     names = tuple(by_id)
     made = [
-        *_forecasting(store, by_id, desks, planners or {}),
+        *_watching(names, planners or {}),
+        *_forecasting(store, by_id, desks),
         *_gates(told),
         *_money(by_id, terms or {}, told),
         *_rest(told, webhook_hosts, send),
@@ -84,23 +85,37 @@ def standard_jobs(
     return tuple(job for job in jobs if job.name not in told.off)
 
 
-def _forecasting(
-    store: Store,
-    sites: dict[str, Site],
-    make: Callable[[str], ForecastDesk] | None,
-    planners: Mapping[str, Callable[[Run], Outcome]],
-) -> list[Job]:
-    desks, names = forecasting.SiteDesks(store, sites, make), tuple(sites)
-    hours = tuple(time(hour) for hour in DAY_AHEAD_HOURS)
+def _watching(names: tuple[str, ...], planners: Mapping[str, Callable[[Run], Outcome]]) -> list[Job]:
+    """Readings and plans of each half hour; both may come a little after it begins."""
 
     def plan(run: Run) -> Outcome:
         return planners.get(run.subject, forecasting.check_plan)(run)
 
     soon = (timedelta(seconds=10), timedelta(seconds=30), _MINUTE, 2 * _MINUTE)
     slots = Every(SLOT_LENGTH)
-    heavy = {"lane": Lane.HEAVY, "longest": timedelta(minutes=20)}
     return [
         Job(name="measure", subjects=names, due=slots, function=forecasting.check_measuring, retries=soon),
+        Job(
+            name="plan",
+            subjects=names,
+            due=slots,
+            function=plan,
+            needs=("forecast",),
+            misfire=Misfire.SKIP,
+            useful_for=SLOT_LENGTH,
+            patience=_MINUTE,
+            retries=soon,
+        ),
+    ]
+
+
+def _forecasting(
+    store: Store, sites: dict[str, Site], make: Callable[[str], ForecastDesk] | None
+) -> list[Job]:
+    desks, names = forecasting.SiteDesks(store, sites, make), tuple(sites)
+    hours = tuple(time(hour) for hour in DAY_AHEAD_HOURS)
+    heavy = {"lane": Lane.HEAVY, "longest": timedelta(minutes=20)}
+    return [
         Job(
             name="models",
             subjects=names,
@@ -121,7 +136,7 @@ def _forecasting(
         Job(
             name="forecast",
             subjects=names,
-            due=slots,
+            due=Every(SLOT_LENGTH),
             function=desks.intraday,
             needs=("measure", "models"),
             misfire=Misfire.SKIP,
@@ -139,17 +154,6 @@ def _forecasting(
             useful_for=timedelta(hours=12),
             patience=10 * _MINUTE,
             **heavy,  # type: ignore[arg-type]
-        ),
-        Job(
-            name="plan",
-            subjects=names,
-            due=slots,
-            function=plan,
-            needs=("forecast",),
-            misfire=Misfire.SKIP,
-            useful_for=SLOT_LENGTH,
-            patience=_MINUTE,
-            retries=soon,
         ),
     ]
 
