@@ -3,7 +3,7 @@
 from energy.store.backup import Copy, StoreKind, copy_store, count_store, restore_store, scratch_store
 from energy.store.canonical import canonical_json
 from energy.store.engine import Durability
-from energy.store.ports import JournalTable, Pruning, Snapshot, Store
+from energy.store.ports import Across, JournalTable, Pruning, Snapshot, Store
 from energy.store.service_rows import (
     AccountRow,
     AlertRow,
@@ -35,6 +35,7 @@ from energy.store.values import (
 
 __all__ = [
     "AccountRow",
+    "Across",
     "AlertRow",
     "AppendReport",
     "AuditCut",

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from energy.core.series import Grid, Series, Unit
+from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.units import SeriesId
 from energy.store.service_rows import ServiceRows
 from energy.store.values import (
@@ -22,7 +22,7 @@ from energy.store.values import (
     StoredValue,
 )
 
-__all__ = ["JournalTable", "Pruning", "Snapshot", "Store"]
+__all__ = ["Across", "JournalTable", "Pruning", "Snapshot", "Store"]
 
 
 class Snapshot(Protocol):
@@ -71,6 +71,25 @@ class Snapshot(Protocol):
 
     def documents(self, kind: str, *, prefix: str = "") -> list[Document]:
         """Newest version of every document of a kind, sorted by key."""
+        ...
+
+
+class Across(Protocol):
+    """Many sites at once as known at one instant, for pages about a region."""
+
+    def totals(self, ending: str, grid: Grid) -> tuple[FloatArray, FloatArray]:
+        """Sum over all series whose name has an ending, and how many of them went into it, per interval.
+
+        NaN where none is known; values that are invalid or stale are left out.
+        """
+        ...
+
+    def latest(self, ending: str) -> dict[SeriesId, StoredValue]:
+        """The newest value of every series whose name has an ending, whatever its quality."""
+        ...
+
+    def documents(self, kind: str, keys: Sequence[str]) -> dict[str, Document]:
+        """Newest version of the documents with these keys; keys without one are left out."""
         ...
 
 
@@ -173,6 +192,10 @@ class Store(Protocol):
 
     def as_of(self, instant: datetime) -> Snapshot:
         """The world as it was known at an instant."""
+        ...
+
+    def across(self, instant: datetime) -> Across:
+        """Many sites at once, as known at an instant."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from energy.core.clock import require_aware
 from energy.core.errors import DataError
 from energy.store import schema
+from energy.store.across import SqlAcross
 from energy.store.canonical import canonical_json
 from energy.store.engine import Connections, Durability, connect_errors, make_engine
 from energy.store.erasing import erase
@@ -135,6 +136,10 @@ class SqlStore:
     def as_of(self, instant: datetime) -> SqlSnapshot:
         """The world as it was known at an instant."""
         return SqlSnapshot(self._connections, instant)
+
+    def across(self, instant: datetime) -> SqlAcross:
+        """Many sites at once, as known at an instant."""
+        return SqlAcross(self._connections, instant)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

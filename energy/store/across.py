@@ -1,0 +1,123 @@
+"""Reading many sites at once, for pages about a region: one question instead of one per site."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import numpy as np
+from sqlalchemy import ColumnElement, and_, func, select
+
+from energy.core.clock import require_aware
+from energy.core.measurement import Quality
+from energy.core.series import FloatArray, Grid
+from energy.core.units import SeriesId
+from energy.store import schema
+from energy.store.engine import Connections
+from energy.store.schema import from_micros, to_micros
+from energy.store.values import Document, StoredValue
+
+__all__ = ["SqlAcross"]
+
+_P, _S, _D = schema.point.c, schema.series.c, schema.document.c
+_AT_ONCE: Final = 400  # keys of one query; SQLite takes 999 parameters in its oldest versions
+_UNUSABLE: Final = (Quality.INVALID.value, Quality.STALE.value)
+
+
+class SqlAcross:
+    """Many series and documents as known at one instant; see :class:`energy.store.Across`."""
+
+    def __init__(self, connections: Connections, known_until: datetime) -> None:
+        self._connections = connections
+        self._limit = to_micros(require_aware(known_until))
+
+    def totals(self, ending: str, grid: Grid) -> tuple[FloatArray, FloatArray]:
+        """Sum over all series whose name has an ending, and how many of them went into it, per interval."""
+        newest = (
+            select(_P.series_id, _P.at, func.max(_P.known_at).label("known_at"))
+            .join(schema.series, _S.id == _P.series_id)
+            .where(
+                _ends_with(_S.name, ending),
+                _P.at >= to_micros(grid.start),
+                _P.at < to_micros(grid.end),
+                _P.known_at <= self._limit,
+            )
+            .group_by(_P.series_id, _P.at)
+            .subquery()
+        )
+        same = and_(
+            _P.series_id == newest.c.series_id, _P.at == newest.c.at, _P.known_at == newest.c.known_at
+        )
+        query = (
+            select(_P.at, func.sum(_P.value), func.count(_P.value))
+            .join(newest, same)
+            .where(_P.value.is_not(None), _P.quality.not_in(_UNUSABLE))
+            .group_by(_P.at)
+        )
+        sums, counts = np.full(grid.count, np.nan), np.zeros(grid.count)
+        step = grid.step // timedelta(microseconds=1)
+        with self._connections.read() as connection:
+            for at, total, count in connection.execute(query):
+                index, off = divmod(at - to_micros(grid.start), step)
+                if not off:
+                    sums[index], counts[index] = float(total), int(count)
+        return sums, counts
+
+    def latest(self, ending: str) -> dict[SeriesId, StoredValue]:
+        """The newest value of every series whose name has an ending, whatever its quality."""
+        newest = schema.point.alias("newest")
+        last_at = (
+            select(newest.c.at)
+            .where(newest.c.series_id == _S.id, newest.c.known_at <= self._limit)
+            .order_by(newest.c.at.desc())
+            .limit(1)
+            .correlate(schema.series)
+            .scalar_subquery()
+        )
+        last_known = (
+            select(func.max(newest.c.known_at))
+            .where(
+                newest.c.series_id == _P.series_id,
+                newest.c.at == _P.at,
+                newest.c.known_at <= self._limit,
+            )
+            .correlate(schema.point)
+            .scalar_subquery()
+        )
+        query = (
+            select(_S.name, _P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name.label("source"))
+            .select_from(schema.series)
+            .join(schema.point, and_(_P.series_id == _S.id, _P.at == last_at))
+            .join(schema.source, schema.source.c.id == _P.source_id)
+            .where(_ends_with(_S.name, ending), _P.known_at == last_known)
+        )
+        with self._connections.read() as connection:
+            return {
+                SeriesId(name): StoredValue(
+                    from_micros(at), from_micros(known), value, Quality(quality), source
+                )
+                for name, at, known, value, quality, source in connection.execute(query)
+            }
+
+    def documents(self, kind: str, keys: Sequence[str]) -> dict[str, Document]:
+        """Newest version of the documents with these keys; keys without one are left out."""
+        found: dict[str, Document] = {}
+        with self._connections.read() as connection:
+            for first in range(0, len(keys), _AT_ONCE):
+                query = (
+                    select(schema.document)
+                    .where(
+                        _D.kind == kind,
+                        _D.key.in_(keys[first : first + _AT_ONCE]),
+                        _D.known_at <= self._limit,
+                    )
+                    .order_by(_D.key, _D.known_at)
+                )
+                for name, key, known_at, body in connection.execute(query):
+                    found[key] = Document(name, key, from_micros(known_at), body)
+        return found
+
+
+def _ends_with(column: ColumnElement[str], ending: str) -> ColumnElement[bool]:
+    return func.substr(column, func.length(column) - len(ending) + 1) == ending
