@@ -23,6 +23,7 @@ from energy.store.sql import SqlStore, open_store
 from energy.store.values import (
     AppendReport,
     AuditCut,
+    AuditFilter,
     AuditRecord,
     Document,
     Erased,
@@ -39,6 +40,7 @@ __all__ = [
     "AlertRow",
     "AppendReport",
     "AuditCut",
+    "AuditFilter",
     "AuditRecord",
     "Copy",
     "Document",

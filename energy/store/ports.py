@@ -13,6 +13,7 @@ from energy.store.service_rows import ServiceRows
 from energy.store.values import (
     AppendReport,
     AuditCut,
+    AuditFilter,
     AuditRecord,
     Document,
     Erased,
@@ -234,6 +235,10 @@ class Store(Protocol):
 
     def audit_trail(self, subject: str | None = None) -> list[AuditRecord]:
         """Records in the order they were made, of one subject or of all."""
+        ...
+
+    def audit_page(self, filters: AuditFilter, *, before: int | None = None, limit: int) -> list[AuditRecord]:
+        """Newest records that a filter lets through, newest first; with ``before`` those of lower number."""
         ...
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self, TypeVar
 
-from sqlalchemy import Connection, Table, insert, select
+from sqlalchemy import Connection, Select, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from energy.core.clock import require_aware
@@ -26,7 +26,7 @@ from energy.store.schema import from_micros, to_micros
 from energy.store.service_rows import ServiceRows
 from energy.store.service_table import service_rows
 from energy.store.snapshot import SqlSnapshot
-from energy.store.values import AppendReport, AuditRecord, Erased, Point
+from energy.store.values import AppendReport, AuditFilter, AuditRecord, Erased, Point
 
 __all__ = ["SqlStore", "open_store"]
 
@@ -206,6 +206,26 @@ class SqlStore:
         query = select(schema.audit).order_by(schema.audit.c.number)
         if subject is not None:
             query = query.where(schema.audit.c.subject == subject)
+        return self._audited(query)
+
+    def audit_page(self, filters: AuditFilter, *, before: int | None = None, limit: int) -> list[AuditRecord]:
+        """Newest records that a filter lets through, newest first; with ``before`` those of lower number."""
+        columns = schema.audit.c
+        query = select(schema.audit).order_by(columns.number.desc()).limit(limit)
+        if filters.actor:
+            query = query.where(columns.actor == filters.actor)
+        for column, beginning in ((columns.act, filters.act), (columns.subject, filters.subject)):
+            if beginning:
+                query = query.where(column.startswith(beginning, autoescape=True))
+        if filters.start is not None:
+            query = query.where(columns.at >= to_micros(require_aware(filters.start)))
+        if filters.end is not None:
+            query = query.where(columns.at < to_micros(require_aware(filters.end)))
+        if before is not None:
+            query = query.where(columns.number < before)
+        return self._audited(query)
+
+    def _audited(self, query: Select[Any]) -> list[AuditRecord]:
         with self._connections.read() as connection:
             return [
                 AuditRecord(number, from_micros(at), actor, act, about, json.loads(facts))

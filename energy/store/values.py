@@ -16,6 +16,7 @@ from energy.core.units import SeriesId
 __all__ = [
     "AppendReport",
     "AuditCut",
+    "AuditFilter",
     "AuditRecord",
     "Document",
     "JournalRow",
@@ -142,6 +143,27 @@ class Outdated:
     count: int
     first: datetime | None
     last: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """Which records of the audit trail to look at; what is empty lets everything through.
+
+    Parameters
+    ----------
+    actor : str
+        Who, exactly.
+    act, subject : str
+        What and to what: the beginning is enough.
+    start, end : datetime or None
+        When: ``start <= at < end``. UTC.
+    """
+
+    actor: str = ""
+    act: str = ""
+    subject: str = ""
+    start: datetime | None = None
+    end: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

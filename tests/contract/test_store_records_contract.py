@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from energy.core.errors import ConfigError, DataError
 from energy.core.measurement import Quality
 from energy.core.units import SeriesId
-from energy.store import AppendReport, Document, Erased, JournalRow, SqlStore, Store, open_store
+from energy.store import AppendReport, AuditFilter, Document, Erased, JournalRow, SqlStore, Store, open_store
 from tests.contract.store_backends import ALL, LATER, LOAD, NOON, SHARED, database, point, row, slot
 
 
@@ -140,6 +140,26 @@ def test_a_journal_number_and_a_journal_key_are_used_once(store: Store, again: J
     with pytest.raises(DataError):
         store.journal.append(again)
     assert store.journal.balances() == {"a": 1, "b": -1}
+
+
+def test_the_audit_trail_is_read_in_pages_newest_first(store: Store) -> None:
+    for number in range(6):
+        act = "wish.made" if number % 2 else "wish_made"
+        store.audit(f"somebody-{number % 3}", act, f"asset/a/{number}", at=slot(number), facts={})
+
+    def numbers(limit: int = 10, before: int | None = None, **filters: object) -> list[int]:
+        found = store.audit_page(AuditFilter(**filters), before=before, limit=limit)  # type: ignore[arg-type]
+        return [one.number for one in found]
+
+    assert numbers() == [6, 5, 4, 3, 2, 1]
+    assert numbers(limit=2) == [6, 5]
+    assert numbers(limit=2, before=5) == [4, 3]
+    assert numbers(act="wish.") == [6, 4, 2]
+    assert numbers(act="wish_") == [5, 3, 1]  # no sign of the text is a wildcard
+    assert numbers(act="%") == []
+    assert numbers(actor="somebody-1") == [5, 2]
+    assert numbers(subject="asset/a/5") == [6]
+    assert numbers(start=slot(1), end=slot(3)) == [3, 2]
 
 
 @pytest.mark.parametrize("table", ["journal", "journal_posting", "audit"])

@@ -6,7 +6,9 @@ comes in the same way, by ``vpp people invite`` on the machine itself.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -128,6 +130,45 @@ class People:
             self._audit(actor, "account.reset", account_id, now, facts)
             return self._link(account_id, "reset", now, RESET_LASTS)
 
+    def change(self, account_id: str, *, role: Role, objects: Objects, actor: str) -> bool:
+        """Give somebody another role or other things; sessions and tokens end. False if nothing changes.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such account, the objects do not fit the role, or it is the last administrator.
+        """
+        now = self._clock.now()
+        checked = objects.check(role)
+        with self._store.transaction():
+            known = self.require(account_id)
+            if (known.role, known.objects) == (role, checked):
+                return False
+            if role is not Role.ADMINISTRATOR:
+                self._not_the_last_administrator(known)
+            self._store.rows.accounts.change(
+                {"id": account_id}, role=role.value, objects=json.dumps(asdict(checked), sort_keys=True)
+            )
+            self._store.rows.sessions.remove(account=account_id)
+            self._store.rows.tokens.change({"account": account_id, "revoked_at": None}, revoked_at=now)
+            self._store.rows.hooks.change({"account": account_id, "ended_at": None}, ended_at=now)
+            facts = {"was": known.role.value, "role": role.value, **asdict(checked)}
+            self._audit(actor, "account.changed", account_id, now, facts)
+        return True
+
+    def _not_the_last_administrator(self, known: Account) -> None:
+        others = [
+            one
+            for one in self.all()
+            if one.role is Role.ADMINISTRATOR and one.state is AccountState.ACTIVE and one.id != known.id
+        ]
+        if known.role is Role.ADMINISTRATOR and known.state is AccountState.ACTIVE and not others:
+            raise ConfigError(
+                "the last administrator stays",
+                where=known.id,
+                hint="invite another administrator first (vpp people invite)",
+            )
+
     def disable(self, account_id: str, *, actor: str) -> bool:
         """Shut an account: sessions, links and tokens end at once. False if it was shut.
 
@@ -141,19 +182,7 @@ class People:
             known = self.require(account_id)
             if known.state is AccountState.DISABLED:
                 return False
-            others = [
-                one
-                for one in self.all()
-                if one.role is Role.ADMINISTRATOR
-                and one.state is AccountState.ACTIVE
-                and one.id != account_id
-            ]
-            if known.role is Role.ADMINISTRATOR and known.state is AccountState.ACTIVE and not others:
-                raise ConfigError(
-                    "the last administrator stays",
-                    where=account_id,
-                    hint="invite another administrator first (vpp people invite)",
-                )
+            self._not_the_last_administrator(known)
             self._store.rows.accounts.change(
                 {"id": account_id}, state=AccountState.DISABLED.value, password=None
             )

@@ -150,6 +150,8 @@ _TABLE: Final = (
     _rule("consent-withdraw", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:consents"),
     _rule("ledger", {_O: _ALL, _D: _OWN, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
     _rule("ledger-all", {_O: _ALL, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
+    _rule("people", {_M: _ALL}, scope=""),
+    _rule("audit", {_A: _ALL, _M: _ALL}, scope="", personal=Personal.ALWAYS),
     _rule("wish", {_O: _ALL, _F: _OWN, _D: _OWN, _A: _ALL}, scope="read:wishes", personal=Personal.ALWAYS),
     _rule("wish-write", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:wishes"),
     _rule("job", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:jobs"),

@@ -20,7 +20,22 @@ from starlette.staticfiles import StaticFiles
 from energy.core.errors import VppError
 from vpp.api.routers import add_api
 from vpp.api.webhooks import tell_all
-from vpp.web import alerts, doors, driver, explore, factory, factory_month, health, jobs, own, retailer
+from vpp.web import (
+    alerts,
+    audit,
+    doors,
+    driver,
+    explore,
+    factory,
+    factory_month,
+    factory_target,
+    health,
+    homes,
+    jobs,
+    own,
+    people,
+    retailer,
+)
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
 from vpp.web.problems import Problem, answer, of_error
@@ -38,9 +53,13 @@ PAGES: Final[tuple[Page, ...]] = (
     *alerts.PAGES,
     *factory.PAGES,
     *factory_month.PAGES,
+    *factory_target.PAGES,
+    *homes.PAGES,
     *explore.PAGES,
     *driver.PAGES,
     *retailer.PAGES,
+    *people.PAGES,
+    *audit.PAGES,
     *doors.PAGES,
     *health.PAGES,
 )
