@@ -14,6 +14,7 @@ from energy.core.errors import ConfigError
 from vpp.cli.console import DEFAULT_STATE, Console
 
 if TYPE_CHECKING:
+    from vpp.cli.doctor import Finding
     from vpp.results import Controller
 
 __all__ = ["demo", "doctor", "simulate"]
@@ -177,17 +178,26 @@ def _scoreboard(
 def doctor(
     context: typer.Context,
     state: State = DEFAULT_STATE,
+    service: Annotated[
+        str | None, typer.Option(help="Address of a running service, looked at from outside.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML of a service, looked at from inside: store, data, jobs, backup.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> int:
-    """Say whether this machine can run the program, and what to do if not."""
+    """Say whether this machine can run the program, or how a running service does, and what to do if not."""
     from energy.core.clock import SystemClock
     from vpp.cli.doctor import Status, examine, exit_status, solve_probe
     from vpp.scenario import scenario_names
 
     console = cast("Console", context.obj)
-    findings = examine(
-        clock=SystemClock(), state=state, scenario_names=scenario_names, solve_probe=solve_probe
-    )
+    if service is None and config is None:
+        findings = examine(
+            clock=SystemClock(), state=state, scenario_names=scenario_names, solve_probe=solve_probe
+        )
+    else:
+        findings = _of_service(console, service, config)
     if json:
         from json import dumps
 
@@ -198,3 +208,19 @@ def doctor(
             if finding.status is not Status.OK and finding.fix is not None:
                 print(f"      {finding.fix.text(console.lang)}")
     return int(exit_status(findings))
+
+
+def _of_service(console: Console, service: str | None, config: Path | None) -> list[Finding]:
+    """A running service from outside, from inside, or both; and whether its packages are ours."""
+    from energy.core.clock import SystemClock
+    from vpp.cli.doctor import foreign_packages
+    from vpp.cli.doctor_service import examine_address, examine_config
+    from vpp.config import read_yaml
+    from vpp.web.config import ServiceConfig
+
+    clock = SystemClock()
+    findings = [] if service is None else examine_address(service, clock=clock)
+    if config is not None:
+        findings += examine_config(read_yaml(config, ServiceConfig), clock=clock, lang=console.lang)
+        findings += foreign_packages(sys.path)
+    return findings
