@@ -18,6 +18,7 @@ from energy.store import Store
 
 __all__ = [
     "COMFORT_REWARDS",
+    "COMPARISON",
     "CONTROLLER",
     "DR_PARTICIPATION",
     "HEMS_REWARDS",
@@ -69,7 +70,18 @@ DR_PARTICIPATION: Final = DataUse(
 )
 """What a household agrees to so that it may be called in events and measured."""
 
-USES: Final = {use.purpose: use for use in (REWARDS, HEMS_REWARDS, COMFORT_REWARDS, DR_PARTICIPATION)}
+COMPARISON: Final = DataUse(
+    controller=CONTROLLER,
+    purpose="home-comparison",
+    purpose_version=1,
+    categories=("meter-energy",),
+    recipient=CONTROLLER,
+)
+"""What a household agrees to so that its use may be part of the mean that others are shown."""
+
+USES: Final = {
+    use.purpose: use for use in (REWARDS, HEMS_REWARDS, COMFORT_REWARDS, DR_PARTICIPATION, COMPARISON)
+}
 """Uses whose terms stand in code; those of deliveries and plans are made from their orders."""
 
 
