@@ -33,7 +33,16 @@ from vpp.ops.backup import BACKUP
 from vpp.settlement.plan_book import PlanBook, PlanState, PlanVersion
 from vpp.sitebook import kept_sites, site_of
 
-__all__ = ["CONDITIONS", "LEDGER_CHECK", "DiskSpace", "Limits", "check_ledger", "look"]
+__all__ = [
+    "CONDITIONS",
+    "LEDGER_CHECK",
+    "DiskSpace",
+    "Limits",
+    "check_ledger",
+    "heard_at",
+    "look",
+    "watched_sites",
+]
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +144,7 @@ def check_ledger(store: Store, at: datetime) -> VerifyReport | None:
     return report
 
 
-def _heard(known: Snapshot, site: str) -> tuple[datetime, bool] | None:
+def heard_at(known: Snapshot, site: str) -> tuple[datetime, bool] | None:
     """When a site's meter was last heard, and whether it speaks every minute; None if it is not fed live.
 
     A series whose newest value became known hours after its instant is imported, not measured live: that it
@@ -148,14 +157,15 @@ def _heard(known: Snapshot, site: str) -> tuple[datetime, bool] | None:
     return None
 
 
-def _sites(known: Snapshot) -> list[str]:
+def watched_sites(known: Snapshot) -> list[str]:
+    """Sites that are named or configured."""
     named = {document.key for document in known.documents(ASSETS)}
     return sorted(named | set(kept_sites(known)))
 
 
 def _data_stale(view: _View) -> Iterator[Trouble]:
-    for site in _sites(view.known):
-        heard = _heard(view.known, site)
+    for site in watched_sites(view.known):
+        heard = heard_at(view.known, site)
         if heard is None:
             continue
         age, least = view.now - heard[0], view.limits.stale if heard[1] else _HALF_HOURS
@@ -170,8 +180,8 @@ def _data_stale(view: _View) -> Iterator[Trouble]:
 
 
 def _device_lost(view: _View) -> Iterator[Trouble]:
-    for site in _sites(view.known):
-        heard = _heard(view.known, site)
+    for site in watched_sites(view.known):
+        heard = heard_at(view.known, site)
         if heard is None or not heard[1] or view.now - heard[0] > view.limits.stale:
             continue  # the whole site is silent: that is told once, not for each device
         for asset, last in _devices(view.known, site).items():

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from energy.core.errors import VppError
 from vpp.live.status import PartState, worst
+from vpp.ops.figures import read_figures
 from vpp.web.access import service_of
 from vpp.web.metrics import METRICS_TYPE
 from vpp.web.pages import Page
@@ -56,7 +57,10 @@ async def health(request: Request) -> Response:
 
 async def metrics(request: Request) -> Response:
     """What Prometheus reads; it sends a token with the scope ``read:metrics``."""
-    return Response(service_of(request).metrics.text(), headers={"Content-Type": METRICS_TYPE})
+    service = service_of(request)
+    store, now = service.store, service.clock.now()
+    await run_in_threadpool(read_figures, store, now, service.metrics, disk=service.disk)
+    return Response(service.metrics.text(), headers={"Content-Type": METRICS_TYPE})
 
 
 async def openapi(request: Request) -> Response:

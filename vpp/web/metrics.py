@@ -1,4 +1,4 @@
-"""What Prometheus reads: counts and times by route, never by person."""
+"""What Prometheus reads: counts and times by route, ages and troubles by site, never by person."""
 
 from __future__ import annotations
 
@@ -37,6 +37,36 @@ class Metrics:
         self.webhooks = Counter(
             "vpp_webhook_messages", "Messages to webhooks.", ("outcome",), registry=self.registry
         )
+
+        self._of_the_store()
+
+    def _of_the_store(self) -> None:
+        """Figures that are read from the store when they are asked for (:mod:`vpp.ops.figures`)."""
+
+        def gauge(name: str, what: str, labels: tuple[str, ...] = ()) -> Gauge:
+            return Gauge(name, what, labels, registry=self.registry)
+
+        self.data_age = gauge(
+            "vpp_data_age_seconds", "Age of the newest reading of a site's meter. [s]", ("site",)
+        )
+        self.alerts = gauge("vpp_alerts_open", "Alerts going on.", ("kind", "level"))
+        self.unseen = gauge("vpp_alerts_unseen", "Alerts that nobody has acknowledged.")
+        self.backup_age = gauge("vpp_backup_age_seconds", "Age of the newest backup. [s]")
+        self.jobs_age = gauge("vpp_jobs_age_seconds", "Since a supervisor last looked at the jobs. [s]")
+        self.jobs_failed = gauge("vpp_jobs_failed", "Jobs whose last run failed.")
+        self.journal = gauge("vpp_journal_entries", "Entries of the journal.")
+        self.free = gauge("vpp_store_free_bytes", "Free space beside the database. [B]")
+
+    def described(self) -> list[tuple[str, str, tuple[str, ...], str]]:
+        """Name, type, labels and meaning of every figure, by name."""
+        found = []
+        for metric in vars(self).values():
+            if isinstance(metric, Counter | Gauge | Histogram):
+                (family,) = metric.describe()
+                name = f"{family.name}_total" if family.type == "counter" else family.name
+                labels = tuple(str(label) for label in getattr(metric, "_labelnames", ()))
+                found.append((name, str(family.type), labels, str(family.documentation)))
+        return sorted(found)
 
     def text(self) -> bytes:
         """Everything, in Prometheus's own form."""

@@ -9,6 +9,7 @@ from datetime import timedelta
 from energy.core.clock import Clock
 from energy.store import Store
 from vpp.live.status import Part
+from vpp.ops.alerts_look import DiskSpace
 from vpp.people.accounts import People
 from vpp.people.logins import Logins, SessionRules
 from vpp.people.passwords import Passwords
@@ -35,6 +36,8 @@ class Service:
         How much faster than real time this demonstration runs; 0 if nothing here is a demonstration.
     door_clock : Clock or None
         Time of log-ins and sessions; ``clock`` unless given. That of a demonstration is too fast for people.
+    disk : callable or None
+        Free and total space beside the database, where it is on this machine.
     stopping : bool
         Set once the service is told to stop: it finishes what it has, and is not ready for more.
     """
@@ -49,6 +52,7 @@ class Service:
     parts: Callable[[], tuple[Part, ...]] = tuple
     demo_speed: float = 0.0
     door_clock: Clock | None = None
+    disk: DiskSpace | None = None
     people: People = field(init=False)
     logins: Logins = field(init=False)
     tokens: Tokens = field(init=False)

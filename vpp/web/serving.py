@@ -18,6 +18,7 @@ from energy.core.clock import Clock, SystemClock
 from energy.core.errors import ConfigError, ExitStatus
 from energy.store import Store, open_store
 from vpp.live.status import Part
+from vpp.ops.jobs import disk_of
 from vpp.web.app import create_app
 from vpp.web.config import ServiceConfig, WebSettings
 from vpp.web.middleware import JsonLines
@@ -82,6 +83,7 @@ def serve(config: ServiceConfig, start: Start = _nothing) -> int:
     ):
         log.info("serve.listening", extra={"facts": {"port": listener.getsockname()[1]}})
         service = Service(
+            disk=disk_of(config.store.address),
             store=store,
             clock=beside.clock,
             settings=config.web,
