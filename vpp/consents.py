@@ -124,17 +124,18 @@ def on_record(store: Store, at: datetime) -> list[Consent]:
     return ConsentRegister(store).consents(at)
 
 
-def record_simulated(store: Store, drivers: Sequence[str], *, at: datetime) -> None:
-    """Put on record that the people of a simulation agreed to :data:`REWARDS`: the check stays a real one."""
-    for driver in drivers:
+def record_simulated(store: Store, subjects: Sequence[str], *, at: datetime, use: DataUse = REWARDS) -> None:
+    """Put on record that the people of a simulation agreed to a use: the check stays a real one."""
+    kind = "" if use is REWARDS else f"-{use.purpose}"
+    for subject in subjects:
         consent = Consent(
-            id=f"simulated-{driver}"[:40],
-            subject=driver,
-            controller=REWARDS.controller,
-            purpose=REWARDS.purpose,
-            purpose_version=REWARDS.purpose_version,
-            categories=REWARDS.categories,
-            recipients=(REWARDS.recipient,),
+            id=f"simulated-{subject}{kind}"[:40],
+            subject=subject,
+            controller=use.controller,
+            purpose=use.purpose,
+            purpose_version=use.purpose_version,
+            categories=use.categories,
+            recipients=(use.recipient,),
             granted_at=at,
             channel=Channel.APP,
             evidence_sha256=sha256(b"a person of a simulation").hexdigest(),

@@ -41,6 +41,10 @@ class FolderShelf:
         self._folder = folder
         self.counts: Counter[str] = Counter()
 
+    def __repr__(self) -> str:
+        """The same for every copy of a shelf in whatever process: what is cached by it is found again."""
+        return f"FolderShelf({str(self._folder)!r})"
+
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.template"
 

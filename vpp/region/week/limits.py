@@ -17,6 +17,8 @@ from vpp.region.shared import RegionRules
 __all__ = ["FeederLimits", "Known", "limits_at"]
 
 MARGIN_YEN: Final = 100.0  # of a kWh between a feeder's limit and what forecast errors may add
+TIGHT_YEN: Final = 200.0  # of a kWh short in a tight evening: about what imbalance costs then
+PEAK_SHARE, PEAK_YEN = 0.95, 20.0  # the highest demand of the day ahead shall be less, and what that is worth
 BACK: Final = 0.6  # of a feeder's limit, in the other direction
 
 
@@ -97,6 +99,10 @@ def limits_at(
         limits += _feeder(
             known, rules, name, members, at=at, silent_kw=usual_kw[members & known.silent].sum(axis=0)
         )
+    peak = PEAK_SHARE * float(usual_kw.sum(axis=0).max())
+    top = np.full(slots, peak) - silent_kw
+    every = np.arange(slots)
+    limits.append(one_sided("peak", "peak", everyone, every, level_kw=top, above=PEAK_YEN, promise=False))
     if known.dr is not None:
         called = np.flatnonzero(np.isin(at, known.dr))
         if called.size:
@@ -122,11 +128,14 @@ def _balance(
     ]  # fmt: skip
     if told.size:
         evening = np.isin(at[told] % SLOTS, np.arange(34, 38))
+        above = np.where(evening, rules.evening_yen, rules.short_yen)
+        if known.dr is not None:
+            above = np.where(np.isin(at[told], known.dr), TIGHT_YEN, above)
         level = (submitted - silent_kw)[told]
         limits.append(
             SharedLimit(
                 name="balance", kind="balance", members=everyone, slots=told, level_kw=level, promise=False,
-                above_yen=np.where(evening, rules.evening_yen, rules.short_yen),
+                above_yen=above,
                 below_yen=np.full(told.size, rules.long_yen),
             )
         )  # fmt: skip

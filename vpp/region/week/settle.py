@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +19,12 @@ import numpy as np
 
 from energy.core.series import FloatArray, Grid
 from energy.core.slots import JST, Slot, jst_midnight
-from energy.ledger import Channel, Consent, ConsentRegister, DataUse, Grant, Journal, SavingRule
+from energy.ledger import Grant, Journal, SavingRule
 from energy.market.dr_products import Product
 from energy.market.imbalance import SlotSettlement, settle_slots
 from energy.market.portfolio import Resource
 from energy.store import SqlStore, open_store
-from vpp.consents import DR_PARTICIPATION, HEMS_REWARDS
+from vpp.consents import DR_PARTICIPATION, HEMS_REWARDS, record_simulated
 from vpp.region.crew import Executor
 from vpp.region.pools import SLOTS
 from vpp.region.week.request import Happenings, Week
@@ -216,25 +215,17 @@ def _on(
 
 def _consents(store: SqlStore, week: Week, sites: Sequence[str], *, at: datetime) -> frozenset[str]:
     """Put the consents of homes on record; who gives them is drawn. The sites that did."""
-    willing = set()
+    willing = [
+        site for site in sites if _is_home(site) and _draw(week, int(site.split("-")[1])) < CONSENT_SHARE
+    ]
     with store.transaction():
-        for site in sites:
-            number = int(site.split("-")[1])
-            rng = np.random.default_rng([week.region.seed, number, 5])
-            if not _is_home(site) or rng.random() >= CONSENT_SHARE:
-                continue
-            willing.add(site)
-            for subject, use in ((site, DR_PARTICIPATION), (_person(site), HEMS_REWARDS)):
-                ConsentRegister(store).grant(_consent(subject, use, at), recorded_at=at, actor=ACTOR)
+        record_simulated(store, willing, at=at, use=DR_PARTICIPATION)
+        record_simulated(store, [_person(site) for site in willing], at=at, use=HEMS_REWARDS)
     return frozenset(willing)
 
 
-def _consent(subject: str, use: DataUse, at: datetime) -> Consent:
-    return Consent(
-        id=f"{subject}-{use.purpose}"[:40], subject=subject, controller=use.controller, purpose=use.purpose,
-        purpose_version=use.purpose_version, categories=use.categories, recipients=(use.recipient,),
-        granted_at=at, channel=Channel.APP, evidence_sha256=sha256(b"a person of a simulation").hexdigest(),
-    )  # fmt: skip
+def _draw(week: Week, number: int) -> float:
+    return float(np.random.default_rng([week.region.seed, number, 5]).random())
 
 
 def _person(site: str) -> str:
