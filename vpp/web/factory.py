@@ -21,22 +21,26 @@ from vpp.explain import named_assets
 from vpp.factory_month import coins_of_month
 from vpp.i18n import Messages
 from vpp.kept import kept_in_month
+from vpp.minutes import COUNTER, MINUTE
 from vpp.monitor import Level, demand_now
 from vpp.override import preview
 from vpp.people.rights import About
+from vpp.recorder import SiteSeries
 from vpp.report.svg import chart_css
 from vpp.settlement.dr_events import EventBook
 from vpp.sitebook import kept_sites, site_of
 from vpp.sitewatch import AssetRow, Watch, watch_site
-from vpp.web.access import Access, access_of
+from vpp.web.access import Access, access_of, service_of
 from vpp.web.doors import fields_of
 from vpp.web.factory_view import gauge, headline, lanes, monitor_words, span_lines
+from vpp.web.live import streamed
 from vpp.web.pages import Page, go, render
 from vpp.web.problems import Problem
 from vpp.wishes import Act, ChargeNow, HoldPower, HoldRoom, PersonsWish, WishBook, wishes_at
 
 __all__ = ["PAGES", "site_or_404", "sites_seen"]
 
+_TURN_S: Final = 15.0
 HOURS: Final = (1, 2, 4, 8)
 """For how long something may be held at once. [h]"""
 
@@ -166,6 +170,20 @@ def monitor(request: Request) -> Response:
         alone=request.headers.get("hx-request") != "true",
         **_monitor(desk),
     )
+
+
+def live(request: Request) -> Response:
+    """The monitor whenever the meter was read, and four times a minute: the half hour runs on."""
+    site, service, lang = str(request.path_params["site"]), service_of(request), access_of(request).lang
+    names = SiteSeries(site)
+
+    def key() -> str:
+        now = service.clock.now()
+        read = service.store.as_of(now).latest(names[COUNTER], before=now + MINUTE)
+        heard = "" if read is None else read.known_at.isoformat()
+        return f"{heard} {int(now.timestamp() // _TURN_S)} {lang}"
+
+    return streamed(request, key, lambda: bytes(monitor(request).body).decode())
 
 
 # -- what stands below it -----------------------------------------------------------------------------------
@@ -363,6 +381,7 @@ PAGES: Final = (
     Page(path="/factory", endpoint=factories, rule="site", nav="nav.factory"),
     Page(path="/factory/{site}", endpoint=factory, rule="plan-site", about=About.SITE),
     Page(path="/factory/{site}/monitor", endpoint=monitor, rule="site", about=About.SITE),
+    Page(path="/factory/{site}/live", endpoint=live, rule="site", about=About.SITE),
     Page(path="/factory/{site}/why/{asset}", endpoint=why, rule="plan-asset", about=About.ASSET),
     Page(
         path="/factory/{site}/hold/{asset}",
