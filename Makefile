@@ -6,9 +6,11 @@ STAMP  := $(VENV)/.installed
 # The versions everything was last tested with; `make setup CONSTRAINTS=` takes the newest within the bounds.
 CONSTRAINTS ?= constraints.txt
 JOBS   ?= 2
+# Where `make serve` listens.
+PORT   ?= 8080
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint fast full wheel-check bench soak docs constraints clean
+.PHONY: help setup demo serve test check lint fast full wheel-check bench soak docs constraints clean
 PACKAGES := energy forecasting dispatch devices vpp
 
 help: ## what can be made
@@ -38,6 +40,9 @@ $(STAMP): pyproject.toml $(CONSTRAINTS)
 
 demo: setup ## a week of a real factory, from forecast to coin, with a report at the end
 	$(BIN)/vpp demo
+
+serve: setup ## the same factory live and faster than time, with a console for seven kinds of people
+	$(BIN)/vpp serve --demo --port $(PORT)
 
 test: lint wheel-check full ## everything that CI checks
 

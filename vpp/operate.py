@@ -212,6 +212,11 @@ class SiteOperator:
         self.desk = self.planner = None
         self._desk, self._planner = self._new_desk(), self._new_planner()
 
+    @property
+    def is_planned(self) -> bool:
+        """Whether control follows a plan in the slot that runs."""
+        return self._open is not None and self._open.window.plan is not None
+
     async def minute(self) -> Tick:
         """One step of control."""
         current = self._current()

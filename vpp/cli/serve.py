@@ -40,6 +40,9 @@ def serve(
         Path | None,
         typer.Option(help="With --demo: folder that keeps it over a restart; a temporary one if none."),
     ] = None,
+    past: Annotated[
+        int | None, typer.Option(min=1, max=200, help="With --demo: hours simulated before it runs (33).")
+    ] = None,
 ) -> int:
     """Serve console and API, and run what the file names, until told to stop (Ctrl-C, SIGTERM).
 
@@ -51,10 +54,12 @@ def serve(
     console = cast("Console", context.obj)
     wanted = _settings(config, database, host, port)
     if demo:
-        return _demo(console, wanted, speed, state, given=(config, database))
-    if speed is not None or state is not None:
+        return _demo(console, wanted, speed, state, past, given=(config, database))
+    if (speed, state, past) != (None, None, None):
         raise ConfigError(
-            "--speed and --state belong to --demo", where="vpp serve", hint="real time cannot be hurried"
+            "--speed, --state and --past belong to --demo",
+            where="vpp serve",
+            hint="real time cannot be hurried",
         )
     _somebody(console, wanted, makes=bool(wanted.sites))
     from vpp.web.serving import serve as run
@@ -72,6 +77,7 @@ def _demo(
     wanted: ServiceConfig,
     speed: float | None,
     state: Path | None,
+    past: int | None,
     *,
     given: tuple[Path | None, str | None],
 ) -> int:
@@ -84,7 +90,7 @@ def _demo(
         )
     from vpp.live.demo import Demo, serve_demo
 
-    return serve_demo(Demo(web=wanted.web, speed=speed or 60.0, state=state), console)
+    return serve_demo(Demo(web=wanted.web, speed=speed or 60.0, state=state, past_hours=past or 33), console)
 
 
 def _settings(config: Path | None, database: str | None, host: str | None, port: int | None) -> ServiceConfig:

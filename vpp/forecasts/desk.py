@@ -131,6 +131,8 @@ class ForecastDesk:
     def outlook(self, known: Snapshot, now: datetime, grid: Grid) -> Outlook:
         """Forecasts on a grid from what is known at an instant.
 
+        Where the weather forecast ends the rule of thumb goes on, and the forecast's ``model`` says so.
+
         Raises
         ------
         ForecastError
@@ -138,7 +140,16 @@ class ForecastDesk:
         """
         self.prepare(now)
         view = View(known, known, now)
-        said = {target: speaker.forecast(view, grid)[0] for target, speaker in self._speakers.items()}
+        said = {
+            target: speaker.as_far_as_it_goes(view, grid)[0] for target, speaker in self._speakers.items()
+        }
+        for target, forecast in said.items():
+            if forecast.grid.count < grid.count:
+                raise ForecastError(
+                    f"nothing forecasts {target} to the end of the plan",
+                    where=f"{forecast.grid.count} of {grid.count} slots from {grid.start.isoformat()}",
+                    hint="import the missing weather forecast, or a week of measurements for the rule of thumb",
+                )
         names = SiteSeries(self.site.id)
         ghi = known.series(names["weather", "ghi_forecast_w_m2"], grid, Unit.W_PER_M2)
         return Outlook(

@@ -45,8 +45,7 @@ if TYPE_CHECKING:
 __all__ = ["Demo", "serve_demo"]
 
 SCENARIO: Final = "kitakata"
-PAST_FROM: Final = parse_jst("2026-08-05 00:00")  # a Wednesday: supply is tight in its evening
-LIVE_FROM: Final = parse_jst("2026-08-06 09:00")
+LIVE_FROM: Final = parse_jst("2026-08-06 09:00")  # a Thursday: supply was tight the evening before
 ENDS: Final = parse_jst("2026-09-19 00:00")  # the load of the scenario has its next gap after that
 WIRE_MOST: Final = 120.0  # times real time; above that twins are told without sockets
 STEP: Final = timedelta(minutes=1)
@@ -69,15 +68,19 @@ class Demo:
         Times real time.
     state : Path or None
         Folder that keeps it; a temporary one, gone at its end, if None.
-    past_from, live_from : datetime
-        What is simulated before it runs live. UTC.
+    past_hours : int
+        How much is simulated before it runs live. [h]
     """
 
     web: WebSettings
     speed: float = 60.0
     state: Path | None = None
-    past_from: datetime = PAST_FROM
-    live_from: datetime = LIVE_FROM
+    past_hours: int = 33
+
+    @property
+    def past_from(self) -> datetime:
+        """From when on there is a past. UTC."""
+        return LIVE_FROM - timedelta(hours=self.past_hours)
 
 
 def serve_demo(demo: Demo, console: Console) -> int:
@@ -174,7 +177,7 @@ class _Show:
             data,
             "optimal",
             self.demo.past_from,
-            self.demo.live_from,
+            LIVE_FROM,
             self.store,
             progress=lambda done, total: progress(scenario.scenario, done, total),
             wire=False,
@@ -182,9 +185,9 @@ class _Show:
         )
         asyncio.run(run.run())
         progress.close()
-        keep_site(self.store, scenario.site, at=self.demo.live_from)
-        [checkpoint] = self.store.as_of(self.demo.live_from).documents(CHECKPOINT)
-        return self.demo.live_from, json.loads(checkpoint.body)["twins"]
+        keep_site(self.store, scenario.site, at=LIVE_FROM)
+        [checkpoint] = self.store.as_of(LIVE_FROM).documents(CHECKPOINT)
+        return LIVE_FROM, json.loads(checkpoint.body)["twins"]
 
     def _site(
         self, scenario: Scenario, world: DemoWorld, clock: AcceleratedClock, desk: ForecastDesk

@@ -131,6 +131,7 @@ class LiveSite:
                 slot = Slot.containing(now)
                 if self.operator.remember(found, slot):
                     self._slot = slot
+                    self._unplanned = not self.operator.is_planned
                     log.info("live.picked_up site=%s slot=%s", self.operator.site.id, slot.start.isoformat())
             except (ValueError, TypeError, LookupError, VppError) as error:
                 assert self.memory is not None
@@ -176,8 +177,7 @@ class LiveSite:
         if self._slot is None or slot.start > self._slot.start:  # never back, whatever the clock does
             await self._turn(slot)
         self._take_plan()
-        if self._unplanned and self._planner.ask(self.operator.order(self._slot or slot, self._readings)):
-            self._unplanned = False
+        self._ask_for_plan()
         tick = await self.operator.minute()
         await self.plant.refresh()
         self._readings = tick.readings
@@ -196,6 +196,12 @@ class LiveSite:
         self.operator.carry_on(slot)
         self._slot = slot
         self._unplanned = True
+
+    def _ask_for_plan(self) -> None:
+        """Ask for the plan of the half-hour that runs, as soon as the planner is free."""
+        if self._unplanned and self._slot is not None and self._readings:
+            asked = self._planner.ask(self.operator.order(self._slot, self._readings))
+            self._unplanned = not asked
 
     def _keep(self, slot: Slot, work: Callable[[], None]) -> None:
         with self.operator.store.transaction():

@@ -160,6 +160,18 @@ def test_a_program_that_starts_again_goes_on_in_the_same_half_hour(made: Works) 
     assert ChargerPower(3.0) in [one.order for one in again.near.orders]
 
 
+def test_a_program_that_died_without_a_plan_asks_for_one_at_once(made: Works) -> None:
+    def fails(_order: PlanOrder) -> Window:
+        raise TimeoutError
+
+    made.operator.says = fails
+    made.run(10)
+    again = made.again()
+    again.run(5)
+    assert [order.slot.start for order in again.operator.asked] == [START]
+    assert again.operator.asked[0].measured_soc  # with what was read, not before
+
+
 def test_a_half_hour_in_which_nobody_ran_stays_unknown(made: Works) -> None:
     made.run(14)
     again = made.again(after=timedelta(minutes=40))
