@@ -221,6 +221,9 @@ class Child:
         self.process.wait()
         for one in self.listeners:
             one.join()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            pipe.close()
 
 
 def soak(runs: int, seed: int, folder: Path) -> Report:

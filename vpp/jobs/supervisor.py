@@ -15,6 +15,7 @@ import logging
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -29,7 +30,8 @@ from energy.core.clock import Clock
 from energy.core.errors import ConfigError, VppError
 from energy.store import JobRunRow, Store
 from vpp.jobs.book import LostRunError, RunBook
-from vpp.jobs.job import WHOLE, Job, Lane, Misfire, Outcome, RunState, checked, ranks
+from vpp.jobs.job import Job, Lane, Misfire, Outcome, RunState, checked, ranks
+from vpp.jobs.opened import OpenRuns
 
 __all__ = ["Limits", "Supervisor", "start_supervisor"]
 
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 
 Spawn = Callable[[Callable[[], None], str], None]
 _STRANGE_FOR: Final = timedelta(days=1)
+_AT_ONCE: Final = 100  # subjects entered in one transaction: others want to write, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +138,11 @@ class Supervisor:
         self._spawn = spawn
         owner = f"{socket.gethostname()}/{os.getpid()}/{token_hex(4)}"
         self.book = RunBook(store, clock, owner, timedelta(seconds=self.limits.lease_s))
-        self._lock = RLock()
+        self._subjects = {name: frozenset(job.subjects) for name, job in self._jobs.items()}
+        self._looking = RLock()
+        self._lock = RLock()  # of what follows; never held while the store is asked
+        self._ready: dict[Lane, deque[JobRunRow]] = {lane: deque() for lane in Lane}
+        self._reserved: dict[tuple[str, str], Lane] = {}
         self._going: dict[str, _Going] = {}
         self._ahead: dict[tuple[str, str], datetime | None] = {}
         self._blocked: dict[str, float] = {}
@@ -173,10 +180,8 @@ class Supervisor:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
         ends = time.monotonic() + grace_s
-        while self._going and time.monotonic() < ends:
+        while (left := self._that_work()) and time.monotonic() < ends:
             time.sleep(0.02)
-        with self._lock:
-            left = [one for one in self._going.values() if not one.hangs]
         for one in left:
             try:
                 self.book.release(one.row)
@@ -184,6 +189,11 @@ class Supervisor:
                 log.warning("jobs.not_released run=%s %s", one.key, error)
         log.info("jobs.stopped left=%d", len(left))
         return [one.key for one in left]
+
+    def _that_work(self) -> list[_Going]:
+        """What goes on and was not given up."""
+        with self._lock:
+            return [one for one in self._going.values() if not one.hangs]
 
     @property
     def running(self) -> list[str]:
@@ -209,7 +219,7 @@ class Supervisor:
 
     def look(self) -> int:
         """Enter what became due and start what may start; how many were started."""
-        with self._lock:
+        with self._looking:
             if self._stopped:
                 return 0
             now = self._clock.now()
@@ -217,31 +227,48 @@ class Supervisor:
                 log.warning("jobs.clock_went_back from=%s to=%s", self._looked, now)
                 self._ahead.clear()  # what comes next is counted from the new time
             for job in self._jobs.values():
-                for subject in job.subjects:
-                    self._enter(job, subject, now)
+                self._enter(job, now)
             self._looked = now
             return self._start_all(now)
 
-    def _enter(self, job: Job, subject: str, now: datetime) -> None:
-        known = (job.name, subject) in self._ahead
-        ahead = self._ahead.get((job.name, subject))
-        if known and (ahead is None or now < ahead):
-            return
-        self._ahead[job.name, subject] = self.book.enter(job, subject, now)
+    def _enter(self, job: Job, now: datetime) -> None:
+        """Enter what became due of a job, some subjects at a time: one write to the disk, and a short one."""
+        due = [subject for subject in job.subjects if self._is_due(job.name, subject, now)]
+        for k in range(0, len(due), _AT_ONCE):
+            with self.book.store.transaction():
+                ahead = {one: self.book.enter(job, one, now) for one in due[k : k + _AT_ONCE]}
+            self._ahead.update({(job.name, subject): instant for subject, instant in ahead.items()})
+
+    def _is_due(self, name: str, subject: str, now: datetime) -> bool:
+        if (name, subject) not in self._ahead:
+            return True
+        ahead = self._ahead[name, subject]
+        return ahead is not None and ahead <= now
 
     def _start_all(self, now: datetime) -> int:
-        """Start what waits: what others need first, then what was due first."""
+        """Start what waits: what others need first, then what was due first.
+
+        What finds no place stands ready: a thread that has done its run takes the next one of its lane.
+        """
         rows = self.book.open_runs()
-        waiting = [row for row in rows if self._waits(row, now)]
+        opened = OpenRuns(rows, self._jobs)
+        ready: dict[Lane, deque[JobRunRow]] = {lane: deque() for lane in Lane}
         started = 0
+        waiting = [row for row in rows if self._waits(row, now)]
         for row in sorted(waiting, key=lambda one: (self._ranks.get(one.job, 0), one.key)):
             job = self._jobs.get(row.job)
-            if job is None or (row.subject not in job.subjects):
+            if job is None or row.subject not in self._subjects[row.job]:
                 self._strange(row, now)
             elif job.misfire is Misfire.SKIP and now - row.due_at > job.useful_for and not row.asked_by:
                 self.book.skip(row, Outcome("no_use", {"count": "1", "since": row.due_at.isoformat()}))
-            elif self._may_start(job, row, rows, now):
-                started += self._begin(job, row)
+            elif self._may_start(job, row, opened, now):
+                going = self._claim(job, row)
+                if going is None:
+                    ready[job.lane].append(row)
+                else:
+                    started += self._begin(going)
+        with self._lock:
+            self._ready = ready
         return started
 
     def _waits(self, row: JobRunRow, now: datetime) -> bool:
@@ -262,54 +289,74 @@ class Supervisor:
         if now - row.due_at > _STRANGE_FOR:
             self.book.skip(row, Outcome("unknown_job", {"job": row.job}))
 
-    def _may_start(self, job: Job, row: JobRunRow, rows: Sequence[JobRunRow], now: datetime) -> bool:
-        here = [
-            one for one in self._going.values() if one.job.name == job.name and one.subject == row.subject
-        ]
-        busy = sum(1 for one in self._going.values() if one.job.lane is job.lane and not one.hangs)
-        if here or busy >= self.limits.lanes[job.lane]:
+    def _may_start(self, job: Job, row: JobRunRow, opened: OpenRuns, now: datetime) -> bool:
+        """Whether nothing comes first, or patience is at its end."""
+        if opened.elsewhere(row, lambda other: self.book.is_lost(other, now)):
             return False
-        for other in rows:
-            if other.key == row.key:
-                continue
-            same = (other.job, other.subject) == (row.job, row.subject)
-            if same and other.state == RunState.RUNNING.value and not self.book.is_lost(other, now):
-                return False  # another process is at it
-            if self._still_waits_for(job, row, other):
-                return False
-        return True
-
-    def _still_waits_for(self, job: Job, row: JobRunRow, other: JobRunRow) -> bool:
-        """Whether a run waits for another one, whenever that was due, and has not lost its patience."""
-        needed = other.job in job.needs and other.job in self._jobs
-        if not needed or not (WHOLE in {other.subject, row.subject} or other.subject == row.subject):
-            return False
+        other = opened.first(job, row.subject)
+        if other is None:
+            return True
         since = self._blocked.setdefault(row.key, time.monotonic())
         if time.monotonic() - since <= job.patience.total_seconds():
-            return True
+            return False
         log.warning("jobs.waited_enough run=%s for=%s", row.key, other.key)
-        return False
+        return True
 
-    def _begin(self, job: Job, row: JobRunRow) -> int:
-        mine = self.book.claim(row)
-        if mine is None:
-            return 0
-        going = _Going(mine, job, self.book, time.monotonic())
-        self._going[mine.key] = going
-        self._blocked.pop(mine.key, None)
+    # -- places ----------------------------------------------------------------------------------------
+
+    def _reserve(self, job: Job, row: JobRunRow, instead_of: _Going | None) -> bool:
+        """Keep a place in a lane; False if there is none, or a run of the same job and subject goes on."""
+        with self._lock:
+            others = [one for one in self._going.values() if one is not instead_of]
+            here = {(one.job.name, one.subject) for one in others} | self._reserved.keys()
+            busy = sum(1 for one in others if one.job.lane is job.lane and not one.hangs)
+            busy += sum(1 for lane in self._reserved.values() if lane is job.lane)
+            if self._stopped or (job.name, row.subject) in here or busy >= self.limits.lanes[job.lane]:
+                return False
+            self._reserved[job.name, row.subject] = job.lane
+            return True
+
+    def _claim(self, job: Job, row: JobRunRow, instead_of: _Going | None = None) -> _Going | None:
+        """A run made ours, in a place of its own or in that of one that is over."""
+        if not self._reserve(job, row, instead_of):
+            return None
+        going = None
         try:
-            self._spawn(lambda: self._do(going), f"job {job.name}")
+            mine = self.book.claim(row)
+            if mine is not None:
+                going = _Going(mine, job, self.book, time.monotonic())
+        finally:
+            with self._lock:
+                del self._reserved[job.name, row.subject]
+                if going is not None:
+                    self._going[going.key] = going
+                    self._blocked.pop(going.key, None)
+                    if instead_of is not None:
+                        self._going.pop(instead_of.key, None)
+        return going
+
+    def _begin(self, going: _Going) -> int:
+        try:
+            self._spawn(lambda: self._do(going), f"job {going.job.name}")
         except RuntimeError as error:  # no more threads: it waits for the next look
-            log.warning("jobs.no_thread run=%s %s", mine.key, error)
-            self._going.pop(mine.key, None)
-            self.book.release(mine)
+            log.warning("jobs.no_thread run=%s %s", going.key, error)
+            with self._lock:
+                self._going.pop(going.key, None)
+            self.book.release(going.row)
             return 0
         return 1
 
     # -- one run ---------------------------------------------------------------------------------------
 
     def _do(self, going: _Going) -> None:
-        """One run, in a thread of its own; nothing that goes wrong in it reaches another."""
+        """A run, and then the next that stands ready for this lane, in a thread of their own."""
+        current: _Going | None = going
+        while current is not None:
+            self._work(current)
+            current = self._next(current)
+
+    def _work(self, going: _Going) -> None:
+        """One run; nothing that goes wrong in it reaches another."""
         try:
             outcome = going.job.function(going)
             self.book.finish(going.row, outcome)
@@ -318,9 +365,24 @@ class Supervisor:
             log.warning("jobs.lost run=%s", going.key)
         except Exception as error:  # noqa: BLE001 - whatever a job raises is its outcome
             self._failed(going, error)
+
+    def _next(self, done: _Going) -> _Going | None:
+        """The next run in the place of one that is over; None, and it is free, if none stands ready."""
+        taken = None
+        try:
+            while taken is None and not done.hangs:
+                with self._lock:
+                    ready = self._ready[done.job.lane]
+                    row = ready.popleft() if ready else None
+                if row is None:
+                    break
+                taken = self._claim(self._jobs[row.job], row, done)
+        except VppError as error:  # the next look finds it again
+            log.warning("jobs.not_claimed %s", error)
         finally:
             with self._lock:
-                self._going.pop(going.key, None)
+                self._going.pop(done.key, None)
+        return taken
 
     def _failed(self, going: _Going, error: Exception) -> None:
         said = "; ".join(part for part in error.lines() if part) if isinstance(error, VppError) else ""
@@ -338,9 +400,7 @@ class Supervisor:
 
     def beat(self) -> None:
         """Renew the claims of what runs; give up what takes too long."""
-        with self._lock:
-            going = [one for one in self._going.values() if not one.hangs]
-        for one in going:
+        for one in self._that_work():
             took = time.monotonic() - one.began
             if took > one.job.longest.total_seconds():
                 one.hangs = True

@@ -231,8 +231,7 @@ def test_a_job_that_hangs_is_given_up_and_the_others_go_on(crew: Crew) -> None:
     assert [one.state for one in crew.rows("hangs")][1] == "failed"
     crew.look(supervisor)
     crew.held[1]()
-    crew.look(supervisor)
-    assert [one.state for one in crew.rows("hangs")][-1] == "running"
+    assert [one.state for one in crew.rows("hangs")][-1] == "done"
 
 
 def test_no_more_runs_at_a_time_than_the_lane_is_wide(crew: Crew) -> None:
@@ -242,6 +241,30 @@ def test_no_more_runs_at_a_time_than_the_lane_is_wide(crew: Crew) -> None:
     crew.clock.move(HALF)
     crew.look(supervisor)
     assert len(crew.held) == 3
+
+
+def test_a_thread_that_has_done_its_run_takes_the_next_one_without_waiting_for_a_look(crew: Crew) -> None:
+    sites = tuple(f"site-{k}" for k in range(250))
+    supervisor = crew.supervisor(crew.job("measure", subjects=sites), hold=True, lanes={Lane.QUICK: 2})
+    crew.look(supervisor, 1)
+    crew.clock.move(HALF)
+    crew.look(supervisor, 1)
+    assert len(crew.held) == 2
+    crew.held[0]()
+    assert len(crew.ran) == 249
+    assert len(supervisor.running) == 1
+    crew.held[1]()
+    assert crew.store.rows.runs.find(state="waiting") == []
+    assert len(crew.store.rows.runs.find(state="done")) == 250
+
+
+def test_a_service_that_stops_does_not_wait_for_what_hangs(crew: Crew) -> None:
+    supervisor = crew.supervisor(crew.job("hangs", longest=timedelta(0)), hold=True)
+    crew.look(supervisor)
+    crew.clock.move(HALF)
+    crew.look(supervisor)
+    supervisor.beat()
+    assert supervisor.stop(grace_s=3600.0) == []
 
 
 def test_a_service_that_stops_gives_back_what_does_not_end_in_time(crew: Crew) -> None:
