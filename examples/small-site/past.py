@@ -1,4 +1,4 @@
-"""Three weeks of a small works up to last midnight, as a meter's file: no site can be planned without a past."""
+"""Three weeks of a small works up to last midnight, as a meter file: nothing is planned without a past."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class ForecastDesk:
                 raise ForecastError(
                     f"nothing forecasts {target} to the end of the plan",
                     where=f"{forecast.grid.count} of {grid.count} slots from {grid.start.isoformat()}",
-                    hint="import the missing weather forecast, or a week of measurements for the rule of thumb",
+                    hint="import the missing weather, or a week of measurements for the rule of thumb",
                 )
         names = SiteSeries(self.site.id)
         ghi = known.series(names["weather", "ghi_forecast_w_m2"], grid, Unit.W_PER_M2)
