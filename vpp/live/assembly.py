@@ -194,7 +194,12 @@ def _maker(
         wanted = SiteAccess.DRY_RUN if dry_run else known.settings.access
         gateway = assemble(load_site(known.devices), clock=clock, access=_ACCESS[wanted])
         memory.mkdir(parents=True, exist_ok=True)
-        served = GatewayService(gateway, clock=clock, memory=memory / f"{known.site.id}-counters.json")
+        served = GatewayService(
+            gateway,
+            clock=clock,
+            memory=memory / f"{known.site.id}-counters.json",
+            notify=lambda _said: None,  # the service as a whole speaks to the service manager (vpp.ops.alive)
+        )
         plant = ServedPlant(served)
         operator = SiteOperator(
             site=known.site,

@@ -11,12 +11,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+from devices.service import notify_systemd
 from energy.core.errors import ConfigError, ExitStatus
 from energy.store import open_store
 from vpp.live.assembly import known_sites, running
 
 if TYPE_CHECKING:
     from vpp.web.config import ServiceConfig
+from vpp.ops.alive import say_alive
 
 __all__ = ["run_sites", "told_to_stop"]
 
@@ -81,8 +83,11 @@ def run_sites(
     ):
         ready([one.site.id for one in sites])
         log.info("run.ready sites=%s", ",".join(one.site.id for one in sites))
+        notify_systemd("READY=1")
         while not stop.wait(_LOOK_S):
+            say_alive(store, made.parts())
             if not made.live.runs:
                 log.error("run.live_ended")
                 return int(ExitStatus.UNHEALTHY)
+        notify_systemd("STOPPING=1")
     return int(ExitStatus.OK if not made.live.runs else ExitStatus.UNHEALTHY)

@@ -17,9 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
+from devices.service import notify_systemd
 from energy.core.errors import VppError
 from vpp.api.routers import add_api
 from vpp.api.webhooks import tell_all
+from vpp.ops.alive import alive_every_s, say_alive
 from vpp.web import (
     alerts,
     audit,
@@ -106,12 +108,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     chores = [
         asyncio.create_task(_again(stop, _TIDY_EVERY_S, lambda: _tidy(service))),
     ]
+    chores.append(asyncio.create_task(_again(stop, alive_every_s(), lambda: _alive(service))))
     if not service.supervised:  # a supervisor tells, once among all processes
         chores.append(asyncio.create_task(_again(stop, _TELL_EVERY_S, lambda: _tell(service))))
+    notify_systemd("READY=1")  # the socket listens already
     try:
         yield
     finally:
         service.stopping = True
+        notify_systemd("STOPPING=1")
         stop.set()
         await asyncio.gather(*chores)
 
@@ -125,6 +130,11 @@ async def _again(stop: asyncio.Event, every_s: float, chore: Callable[[], object
             log.exception("chore.failed")
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), every_s)
+
+
+def _alive(service: Service) -> None:
+    """Feed the watchdog of the service manager, from the loop that answers people."""
+    say_alive(service.store, service.parts())
 
 
 def _tidy(service: Service) -> None:
