@@ -152,6 +152,7 @@ _TABLE: Final = (
     _rule("ledger-all", {_O: _ALL, _A: _ALL}, scope="read:ledger", personal=Personal.ALWAYS),
     _rule("people", {_M: _ALL}, scope=""),
     _rule("audit", {_A: _ALL, _M: _ALL}, scope="", personal=Personal.ALWAYS),
+    _rule("setup", {_I: _OWN, _M: _ALL}, scope=""),
     _rule("wish", {_O: _ALL, _F: _OWN, _D: _OWN, _A: _ALL}, scope="read:wishes", personal=Personal.ALWAYS),
     _rule("wish-write", {_O: _ALL, _F: _OWN, _D: _OWN}, scope="write:wishes"),
     _rule("job", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:jobs"),
@@ -160,6 +161,8 @@ _TABLE: Final = (
     _rule("alert-write", {_O: _ALL, _F: _OWN, _I: _OWN, _M: _ALL}, scope="write:alerts"),
     _rule("webhook", {_O: _OWN, _R: _OWN, _M: _OWN}, scope="read:webhooks"),
     _rule("webhook-write", {_O: _OWN, _R: _OWN, _M: _OWN}, scope="write:webhooks"),
+    _rule("region", {_O: _ALL, _A: _ALL}, scope=""),
+    _rule("region-write", {_O: _ALL}, scope=""),
     _rule("city-view", {_R: _CON}, scope="read:city"),
     _rule("metrics", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:metrics"),
 )

@@ -34,9 +34,11 @@ from vpp.web import (
     health,
     homes,
     jobs,
+    operator,
     own,
     people,
     retailer,
+    setup,
 )
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
@@ -51,6 +53,7 @@ log = logging.getLogger(__name__)
 STATIC: Final = Path(__file__).parent / "static"
 PAGES: Final[tuple[Page, ...]] = (
     *own.PAGES,
+    *operator.PAGES,
     *jobs.PAGES,
     *alerts.PAGES,
     *factory.PAGES,
@@ -60,6 +63,7 @@ PAGES: Final[tuple[Page, ...]] = (
     *explore.PAGES,
     *driver.PAGES,
     *retailer.PAGES,
+    *setup.PAGES,
     *people.PAGES,
     *audit.PAGES,
     *doors.PAGES,

@@ -63,6 +63,8 @@ class WebSettings:
         Most attempts to log in from one address. [1/min]
     webhook_hosts : tuple of str
         Hosts inside the own network that webhooks may call; others there are refused.
+    setup_folder : str
+        Folder in which installers set up sites and devices on screen; an absolute path. Empty for none.
     """
 
     host: str = "127.0.0.1"
@@ -76,6 +78,7 @@ class WebSettings:
     requests_per_minute: Annotated[int, Field(ge=10)] = 600
     logins_per_minute: Annotated[int, Field(ge=1)] = 20
     webhook_hosts: tuple[str, ...] = ()
+    setup_folder: str = ""
 
     @field_validator("public_url")
     @classmethod

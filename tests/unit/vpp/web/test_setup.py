@@ -1,0 +1,230 @@
+"""Setup on screen: a site and its devices, looked at, only read, tried; faults leave the files alone."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from devices.commissioning import passed
+from devices.site_file import load_site
+from energy.core.errors import ConfigError
+from tests.unit.devices.bench import bench
+from tests.unit.vpp.cli.test_device_command import running
+from tests.unit.vpp.web.browser import Town, form_key
+from vpp.live.config import load_site_file
+from vpp.people.roles import Role
+from vpp.sitebook import site_of
+from vpp.sitefolder import KeptDevice, SiteFolder, try_orders
+from vpp.web.config import WebSettings
+from vpp.web.setup import site_of_form
+
+FORM = {
+    "id": "kitakata",
+    "name_ja": "喜多方工場",
+    "name_en": "Kitakata works",
+    "latitude": "37.65",
+    "longitude": "139.87",
+    "contract_kw": "300",
+    "target_demand_kw": "250",
+    "basic_yen": "2000",
+    "summer_yen": "19.5",
+    "other_yen": "18",
+    "cars": "leaf, リーフ, 40, 6, 6\n\n",
+}
+DEVICE = {"id": "main-meter", "profile": "eastron-sdm630", "unit": "", "assets": "meter"}
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Town:
+    settings = WebSettings(
+        second_factor_for=(),
+        requests_per_minute=100_000,
+        logins_per_minute=1000,
+        setup_folder=str(tmp_path),
+    )
+    return Town(settings=settings)
+
+
+def send(browser: TestClient, path: str, fields: dict[str, str]) -> tuple[int, str]:
+    key = form_key(browser.get("/setup").text)
+    answer = browser.post(path, data={"form_key": key, **fields})
+    return answer.status_code, answer.text
+
+
+def words(page: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
+
+
+def test_a_site_is_written_as_a_file_that_the_service_reads(town: Town, tmp_path: Path) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    assert send(installer, "/setup", FORM)[0] == 303
+    site = load_site_file("site.yaml", tmp_path / "kitakata").site
+    assert site == site_of_form(FORM, date(2026, 11, 22))
+    assert (site.contract_kw, site.vehicles[0].id, site.charger_of(site.vehicles[0]).max_charge_kw) == (
+        300,
+        "leaf",
+        6,
+    )
+    assert site_of(town.house.store.as_of(town.house.clock.now()), "kitakata") == site
+    status, page = send(installer, "/setup", FORM)
+    assert (status, "is there already" in page) == (422, True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"id": "../etc"}, "id"),
+        ({"id": "other-works"}, "not yours"),
+        ({"contract_kw": "viel"}, "contract_kw"),
+        ({"contract_kw": "nan"}, "contract_kw"),
+        ({"contract_kw": "100"}, "above contract_kw"),
+        ({"latitude": "137"}, "latitude"),
+        ({"basic_yen": "1,2"}, "basic_yen"),
+        ({"cars": "leaf"}, "write id, name"),
+        ({"cars": "leaf, x, -1, 6, 6"}, "capacity_kwh"),
+        ({"cars": "leaf, x, 40, 6, 6\nleaf, y, 40, 6, 6"}, "used 2 times"),
+        ({"name_en": "<script>alert(1)</script>", "id": ""}, "id"),
+    ],
+)
+def test_a_site_that_cannot_be_is_refused_and_nothing_is_written(
+    town: Town, tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    status, page = send(town.logged_in(Role.INSTALLER), "/setup", FORM | changes)
+    assert status == 422
+    assert said in words(page)
+    assert "<script>alert" not in page
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_device_is_looked_at_then_only_read(town: Town, tmp_path: Path) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    with running("eastron-sdm630") as made:
+        fields = DEVICE | {"address": made.host}
+        status, page = send(installer, "/setup/kitakata/look", fields)
+        assert status == 200
+        assert "It answers" in page
+        assert "import_kwh" in page
+        assert not (tmp_path / "kitakata" / "devices.yaml").exists()
+        assert send(installer, "/setup/kitakata/devices", fields)[0] == 303
+    [kept] = load_site(tmp_path / "kitakata" / "devices.yaml").devices
+    assert (kept.id, kept.profile, kept.commissioned) == ("main-meter", "eastron-sdm630", False)
+    page = installer.get("/setup/kitakata").text
+    assert "nothing heard yet" in page
+    assert "a meter" in page
+    acts = [one.act for one in town.house.store.audit_trail("asset/kitakata/main-meter")]
+    assert acts == ["device.looked_at", "device.kept"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"address": "127.0.0.1:1"}, "could not be looked at"),
+        ({"address": "no address at all"}, "could not be looked at"),
+        ({"profile": "/etc/passwd.yaml"}, "no profile"),
+        ({"assets": "moon"}, "not on this site"),
+        ({"assets": ""}, "speaks for nobody"),
+        ({"unit": "999"}, "unit"),
+        ({"id": "Ä"}, "no id"),
+    ],
+)
+def test_a_device_that_cannot_be_is_refused_in_words(town: Town, changes: dict[str, str], said: str) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    fields = DEVICE | {"address": "127.0.0.1:1"} | changes
+    status, page = send(installer, "/setup/kitakata/look", fields)
+    assert (status, said in words(page)) == (422, True)
+
+
+def test_a_file_that_would_contradict_itself_stays_as_it_was(town: Town, tmp_path: Path) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    send(installer, "/setup/kitakata/devices", DEVICE | {"address": "192.0.2.7"})
+    before = (tmp_path / "kitakata" / "devices.yaml").read_text(encoding="utf-8")
+    second = DEVICE | {"id": "second", "address": "192.0.2.8"}
+    status, page = send(installer, "/setup/kitakata/devices", second)  # two speak for the meter
+    assert (status, 'role="alert"' in page) == (422, True)
+    assert (tmp_path / "kitakata" / "devices.yaml").read_text(encoding="utf-8") == before
+    assert sorted(path.name for path in (tmp_path / "kitakata").iterdir()) == ["devices.yaml", "site.yaml"]
+
+
+async def test_a_test_that_is_passed_unlocks_the_device_with_a_signed_record(tmp_path: Path) -> None:
+    folder = SiteFolder(str(tmp_path))
+    site = site_of_form(FORM, date(2026, 11, 22))
+    folder.add(site)
+    async with bench(alone="keba-p30", connect=False) as made:
+        lonely = made.lonely
+        assert lonely is not None
+
+        async def wait(seconds: float) -> None:
+            while seconds > 0.0:
+                step_s = min(seconds, 5.0)
+                made.clock.advance(timedelta(seconds=step_s))
+                lonely.step(step_s)
+                seconds -= step_s
+
+        await wait(10.0)
+        device = KeptDevice(
+            id="charger",
+            profile="keba-p30",
+            address=f"127.0.0.1:{made.twin('alone').port}",
+            unit=None,
+            assets=("leaf",),
+        )
+        device.check(site)
+        folder.keep("kitakata", device)
+        assert not load_site(tmp_path / "kitakata" / "devices.yaml").devices[0].commissioned
+        findings = await try_orders(device, clock=made.clock, wait=wait)
+        assert passed(findings)
+        unlocked = folder.sign("kitakata", device, findings, by="花子", clock=made.clock)
+    assert load_site(tmp_path / "kitakata" / "devices.yaml").devices[0].commissioned
+    record = tmp_path / "kitakata" / unlocked.record
+    record.write_text(record.read_text(encoding="utf-8").replace("花子", "太郎"), encoding="utf-8")
+    with pytest.raises(ConfigError, match="does not unlock"):
+        load_site(tmp_path / "kitakata" / "devices.yaml")
+
+
+def test_nothing_is_tried_before_somebody_says_that_they_watch(town: Town) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    charger = DEVICE | {"id": "cp", "profile": "keba-p30", "assets": "leaf", "address": "127.0.0.1:1"}
+    assert send(installer, "/setup/kitakata/devices", charger)[0] == 303
+    path = "/setup/kitakata/devices/cp/test"
+    assert "name of who watches" in send(installer, path, {"by": "花子"})[1]
+    assert "name of who watches" in send(installer, path, {"sure": "yes"})[1]
+    status, page = send(installer, path, {"by": "花子", "sure": "yes"})
+    assert "Not passed" in page or "did not begin" in page
+    assert status in {200, 422}
+    assert send(installer, "/setup/kitakata/devices/nobody/test", {})[0] == 404
+
+
+def test_a_device_is_taken_out_again(town: Town, tmp_path: Path) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    send(installer, "/setup/kitakata/devices", DEVICE | {"address": "192.0.2.7"})
+    for _ in range(2):
+        assert send(installer, "/setup/kitakata/devices/main-meter/drop", {})[0] == 303
+    assert not (tmp_path / "kitakata" / "devices.yaml").exists()
+
+
+def test_without_a_folder_the_page_says_what_to_do() -> None:
+    page = Town().logged_in(Role.ADMINISTRATOR).get("/setup")
+    assert page.status_code == 200
+    assert "setup_folder" in page.text
+
+
+def test_a_site_of_others_is_not_there(town: Town) -> None:
+    boss = town.logged_in(Role.ADMINISTRATOR)
+    assert send(boss, "/setup", FORM | {"id": "other-works"})[0] == 303
+    assert town.logged_in(Role.INSTALLER).get("/setup/other-works").status_code == 404
+    assert boss.get("/setup/nothing").status_code == 404
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "A", "", "x" * 99])
+def test_a_name_that_is_no_id_leads_to_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="no id of a site"):
+        SiteFolder(str(tmp_path)).site(name)

@@ -1,0 +1,328 @@
+"""Sites and their devices set up without an editor: files for ``vpp run``, written whole or not at all.
+
+``FOLDER/SITE/site.yaml`` says what stands there, ``devices.yaml`` who speaks for it, ``DEVICE.record.json``
+that somebody has tried orders at a device. A device is first looked at, then only read; what unlocks its
+control is the signed record of a step test. Parts of a file of devices that this does not know (chargers over
+OCPP, nodes of ECHONET Lite, a broker) stay as they are; comments do not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from pydantic import TypeAdapter
+
+from devices.address import parse_address
+from devices.commissioning import Finding, Record, StepTest, map_digest, passed, signed
+from devices.config import DeviceConfig
+from devices.device import Device
+from devices.gateway import Access, Gateway
+from devices.hold import hold, place_of
+from devices.modbus import ModbusTransport
+from devices.probe import Look, look_at
+from devices.profile import Profile, load_profile, profile_names
+from devices.site_file import load_site
+from devices.transport import Framing
+from energy.core.clock import Clock, SystemClock
+from energy.core.errors import ConfigError, UnreachableError
+from energy.core.site import Site
+from energy.core.units import AssetId
+from vpp.live.config import SiteFile, load_site_file
+from vpp.wholefile import whole_file
+
+__all__ = ["KeptDevice", "SiteFolder", "look_once", "try_orders"]
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_PATIENCE_S: Final = 15.0
+_SITE_FILE: Final = TypeAdapter(SiteFile)
+Wait = Callable[[float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDevice:
+    """A Modbus device as the form says it.
+
+    Parameters
+    ----------
+    unit : int or None
+        Unit number; what the profile expects if None.
+    assets : tuple of str
+        For whom it speaks.
+    record : str
+        File of the step test that unlocks its control; empty for a device that is only read.
+    """
+
+    id: str
+    profile: str
+    address: str
+    unit: int | None
+    assets: tuple[str, ...]
+    record: str = ""
+
+    def check(self, site: Site) -> Profile:
+        """Its profile, if all of it makes sense on a site.
+
+        Raises
+        ------
+        ConfigError
+            Names what does not.
+        """
+        if not _NAME.fullmatch(self.id):
+            raise ConfigError(f"{self.id[:40]!r} is no id", where="id", hint="a-z, digits and hyphens")
+        if self.profile not in profile_names():
+            raise ConfigError(
+                f"no profile {self.profile[:40]!r}", where="profile", hint="choose from the list"
+            )
+        profile = load_profile(self.profile)
+        address = parse_address(self.address, port=profile.wire.port)
+        if address.framing is Framing.TLS:
+            raise ConfigError(
+                "a TLS link needs certificates", where="address", hint="set it up in devices.yaml"
+            )
+        if self.unit is not None and not 0 <= self.unit <= 255:
+            raise ConfigError(f"unit {self.unit} is none", where="unit", hint="0 to 255")
+        known = {one.id for part in (site.vehicles, site.zones, site.meters, site.batteries) for one in part}
+        known |= {"meter", "hvac-meter"} | ({site.pv.id} if site.pv else set())
+        strange = [one for one in self.assets if one not in known]
+        if not self.assets or strange:
+            raise ConfigError(
+                f"{strange[0][:40]!r} is not on this site" if strange else "it speaks for nobody",
+                where="assets",
+                hint=f"choose from {', '.join(sorted(known))}",
+            )
+        return profile
+
+    def config(self, *, commissioned: bool = False) -> DeviceConfig:
+        """For the gateway."""
+        profile = load_profile(self.profile)
+        address = parse_address(self.address, port=profile.wire.port)
+        return DeviceConfig(
+            id=self.id,
+            profile=self.profile,
+            host=address.host,
+            port=address.port,
+            unit_id=profile.wire.unit_id if self.unit is None else self.unit,
+            assets=tuple(AssetId(one) for one in self.assets),
+            framing=address.framing,
+            commissioned=commissioned,
+        )
+
+    def to_yaml(self) -> dict[str, object]:
+        """An entry of the file."""
+        told: dict[str, object] = {"id": self.id, "profile": self.profile, "address": self.address}
+        told |= {} if self.unit is None else {"unit": self.unit}
+        told["assets"] = list(self.assets)
+        return told | ({"record": self.record} if self.record else {})
+
+
+class SiteFolder:
+    """The folder in which a service keeps the files of its sites.
+
+    Raises
+    ------
+    ConfigError
+        If no folder is set up, or it is none.
+    """
+
+    def __init__(self, folder: str) -> None:
+        if not folder:
+            raise ConfigError(
+                "this service keeps no files of sites", where="web.setup_folder", hint="name a folder"
+            )
+        self.folder = Path(folder)
+        if not self.folder.is_dir():
+            raise ConfigError(
+                "the folder of sites is missing", where=folder, hint="make it, or mend web.setup_folder"
+            )
+
+    def sites(self) -> list[str]:
+        """Sites that have a file."""
+        return sorted(path.parent.name for path in self.folder.glob("*/site.yaml"))
+
+    def site(self, name: str) -> Site | None:
+        """A site as its file says; None if there is no file.
+
+        Raises
+        ------
+        ConfigError
+            If the file cannot be used.
+        """
+        folder = self._of(name)
+        return load_site_file("site.yaml", folder).site if (folder / "site.yaml").is_file() else None
+
+    def _of(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{name[:40]!r} is no id of a site", where="site", hint="a-z, digits and hyphens"
+            )
+        return self.folder / name
+
+    def add(self, site: Site) -> Path:
+        """Write the file of a new site.
+
+        Raises
+        ------
+        ConfigError
+            If there is one already.
+        """
+        folder = self._of(site.id)
+        path = folder / "site.yaml"
+        if path.exists():
+            raise ConfigError(f"site {site.id!r} is there already", where=str(path), hint="choose another id")
+        body = _SITE_FILE.dump_python(SiteFile(site=site), mode="json", exclude_defaults=True)
+        text = yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
+        _SITE_FILE.validate_python(yaml.safe_load(text))  # what is written can be read
+        folder.mkdir(exist_ok=True)
+        with whole_file(path) as file:
+            file.write(text)
+        return path
+
+    def devices(self, site: str) -> list[KeptDevice]:
+        """Modbus devices of a site, as its file says."""
+        found = self._read(site).get("devices") or []
+        return [
+            KeptDevice(
+                id=str(one["id"]),
+                profile=str(one["profile"]),
+                address=str(one["address"]),
+                unit=one.get("unit"),
+                assets=tuple(one["assets"]),
+                record=one.get("record") or "",
+            )
+            for one in found
+        ]
+
+    def _read(self, site: str) -> dict[str, Any]:
+        path = self._of(site) / "devices.yaml"
+        if not path.is_file():
+            return {}
+        load_site(path)  # refused in words if it cannot be used
+        read: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return read
+
+    def keep(self, site: str, device: KeptDevice) -> None:
+        """Write a device into the file of its site, in the place of one of the same id.
+
+        Raises
+        ------
+        ConfigError
+            If the file as a whole would contradict itself; then it stays as it was.
+        """
+        told = self._read(site)
+        others = [one for one in told.get("devices") or [] if one["id"] != device.id]
+        told["devices"] = [*others, device.to_yaml()]
+        self._write(site, told)
+
+    def drop(self, site: str, device_id: str) -> bool:
+        """Take a device out of the file; its record stays. False if it was not there."""
+        told = self._read(site)
+        left = [one for one in told.get("devices") or [] if one["id"] != device_id]
+        if len(left) == len(told.get("devices") or []):
+            return False
+        if left or told.keys() - {"devices", "mqtt"}:
+            self._write(
+                site, {**told, "devices": left} if left else {k: told[k] for k in told if k != "devices"}
+            )
+        else:
+            (self._of(site) / "devices.yaml").unlink()
+        return True
+
+    def _write(self, site: str, told: dict[str, Any]) -> None:
+        folder = self._of(site)
+        text = yaml.safe_dump(told, allow_unicode=True, sort_keys=False)
+        trial = folder / ".devices.trial.yaml"
+        trial.write_text(text, encoding="utf-8")
+        try:
+            load_site(trial)
+        finally:
+            trial.unlink()
+        with whole_file(folder / "devices.yaml") as file:
+            file.write(text)
+
+    def sign(
+        self, site: str, device: KeptDevice, findings: tuple[Finding, ...], *, by: str, clock: Clock
+    ) -> KeptDevice:
+        """Write the record of a test that was passed, and unlock the device with it.
+
+        Raises
+        ------
+        ConfigError
+            If it was not passed, or nobody signs.
+        """
+        if not passed(findings) or not by.strip():
+            raise ConfigError("nothing to sign", where=device.id, hint="a test that is passed, and a name")
+        profile, config = load_profile(device.profile), device.config()
+        record = Record(
+            profile=profile.id,
+            map=map_digest(profile),
+            device=str(parse_address(device.address, port=profile.wire.port)),
+            unit_id=config.unit_id,
+            signed_by=by.strip(),
+            signed_at=clock.now(),
+            findings=findings,
+        )
+        name = f"{device.id}.record.json"
+        with whole_file(self._of(site) / name) as file:
+            file.write(signed(record))
+        unlocked = KeptDevice(
+            id=device.id,
+            profile=device.profile,
+            address=device.address,
+            unit=device.unit,
+            assets=device.assets,
+            record=name,
+        )
+        self.keep(site, unlocked)
+        return unlocked
+
+
+async def look_once(device: KeptDevice) -> Look:
+    """Reach a device and read all its points once; nothing is written.
+
+    Raises
+    ------
+    DeviceError
+        If it does not answer, or is not the device of its profile.
+    """
+    config, profile = device.config(), load_profile(device.profile)
+    link = ModbusTransport(
+        config.host, config.port, wire=profile.wire, access=Access.READ_ONLY, framing=config.framing
+    )
+    try:
+        one = Device(config, profile, transport=link, clock=SystemClock(), access=Access.READ_ONLY)
+        return await asyncio.wait_for(look_at(one), _PATIENCE_S)
+    except TimeoutError:
+        raise UnreachableError(
+            "the device is too slow", where=f"{device.address}: no end after {_PATIENCE_S:g} s"
+        ) from None
+    finally:
+        await link.close()
+
+
+async def try_orders(
+    device: KeptDevice, *, clock: Clock | None = None, wait: Wait = asyncio.sleep
+) -> tuple[Finding, ...]:
+    """The step test of a device, which ends in its safe state. Power flows.
+
+    Raises
+    ------
+    RefusedError
+        If another program commands the link.
+    """
+    config, profile = device.config(commissioned=True), load_profile(device.profile)
+    time = clock or SystemClock()
+    with hold([place_of(config.host, config.port)]):
+        gateway = Gateway([config], clock=time, access=Access.CONTROL)
+        try:
+            await gateway.connect()
+            return await StepTest(gateway, config.assets[-1], profile, clock=time, wait=wait).run(
+                watchdog=False
+            )
+        finally:
+            await gateway.close()
