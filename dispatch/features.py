@@ -56,7 +56,7 @@ class Features:
 
 _OWNED: Final = {
     "floors": ("most_below_kwh", "below_yen_per_kwh"),
-    "trips": ("drive_kwh", "drop_kwh", "road_yen_per_kwh"),
+    "trips": ("drive_kwh", "drop_kwh", "away", "most_unused_kwh", "road_yen_per_kwh"),
     "ready": ("ready_kwh", "unready_yen_per_kwh"),
     "ends": ("keep_kwh", "keep_yen_per_kwh"),
     "minimum": ("min_power_kw",),

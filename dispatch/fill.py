@@ -258,6 +258,8 @@ def _cars(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values:
     ceiling = np.maximum(
         _column([car.ceiling_kwh for car in cars]), values["soc0_kwh"] - drive.cumsum(axis=1)
     )
+    going_on = np.zeros(plugged.shape)
+    going_on[:, 1:] = ~plugged[:, 1:] & ~plugged[:, :-1]
     known = _known(plugged, drive) & (values["most_below_kwh"] == 0.0)
     owed = promise.cumsum(axis=1) - promise
     ready = _column([min(car.ready_kwh, car.ceiling_kwh) for car in cars])
@@ -276,6 +278,8 @@ def _cars(problem: Problem, prices: SlackPrices, ties: TieBreaks) -> Values:
         "unready_yen_per_kwh": hours(problem) * _column([car.ready_yen_per_kwh_h for car in cars]),
         "drive_kwh": drive,
         "drop_kwh": drop,
+        "away": going_on,
+        "most_unused_kwh": _column([car.floor_kwh for car in cars]) * np.roll(going_on, -1, axis=1),
         "promise_kwh": promise,
         "min_power_kw": _column([car.min_power_kw for car in cars]),
         "lacking_yen_per_kwh": prices.departure_yen_per_kwh,

@@ -49,6 +49,8 @@ __all__ = [
 
 Storage = CarProblem | StorageProblem
 Asset = CarProblem | ZoneProblem | PvProblem | StorageProblem | OtherAsset
+# Above 0, and less than what any two prices of a tariff differ by. [-]
+_BRING_BACK = 0.02
 IntArray = NDArray[np.int64]
 
 
@@ -271,15 +273,16 @@ def ready_kwh(car: CarProblem) -> FloatArray:
 def refill_yen_per_kwh(problem: Problem, charge_efficiency: float) -> float:
     """Value of a stored kWh at the end of the horizon: what it costs to buy it back. [yen/kWh]
 
-    The lower quartile of the horizon's prices, through the charger, less 2 % so that buying for the end's
-    sake alone never pays; only what the battery held at the start is valued. So a plan that is renewed every
-    half hour neither empties the batteries at its end nor fills them for nothing. A problem may say
-    otherwise.
+    The lower quartile of the horizon's prices, through the charger, and 2 % more: what the horizon takes is
+    brought back within it. Only what the battery held at the start is valued, so nothing is filled for
+    nothing. Less than the price would put charging off: each plan would end with what the last promise
+    leaves, the next one charge for a departure that has just come into sight, and no plan would ever have
+    told of it (docs/adr/0031). A problem may say otherwise.
     """
     if problem.end_value_yen_per_kwh is not None:
         return problem.end_value_yen_per_kwh
     price = max(0.0, float(np.quantile(problem.price_yen_per_kwh, 0.25)))
-    return 0.98 * price / charge_efficiency
+    return (1.0 + _BRING_BACK) * price / charge_efficiency
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ _SERIES = (
     "drive_kwh",
     "drop_kwh",  # by how much driving alone may take the car below its floor
     "promise_kwh",  # wanted at the end of the interval, 0 where nothing is promised
+    "away",  # 1 where an interval goes on with the trip of the one before
+    "most_unused_kwh",  # 0 where the next interval does not
     "lacking_yen_per_kwh",
     "road_yen_per_kwh",
 )
@@ -41,15 +43,19 @@ def _promise(b: Block, t: int) -> Term:
 
 
 def _floor_is_left_by_driving_only(b: Block, t: int) -> Term:
-    """below_kwh[t] <= below_kwh[t-1] + drop_kwh[t] + lacking_kwh[t-1]. [kWh]
+    """below[t] + unused[t] <= below[t-1] + away[t]*unused[t-1] + drop[t] + lacking[t-1]. [kWh]
 
     Only driving takes a car below its floor, and only as far as it must when it left as promised; what lacked
-    at the departure may lack afterwards too. Giving back never does.
+    at the departure may lack afterwards too, when the trip comes to it: until then it is ``unused``, and lost
+    when the trip ends. Giving back never takes a car below its floor.
     """
     if t == 0:
         return pyo.Constraint.Skip
     before = b.below_kwh[t - 1] + b.lacking_kwh[t - 1]
-    return b.below_kwh[t] <= (before + b.given.drop_kwh[t] if b.features.trips else before)
+    if not b.features.trips:
+        return b.below_kwh[t] <= before
+    before += b.given.away[t] * b.unused_kwh[t - 1] + b.given.drop_kwh[t]
+    return b.below_kwh[t] + b.unused_kwh[t] <= before
 
 
 def build_car(block: Block, count: int, features: Features) -> None:
@@ -68,6 +74,9 @@ def build_car(block: Block, count: int, features: Features) -> None:
     block.energy = pyo.Constraint(block.intervals, rule=_energy)
     block.promise = pyo.Constraint(block.intervals, rule=_promise)
     if features.floors:
+        if features.trips:
+            decide(block, "unused_kwh")
+            power_limits(block, "unused_kwh", "most_unused_kwh")
         block.floor_is_left_by_driving_only = pyo.Constraint(
             block.intervals, rule=_floor_is_left_by_driving_only
         )

@@ -120,5 +120,5 @@ def _storage(
         lacking = rows.column(departure_yen_per_kwh)
         rows.most.append(({socs[promise.index - 1]: -1.0, lacking: -1.0}, -promise.soc_kwh))
     quartile = max(0.0, float(np.quantile(problem.price_yen_per_kwh, 0.25)))
-    lost = rows.column(0.98 * quartile / storage.charge_efficiency)
+    lost = rows.column(1.02 * quartile / storage.charge_efficiency)
     rows.most.append(({socs[-1]: -1.0, lost: -1.0}, -storage.soc0_kwh))

@@ -405,3 +405,14 @@ def test_a_room_keeps_a_distance_in_hand_and_gives_it_up_for_a_peak() -> None:
         problem(load, zones=(careful,), limits=limits(peak_memory_kw=120.0)), outdoor_c=(33.0,) * n
     )
     assert powers(made(peak), HALL)[8:10].sum() < 0.5 * powers(made(calm), HALL)[8:10].sum()
+
+
+def test_what_a_trip_takes_is_charged_again_within_the_plan() -> None:
+    """Two trips ahead, both covered by the charge in hand: the plan says all the same when it is charged."""
+    leaf = trip(trip(car(48, soc0_kwh=30.0), 8, 12, 6.0, 24.0), 32, 36, 6.0, 24.0)
+    plan = PLANNER.plan(problem(100.0, 48, cars=(leaf,)))
+    stored = [point.expected for point in plan.of(AssetId("leaf"))]
+    assert stored[-1] == pytest.approx(30.0, abs=0.01)
+    assert max(one for one in stored if one is not None) <= 38.0
+    charged = sum(max(0.0, point.power_kw) for point in plan.of(AssetId("leaf"))) / 2.0
+    assert charged == pytest.approx(12.0 / 0.92, abs=0.05)

@@ -9,7 +9,7 @@ import pytest
 
 from dispatch.planner import Planner
 from dispatch.rules import rules_plan
-from energy.core.plan import CarProblem, Plan, Problem, Promise, ReasonCode
+from energy.core.plan import CarProblem, Plan, Problem, Promise, Reason, ReasonCode
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import battery, car, factory, limits, problem, pv, trip, zone
 
@@ -113,8 +113,12 @@ def test_facts_of_a_promise_make_a_sentence() -> None:
 
 def test_facts_of_a_peak_are_the_demand_and_the_limit() -> None:
     site = problem([100.0] * 6 + [130.0] * 2, cars=(car(8),), limits=limits(peak_memory_kw=128.0))
-    told = facts(PLANNER.plan(site), LEAF, ReasonCode.PEAK)
-    assert told == {"demand_kw": 128.0, "limit_kw": 128.0}
+    row = PLANNER.plan(site).of(LEAF)
+    giving = next(point for point in row if point.power_kw < 0.0)
+    assert giving.reason == Reason(ReasonCode.PEAK, {"demand_kw": 128.0, "limit_kw": 128.0})
+    ahead = next(point for point in row if point.power_kw > 0.0)  # what the peak takes is charged before it
+    assert ahead.reason.code is ReasonCode.PEAK
+    assert ahead.reason.facts["at"] == giving.slot.start.isoformat()
 
 
 def test_facts_of_an_event_are_the_coins() -> None:

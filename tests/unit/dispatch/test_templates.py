@@ -92,7 +92,7 @@ def test_what_no_battery_has_is_not_in_the_model() -> None:
     whole = compile_core(Structure(4, cars=1))
     assert {"car[0].charge_kw", "car[0].kept_kwh"} <= set(bare.columns)
     assert set(whole.columns) - set(bare.columns) == {
-        f"car[0].{name}" for name in ("below_kwh", "road_kwh", "unready_kwh", "lost_kwh")
+        f"car[0].{name}" for name in ("below_kwh", "road_kwh", "unready_kwh", "unused_kwh", "lost_kwh")
     }
 
 
