@@ -74,7 +74,7 @@ class RetentionSettings:
     Parameters
     ----------
     rules : str
-        File of rules in place of the shipped ones (docs/reference/retention.md).
+        File of rules in place of the shipped ones (docs/how-to/keep-it-running.md).
     apply : bool
         Whether the service applies them by itself; else ``vpp retention apply`` does.
     at : time
