@@ -19,6 +19,7 @@ from energy.ledger.persons import ERASED, PERSON, PersonRegister
 from energy.store import Erased, Store, canonical_json
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.record import EVIDENCE, SettlementBook
+from vpp.wishes import WISH
 
 __all__ = ["Erasure", "erase_person", "export_person"]
 
@@ -73,6 +74,7 @@ def export_person(store: Store, subject: str, *, folders: Sequence[str], at: dat
             {"id": one["id"], "figures": one["figures"]} for one in SettlementBook(store).of_subject(subject)
         ],
         "series": series,
+        "wishes": [wish for _, wish in _wishes(store, folders)],
         "acts": [
             {"at": one.at.isoformat(), "actor": one.actor, "act": one.act, "facts": dict(one.facts)}
             for one in sorted(acts, key=lambda one: one.number)
@@ -151,7 +153,10 @@ def erase_person(store: Store, subject: str, *, folders: Sequence[str], at: date
             register.withdraw(consent, withdrawn_at=at, recorded_at=at, actor=actor, channel=Channel.PAPER)
         own, shared = SettlementBook(store).readings_of(subject)
         files = [(EVIDENCE, digest) for digest in sorted(own)]
-        deleted = store.erase(folders=_folders(subject, folders), documents=[(PERSON, subject), *files])
+        wishes = [(WISH, key) for key, _ in _wishes(store, folders)]
+        deleted = store.erase(
+            folders=_folders(subject, folders), documents=[(PERSON, subject), *files, *wishes]
+        )
         if not before:
             body = canonical_json({"subject": subject})
             store.put_document(ERASED, subject, known_at=at, body=body)
@@ -206,3 +211,13 @@ def _events(store: Store, subject: str) -> list[dict[str, object]]:
             }
         )
     return found
+
+
+def _wishes(store: Store, folders: Sequence[str]) -> list[tuple[str, dict[str, object]]]:
+    """What was asked of the assets behind some folders (``SITE/ASSET/``), by key."""
+    assets = {folder.rstrip("/") for folder in folders}
+    known = store.as_of(_END_OF_TIME)
+    sites = {asset.split("/")[0] for asset in assets}
+    found = [one for site in sorted(sites) for one in known.documents(WISH, prefix=f"{site}/")]
+    told = [(one.key, json.loads(one.body)) for one in found]
+    return [(key, wish) for key, wish in told if f"{wish['site']}/{wish['asset']}" in assets]

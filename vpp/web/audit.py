@@ -22,6 +22,7 @@ __all__ = ["PAGES"]
 
 _PER_PAGE: Final = 100
 _MOST: Final = 50_000
+_SHOWN: Final = 60
 _COLUMNS: Final = ("number", "at", "actor", "act", "subject", "facts")
 _ACTS: Final = ("access", "account", "alert", "consent", "forecast", "job", "personal", "site", "wish")
 
@@ -105,11 +106,14 @@ def trail(request: Request) -> Response:
 
 
 def _facts(record: AuditRecord) -> str:
-    return ", ".join(
-        f"{name} {value if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)}"
-        for name, value in sorted(record.facts.items())
-        if value not in (None, "", [], {})
-    )
+    """Details in one line; digests and lists are cut, the file has them whole."""
+    told = []
+    for name, value in sorted(record.facts.items()):
+        if value in (None, "", [], {}):
+            continue
+        text = str(value) if isinstance(value, (str, int, float)) else json.dumps(value, ensure_ascii=False)
+        told.append(f"{name} {text if len(text) <= _SHOWN else text[: _SHOWN - 1] + '…'}")
+    return ", ".join(told)
 
 
 def export(request: Request) -> Response:

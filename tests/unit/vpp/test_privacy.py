@@ -27,6 +27,7 @@ from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.record import EVIDENCE, Derivation, Evidence, KeptSettlement, SettlementBook
+from vpp.wishes import NoDischarge, WishBook, wishes_of
 
 NOW = parse_jst("2026-11-25 10:00")
 START, END = parse_jst("2026-11-25 16:00"), parse_jst("2026-11-25 19:00")
@@ -209,3 +210,15 @@ def test_the_commands_enrol_export_and_erase(path: Path, tmp_path: Path) -> None
     assert json.loads(vpp("consent", "export", person, *db, at=LATER)[1])["erased"] is True
     assert vpp("consent", "export", "p-99", *db)[0] == 7
     assert vpp("consent", "enrol", "--name", "", *db)[0] == 2
+
+
+def test_what_a_person_asked_of_the_car_is_handed_out_and_erased_with_it(store: SqlStore) -> None:
+    person = enrolled(store)
+    for car in ("ev-1", "ev-2"):
+        WishBook(store).make("works", car, NoDischarge(), until=END, at=NOW, by="driver")
+    found = export_person(store, person, folders=["works/ev-1/"], at=LATER)
+    assert [one["asset"] for one in found["wishes"]] == ["ev-1"]  # type: ignore[attr-defined]
+    erase_person(store, person, folders=["works/ev-1/"], at=LATER, actor="desk")
+    left = store.as_of(LATER)
+    assert wishes_of(left, "works", "ev-1") == []
+    assert len(wishes_of(left, "works", "ev-2")) == 1
