@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import sys
 import tempfile
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -23,17 +24,19 @@ from energy.core.slots import SLOT_LENGTH, jst_midnight, parse_jst
 from energy.core.units import series_id
 from energy.ledger import Channel, Consent, ConsentRegister
 from energy.market.dr_products import Product
+from energy.market.plans import Trade, draft_plan, read_plan
 from energy.market.portfolio import Resource
 from energy.store import Store, open_store, points_of
 from vpp.consents import CONTROLLER
 from vpp.explain import ASSETS
 from vpp.forecasts.delivery import PURPOSE, PURPOSE_VERSION
-from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
+from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, day_ahead_for, keep
 from vpp.people.accounts import People
 from vpp.people.passwords import Passwords
 from vpp.people.roles import Objects, Role
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.plan_book import PlanBook
 
 __all__ = ["CHEAP", "FACTORY", "NEIGHBOURS", "NOW", "OBJECTS", "PASSWORD", "START", "build"]
 
@@ -54,6 +57,7 @@ OBJECTS: Final = {
 }
 _BEFORE = parse_jst("2026-07-01 09:00")
 _PAST_DAYS = 14
+_DAY = timedelta(days=1)
 
 
 def build(path: Path) -> None:
@@ -67,6 +71,7 @@ def build(path: Path) -> None:
                 with store.transaction():
                     _neighbour(store, site, number)
             _events(store)
+            _plans(store)
         made.replace(path)
 
 
@@ -164,6 +169,47 @@ def _events(store: Store) -> None:
     book.announce(event, at=at, actor="upstream")
     asked = [Resource(site=FACTORY, kw=Decimal(30)), Resource(site=NEIGHBOURS[2], kw=Decimal(20))]
     book.nominate("dr-0807", asked, at=at, actor="operator")
+
+
+def _plans(store: Store) -> None:
+    """Today's plan was accepted; tomorrow's was drafted an hour before noon and waits for a second person."""
+    book = PlanBook(store)
+    for day, made, accepted in (
+        (NOW.date(), "2026-08-05 11:00", True),
+        (NOW.date() + _DAY, "2026-08-06 11:00", False),
+    ):
+        at = parse_jst(made)
+        known, parts = store.as_of(at + timedelta(hours=2)), {}
+        for site in (FACTORY, *NEIGHBOURS):
+            issue = day_ahead_for(known, site, LOAD, day)
+            parts[site] = [] if issue is None else [Decimal(str(round(kw / 2, 3))) for kw in issue.p50]
+        header = read_plan(
+            {
+                "kind": "demand", "day": day, "group": "bg-aizu", "area": "tohoku", "sender": "00002",
+                "recipient": "00000", "on_behalf_of": "retailer-a",
+                "members": [{"code": site, "kwh": [0] * 48} for site in parts], "totals_kwh": [0] * 48,
+            },
+            name="the plan",
+        )  # fmt: skip
+        plan = draft_plan(header, {site: kwh for site, kwh in parts.items() if kwh}, [])
+        # A little more than the forecast is bought, less of it in the evening.
+        share = [1.09 if slot < 34 else 1.03 for slot in range(48)]
+        spot = Trade(
+            party="spot",
+            side="buy",
+            kwh=tuple(round(total * share[k]) for k, total in enumerate(plan.totals_kwh)),
+        )
+        plan = replace(plan, trades=(spot,))
+        drafted = book.draft(plan, at=at, author="operator-2")
+        if accepted:
+            checked_at = at + timedelta(minutes=1)
+            book.check(plan.key, drafted.version, at=checked_at, actor="operator-2")
+            book.approve(plan.key, drafted.version, at=at + timedelta(minutes=5), approver="operator")
+            book.submit(plan.key, drafted.version, at=at + timedelta(minutes=10), actor="operator")
+            book.answer(
+                plan.key, drafted.version, at=at + timedelta(minutes=20), actor="operator", accepted=True,
+                receipt="R-20260805-1",
+            )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -1,0 +1,312 @@
+"""The region's page: what is next to watch, how tight it is, what can be done, which site does not speak."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+from energy.core.series import FloatArray
+from energy.core.slots import JST
+from energy.ledger import Consent
+from energy.market.deadlines import PlanWindow, submission
+from energy.market.products import SupplyLevel
+from energy.store import Store
+from vpp.areawatch import Area, SiteLine, errors_by_day, watch_area
+from vpp.consents import on_record
+from vpp.i18n import Messages
+from vpp.ops.alerts_tell import alert_sentence
+from vpp.report.chart import Band, ChartSpec, Line
+from vpp.report.html import figure_of
+from vpp.settlement.dr_event import DrEvent
+from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_life import OPEN, EventState
+from vpp.settlement.plan_book import PlanBook, PlanState
+from vpp.web.access import Access, access_of
+from vpp.web.alerts import open_alerts
+from vpp.web.pages import Page, render
+
+__all__ = ["PAGES"]
+
+_SHOWN: Final = 30
+_DAYS: Final = 14
+_STEPS: Final = (0.03, 0.08, 0.15)
+"""Limits of the four depths of an error's colour, as a share of the day's mean load."""
+_SIGN: Final = {SupplyLevel.NORMAL: "●", SupplyLevel.ADVISORY: "△", SupplyLevel.WARNING: "▲"}
+_DONE: Final = frozenset({PlanState.SUBMITTED, PlanState.ACCEPTED})
+
+
+def region(request: Request) -> Response:
+    """The whole page."""
+    access = access_of(request)
+    every = request.query_params.get("all") == "1"
+    wall = request.query_params.get("wall") == "1"
+    return render(request, "operator.html", wall=wall, every=every, **_panel(access, every=every))
+
+
+def panel(request: Request) -> Response:
+    """The part that changes; the page asks for it once a minute."""
+    access = access_of(request)
+    every = request.query_params.get("all") == "1"
+    return render(request, "operator_panel.html", every=every, **_panel(access, every=every))
+
+
+def errors(request: Request) -> Response:
+    """How far off the forecasts were, by half hour of the last two weeks."""
+    access = access_of(request)
+    words = Messages(access.lang)
+    days = errors_by_day(access.service.store, access.service.clock.now(), _DAYS)
+    rows = [
+        (words.day(day), [_cell(float(value), words) for value in values], _mean(values, words))
+        for day, values in days
+    ]
+    part = request.headers.get("hx-request") == "true"
+    template = "operator_errors.html" if part else "operator_errors_page.html"
+    return render(request, template, rows=rows, hours=range(0, 24, 3), known=any(mean for *_, mean in rows))
+
+
+def _cell(value: float, words: Messages) -> tuple[str, str]:
+    """Class and words of one cell."""
+    if not np.isfinite(value):
+        return "none", ""
+    depth = sum(abs(value) >= step for step in _STEPS)
+    side = "none" if depth == 0 else "over" if value > 0 else "under"
+    return (f"{side} d{depth}" if depth else "d0"), words.percent(abs(value), 1)
+
+
+def _mean(values: FloatArray, words: Messages) -> str:
+    known = np.abs(values[np.isfinite(values)])
+    return words.percent(float(known.mean()), 1) if known.size else ""
+
+
+def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of a template
+    store, now, words = access.service.store, access.service.clock.now(), Messages(access.lang)
+    area = watch_area(store, now)
+    events = EventBook(store).events(known_at=now)
+    alerts = open_alerts(store, access.who)
+    lines = area.sites if every else area.sites[:_SHOWN]
+    shared = _shared(on_record(store, now), now)
+    return {
+        "m": words,
+        "at": words.moment(now),
+        "headline": _headline(area, words),
+        "second": _second(area, events, words),
+        "strip": _strip(area, len(alerts), words),
+        "figure": figure_of(_chart(area, words), words) if area.sites else None,
+        "flex": _flexibility(area, events, now),
+        "sites": [_row(one, shared, now, words) for one in lines],
+        "hidden": len(area.sites) - len(lines),
+        "count": len(area.sites),
+        "work": [*_plans(store, now, words), *_answers(events, words), *_silent(area, words)],
+        "alerts": [(one.level.value, alert_sentence(words, one)) for one in alerts[:3]],
+    }
+
+
+def _slot(area: Area, place: int, words: Messages) -> str:
+    return words.day_slot(area.starts[place])
+
+
+def _headline(area: Area, words: Messages) -> str:
+    place = area.tightest()
+    if place is None:
+        return words.text("operator.nothing_known" if area.sites else "operator.no_sites")
+    margin = area.reserve(place)
+    if margin is None:
+        return words.text(
+            "operator.peak_ahead", slot=_slot(area, place, words), power=words.kw(float(area.p50_kw[place]))
+        )
+    return words.text(
+        f"operator.margin_{area.level(place).name.lower()}",
+        slot=_slot(area, place, words),
+        percent=words.percent(margin, 1),
+    )
+
+
+def _second(area: Area, events: list[DrEvent], words: Messages) -> str:
+    """What stands ready for it, and what is called next."""
+    cars = sum(one.cars for one in area.flex)
+    ready = words.text(
+        "operator.ready" if cars else "operator.none_ready", cars=cars, power=words.kw(area.up_kw)
+    )
+    ahead = [one for one in events if one.end > area.now and one.calls]
+    if not ahead:
+        return ready
+    called = sum(float(one.kw) for one in ahead[0].standing())
+    told = words.text(
+        "operator.called", power=words.kw(called), at=words.moment(ahead[0].start), event=ahead[0].id
+    )
+    return f"{ready} {told}"
+
+
+def _strip(area: Area, alerts: int, words: Messages) -> list[dict[str, str]]:
+    place, last = area.present, area.last
+    margin, usage, level = area.reserve(place), area.usage(place), area.level(place)
+    unknown = words.text("chart.missing")
+    told = "" if margin is None else f"{_SIGN[level]} {words.text(f'operator.level_{level.name.lower()}')}"
+    demand = unknown if last is None else words.kw(float(area.demand_kw[last]))
+    sun = next((float(one) for one in area.pv_kw[place::-1] if np.isfinite(one)), None)
+    when = "" if last is None else words.slot(area.starts[last])
+    return [
+        {
+            "key": "usage",
+            "value": unknown if usage is None else words.percent(usage, 1),
+            "note": words.text("operator.usage_note"),
+            "level": level.name.lower(),
+        },
+        {
+            "key": "reserve",
+            "value": unknown if margin is None else words.percent(margin, 1),
+            "note": told or words.text("operator.no_plan"),
+            "level": level.name.lower(),
+        },
+        {"key": "demand", "value": demand, "note": when, "level": ""},
+        {"key": "sun", "value": unknown if sun is None else words.kw(sun), "note": when, "level": ""},
+        {
+            "key": "up",
+            "value": words.kw(area.up_kw),
+            "note": words.text("operator.cars", cars=sum(one.cars for one in area.flex)),
+            "level": "",
+        },
+        {
+            "key": "down",
+            "value": words.kw(area.down_kw),
+            "note": words.text("operator.cars", cars=sum(one.cars for one in area.flex)),
+            "level": "",
+        },
+        {"key": "alerts", "value": str(alerts), "note": "", "level": "warning" if alerts else ""},
+    ]
+
+
+def _values(values: FloatArray) -> tuple[float | None, ...]:
+    return tuple(float(one) if np.isfinite(one) else None for one in values)
+
+
+def _chart(area: Area, words: Messages) -> ChartSpec:
+    t = words.text
+    return ChartSpec(
+        id="region",
+        title=t("operator.chart"),
+        description=t("operator.chart_about"),
+        starts=area.starts,
+        unit="kW",
+        now=area.now,
+        series=(
+            Band(label=t("operator.band"), low=_values(area.p10_kw), high=_values(area.p90_kw), tone=1),
+            Line(label=t("operator.p50"), values=_values(area.p50_kw), tone=1, dash="dashed"),
+            Line(label=t("operator.actual"), values=_values(area.demand_kw), tone=5),
+            Line(label=t("operator.planned"), values=_values(area.planned_kw), tone=2, dash="dashdot"),
+            Line(label=t("operator.sun"), values=_values(area.pv_kw), tone=3, dash="dotted"),
+        ),
+    )
+
+
+def _flexibility(area: Area, events: list[DrEvent], now: datetime) -> list[dict[str, Any]]:
+    """By site: what cars could give back now, and what is called of the site from now on. [kW]"""
+    called: dict[str, float] = {}
+    for event in events:
+        if event.end > now and event.state not in {EventState.CANCELLED, EventState.OPTED_OUT}:
+            for one in event.standing() or event.nominated:
+                called[one.site] = called.get(one.site, 0.0) + float(one.kw)
+    ready = {one.site: one for one in area.flex}
+    most = max([*called.values(), *(one.up_kw for one in area.flex), 1.0])
+    rows = []
+    for site in sorted({*called, *ready}, key=lambda name: -called.get(name, 0.0)):
+        up = ready[site].up_kw if site in ready else 0.0
+        rows.append(
+            {
+                "site": site,
+                "called": called.get(site, 0.0),
+                "up": up,
+                "called_share": round(100 * called.get(site, 0.0) / most),
+                "up_share": round(100 * up / most),
+            }
+        )
+    return rows[:12]
+
+
+def _shared(consents: list[Consent], now: datetime) -> dict[str, set[str]]:
+    """Who receives data of each site now."""
+    found: dict[str, set[str]] = {}
+    for one in consents:
+        ended = one.withdrawn_at is not None or (one.valid_until is not None and one.valid_until <= now)
+        if not ended:
+            found.setdefault(one.subject, set()).update(one.recipients)
+    return found
+
+
+def _row(one: SiteLine, shared: dict[str, set[str]], now: datetime, words: Messages) -> dict[str, Any]:
+    minutes = 0 if one.until is None else max(0, int((now - one.until) / timedelta(minutes=1)))
+    age = "operator.age_minutes" if minutes < 120 else "operator.age_hours"
+    return {
+        "site": one.site,
+        "late": one.late,
+        "age": words.text(age, minutes=minutes, hours=minutes // 60),
+        "power": words.text("chart.missing") if one.demand_kw is None else words.kw(one.demand_kw),
+        "shares": len(shared.get(one.site, ())),
+    }
+
+
+def _plans(store: Store, now: datetime, words: Messages) -> list[dict[str, str]]:
+    """Plans of tomorrow that are not handed in, with the time that is left."""
+    tomorrow = now.astimezone(JST).date() + timedelta(days=1)
+    window = submission(tomorrow, now)
+    key = "operator.due" if window.finish_by else "operator.opens"
+    at = window.finish_by or window.changes_at
+    if at is None or window.window is PlanWindow.OVER:
+        return []
+    found = [one for one in PlanBook(store).day(tomorrow.isoformat()) if one.state not in _DONE]
+    return [
+        {
+            "href": f"/operator/plans/{one.key}",
+            "kind": "plan",
+            "text": words.text(
+                key,
+                plan=one.key,
+                state=words.text(f"plans.state_{one.state.value}"),
+                at=words.moment(at),
+            ),
+        }
+        for one in found
+    ]
+
+
+def _answers(events: list[DrEvent], words: Messages) -> list[dict[str, str]]:
+    """Events that are open, those that nobody has answered in other words."""
+    return [
+        {
+            "href": f"/operator/events/{one.id}",
+            "kind": "event",
+            "text": words.text(
+                "operator.to_answer" if one.state is EventState.ANNOUNCED else "operator.coming",
+                event=one.id,
+                at=words.moment(one.start),
+                power=words.kw(float(one.target_kw)),
+            ),
+        }
+        for one in events
+        if one.state in OPEN
+    ]
+
+
+def _silent(area: Area, words: Messages) -> list[dict[str, str]]:
+    late = [one for one in area.sites if one.late]
+    return [
+        {
+            "href": "#sites",
+            "kind": "late",
+            "text": words.text(
+                "operator.silent", site=one.site, at="" if one.until is None else words.moment(one.until)
+            ),
+        }
+        for one in late[:5]
+    ]
+
+
+PAGES: Final = (
+    Page(path="/operator", endpoint=region, rule="region", nav="nav.operator"),
+    Page(path="/operator/now", endpoint=panel, rule="region"),
+    Page(path="/operator/errors", endpoint=errors, rule="region"),
+)
