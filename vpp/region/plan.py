@@ -21,6 +21,7 @@ from dispatch.templates import TemplateShelf
 from energy.core.errors import ConfigError, DataError
 from vpp.region.crew import Executor, peak_rss_mb
 from vpp.region.draw import DrawnSites, Request
+from vpp.region.pools import load_pools
 from vpp.region.shared import RegionRules
 from vpp.wholefile import whole_file
 
@@ -33,6 +34,7 @@ __all__ = [
     "coordinator_of",
     "document",
     "plan_region",
+    "prepare",
     "read_region",
     "sizes_of_blocks",
     "write_region",
@@ -129,6 +131,12 @@ def blocks_of(request: Request, workers: int) -> list[Block]:
         key = f"{digest}-{first}-{stop}"
         blocks.append(Block(key, first, stop - first, DrawnSites(request, first, stop)))
     return blocks
+
+
+def prepare() -> bool:
+    """Let a worker import what it needs, so that the first block finds it there."""
+    load_pools()
+    return True
 
 
 def coordinator_of(region: RegionFile, crew: Executor, *, shelf: TemplateShelf | None = None) -> Coordinator:

@@ -8,10 +8,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
+from energy.core.series import Series
 from energy.core.slots import Slot
 from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
 from energy.market.dr_products import Product, product_facts
@@ -24,13 +24,9 @@ from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
+from vpp.settlement.many import CHUNK, Run, chunks, here
 
-__all__ = ["Measuring", "Run", "settle_sites", "settlement_rules", "without_consent"]
-
-Run = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], list[Any]]
-"""Does a function for many arguments, in order; on workers, or here."""
-
-_CHUNK = 25  # sites that a worker measures at a time
+__all__ = ["Measuring", "settle_from_readings", "settle_sites", "settlement_rules", "without_consent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +47,15 @@ class Measuring:
     calendar: SiteCalendar | None = None
 
 
-def _here(function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """In this process."""
-    return [function(*call) for call in calls]
-
-
 def settle_sites(
-    store: Store, event: DrEvent, how: Measuring, *, at: datetime, actor: str, run: Run = _here
+    store: Store,
+    event: DrEvent,
+    how: Measuring,
+    *,
+    at: datetime,
+    actor: str,
+    run: Run = here,
+    size: int = CHUNK,
 ) -> list[SettledSite]:
     """Delivered energy and yen of every site that took part.
 
@@ -69,6 +67,8 @@ def settle_sites(
     ----------
     run : callable
         Who reads the meters and makes the baselines: this process unless said. The figures are the same.
+    size : int
+        Sites that a worker gets at a time.
 
     Raises
     ------
@@ -93,8 +93,8 @@ def settle_sites(
         if site not in silent
     ]
     terms = replace(how, meters={})
-    chunks = [(event, todo[k : k + _CHUNK], terms) for k in range(0, len(todo), _CHUNK)]
-    found = {one.site: one for chunk in run(_settled_chunk, chunks) for one in chunk}
+    calls = [(event, chunk, terms) for chunk in chunks(todo, size)]
+    found = {one.site: one for chunk in run(_settled_chunk, calls) for one in chunk}
     return [
         kept.get(site, SettledSite(site=site, delivered_kwh=None, yen=Decimal(0), why="no consent now"))
         if site in silent
@@ -133,6 +133,31 @@ def _settled(event: DrEvent, task: _Task, how: Measuring) -> SettledSite:
     paid = set(event.paid_slots(site))
     if not paid:
         return replace(nothing, delivered_kwh=Decimal(0), why="stopped before the first half hour ended")
+    return _measured(event, task, how, nothing=nothing, meter=lambda: read_meter(file))
+
+
+def settle_from_readings(
+    store: Store, event: DrEvent, site: str, meter: Series, how: Measuring
+) -> SettledSite:
+    """What a site delivered, from readings that are at hand instead of a file.
+
+    Parameters
+    ----------
+    meter : Series
+        Imported energy by half hour, from five weeks before the event on; NaN where nothing was read. [kWh]
+    """
+    task = _Task(site, None, EventBook(store).event_days(site, event))
+    nothing = SettledSite(
+        site=site, delivered_kwh=None, yen=Decimal(0), why="", called_kwh=event.called_kwh(site)
+    )
+    return _measured(event, task, how, nothing=nothing, meter=lambda: meter)
+
+
+def _measured(
+    event: DrEvent, task: _Task, how: Measuring, *, nothing: SettledSite, meter: Callable[[], Series]
+) -> SettledSite:
+    """Delivered energy against the baseline, in the half hours that count."""
+    paid = set(event.paid_slots(task.site))
     request = BaselineRequest(  # of the event as announced: a stop must not choose other days
         start=Slot(event.start),
         end=Slot(event.end),
@@ -141,7 +166,7 @@ def _settled(event: DrEvent, task: _Task, how: Measuring) -> SettledSite:
         adjustment=how.adjustment,
     )
     try:
-        found = baseline(request, read_meter(file))
+        found = baseline(request, meter())
     except DataError as error:
         return replace(nothing, why=error.what)
     if not isinstance(found, Baseline):
