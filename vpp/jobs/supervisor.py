@@ -156,6 +156,8 @@ class Supervisor:
         """Begin to look, in the background."""
         if self._scheduler is not None:
             raise ConfigError("the supervisor runs already", where="vpp.jobs", hint="start it once")
+        # A look that takes longer than a beat leaves the next one out: that is meant, and no warning.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(timezone=UTC, daemon=True)
         every = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         self._scheduler.add_job(self._safely, "interval", [self.look], seconds=self.limits.look_s, **every)
@@ -180,15 +182,20 @@ class Supervisor:
         if self._scheduler is not None:
             self._scheduler.shutdown(wait=False)
         ends = time.monotonic() + grace_s
+        if self._looking.acquire(timeout=grace_s):  # a look that goes on may be about to start something
+            self._looking.release()
         while (left := self._that_work()) and time.monotonic() < ends:
             time.sleep(0.02)
         for one in left:
-            try:
-                self.book.release(one.row)
-            except VppError as error:  # its lease ends by itself
-                log.warning("jobs.not_released run=%s %s", one.key, error)
+            self._give_back(one)
         log.info("jobs.stopped left=%d", len(left))
         return [one.key for one in left]
+
+    def _give_back(self, going: _Going) -> None:
+        try:
+            self.book.release(going.row)
+        except VppError as error:  # its lease ends by itself
+            log.info("jobs.not_released run=%s %s", going.key, error)
 
     def _that_work(self) -> list[_Going]:
         """What goes on and was not given up."""
@@ -385,6 +392,10 @@ class Supervisor:
         return taken
 
     def _failed(self, going: _Going, error: Exception) -> None:
+        if self._stopped:  # whatever it is, the next start does it again
+            log.info("jobs.interrupted run=%s %s", going.key, error)
+            self._give_back(going)
+            return
         said = "; ".join(part for part in error.lines() if part) if isinstance(error, VppError) else ""
         said = said or f"{type(error).__name__}: {error}"
         pauses, tried = going.job.retries, going.row.attempts

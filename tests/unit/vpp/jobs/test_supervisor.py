@@ -277,6 +277,19 @@ def test_a_service_that_stops_gives_back_what_does_not_end_in_time(crew: Crew) -
     assert crew.look(crew.supervisor(crew.job("plan"))) == ["plan"]  # at once: no lease to wait for
 
 
+def test_a_run_that_breaks_off_because_the_service_stops_is_given_back_and_not_failed(crew: Crew) -> None:
+    def breaks_off(run: Run) -> Outcome:
+        supervisor.stop(grace_s=0.0)
+        raise DataError("the store is closed")
+
+    supervisor = crew.supervisor(Job(name="plan", due=Every(HALF), function=breaks_off, retries=()))
+    crew.look(supervisor)
+    crew.clock.move(HALF)
+    crew.look(supervisor)
+    assert [one.state for one in crew.rows("plan")] == ["skipped", "waiting"]
+    assert crew.look(crew.supervisor(crew.job("plan"))) == ["plan"]
+
+
 def test_the_beat_of_the_vendor_drives_it_and_a_stop_ends_it() -> None:
     crew, done = Crew(), threading.Event()
 
