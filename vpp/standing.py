@@ -45,6 +45,7 @@ class StandingOrders:
         self.not_applied: dict[AssetId, NotApplied] = {}
         """Assets that do not do what they were told: a plan must not count on them."""
         self._told: dict[AssetId, Command] = {}
+        self._trouble: dict[AssetId, str] = {}
 
     def of(self, asset: AssetId) -> Order | None:
         """What stands for an asset; None if nothing is known to stand."""
@@ -67,11 +68,15 @@ class StandingOrders:
         self.not_applied.pop(command.asset, None)
         if kind in ("applied", "clipped"):
             self._told[command.asset] = command
+            self._trouble.pop(command.asset, None)
             return
         self._told.pop(command.asset, None)
         if isinstance(outcome, NotApplied):
             self.not_applied[command.asset] = outcome
-        log.warning("command.%s asset=%s order=%s", kind, command.asset, command.order)
+        news = self._trouble.get(command.asset) != kind  # the same again each step is no news
+        self._trouble[command.asset] = kind
+        level = logging.WARNING if news else logging.DEBUG
+        log.log(level, "command.%s asset=%s order=%s", kind, command.asset, command.order)
 
     def state(self) -> list[dict[str, object]]:
         """What stands, as values that go through JSON."""

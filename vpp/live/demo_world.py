@@ -60,7 +60,12 @@ class DemoWorld:
         site = scenario.site
         self.end = end
         self.twins = TwinSite(
-            pv=site.pv, zones=site.zones, vehicles=site.vehicles, chargers=site.chargers, submeters=True
+            pv=site.pv,
+            zones=site.zones,
+            vehicles=site.vehicles,
+            chargers=site.chargers,
+            batteries=site.batteries,
+            submeters=True,
         )
         self.changed: Callable[[AssetId], None] = lambda _car: None
         self._world = SimulatedWorld(scenario, folder, start, end)
