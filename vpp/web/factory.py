@@ -32,7 +32,7 @@ from vpp.sitebook import kept_sites, site_of
 from vpp.sitewatch import AssetRow, Watch, watch_site
 from vpp.web.access import Access, access_of, service_of
 from vpp.web.doors import fields_of
-from vpp.web.factory_view import gauge, headline, lanes, monitor_words, span_lines
+from vpp.web.factory_view import gauge, headline, lanes, monitor_words, more_or_less, span_lines
 from vpp.web.live import streamed
 from vpp.web.pages import Page, go, render
 from vpp.web.problems import Problem
@@ -266,7 +266,7 @@ def _why(
         asset=asset,
         kind=row.kind,
         name=desk.name(asset),
-        lines=span_lines(watch, row, desk.messages),
+        lines=span_lines(watch, row, desk.messages, chosen=chosen),
         chosen=None if span is None else desk.messages.day_slot(span.start, span.end - span.start),
         hours=HOURS,
         room=None if zone is None else _room_choices(desk, zone.id),
@@ -274,6 +274,8 @@ def _why(
         fault=fault,
         asked=asked,
         told=told,
+        words_yen=lambda yen: more_or_less(yen, "yen", desk.messages),
+        words_kwh=lambda kwh: more_or_less(kwh, "kwh", desk.messages),
         m=desk.messages,
         alone=request.headers.get("hx-request") != "true",
         can_hold=desk.access.who.role.value in {"operator", "factory"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -27,6 +27,7 @@ __all__ = [
     "headline",
     "lanes",
     "monitor_words",
+    "more_or_less",
     "span_lines",
     "span_sentence",
 ]
@@ -41,6 +42,7 @@ _LOOKS: Final[Mapping[str, tuple[Fill, int]]] = {
     "coast": ("dots", 4),
     "unknown": ("outline", 5),
 }
+_NOTHING: Final = 0.05  # kWh or yen; nobody would see it
 _LIST_BACK: Final = timedelta(hours=6)
 
 
@@ -85,6 +87,14 @@ def age_words(messages: Messages, age: timedelta) -> str:
     if minutes < 48 * 60:
         return messages.text("factory.hours", count=minutes // 60)
     return messages.text("factory.days", count=minutes // (24 * 60))
+
+
+def more_or_less(amount: float, unit: Literal["yen", "kwh"], messages: Messages) -> str:
+    """A difference in words: no bare sign."""
+    written = messages.about_yen(abs(amount)) if unit == "yen" else messages.kwh(abs(amount))
+    if abs(amount) < _NOTHING:
+        return messages.text("factory.target_same")
+    return messages.text(f"factory.{unit}_{'more' if amount > 0.0 else 'less'}", amount=written)
 
 
 def headline(told: DemandNow, plan: Ahead | None, messages: Messages) -> list[str]:
@@ -286,9 +296,12 @@ def span_sentence(span: Span, row: AssetRow, messages: Messages) -> str:
     return reason_sentence(messages, span.reason, kind=row.kind, power_kw=span.kw)
 
 
-def span_lines(watch: Watch, row: AssetRow, messages: Messages) -> list[SpanLine]:
-    """What an asset did in the last hours and will do, each with its reason."""
-    shown = [span for span in row.spans if span.end > watch.now - _LIST_BACK]
+def span_lines(
+    watch: Watch, row: AssetRow, messages: Messages, *, chosen: datetime | None = None
+) -> list[SpanLine]:
+    """What an asset did in the last hours, or since an earlier instant, and will do, each with its reason."""
+    since = watch.now - _LIST_BACK
+    shown = [span for span in row.spans if span.end > min(since, chosen or since)]
     return [
         SpanLine(
             when=messages.day_slot(span.start, span.end - span.start),
