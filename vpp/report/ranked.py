@@ -76,8 +76,8 @@ def ranked_table(chart: Ranked, messages: Messages) -> Table:
 def ranked_svg(chart: Ranked, messages: Messages, *, width: int) -> str:
     """SVG text of the bars; zero is where it belongs, so that values below it go to the left."""
     name = f"{chart.id}-{width}"
-    values = [value for row in chart.rows for value in (*row.values, row.mark or 0.0)]
-    ticks = value_ticks(min(0.0, *values), max(0.0, *values), count=4)
+    values = [0.0, *(value for row in chart.rows for value in (*row.values, row.mark or 0.0))]
+    ticks = value_ticks(min(values), max(values), count=4)
     left = 16.0 + max((text_px(row.label, FONT_PX) for row in chart.rows), default=0.0)
     right, bottom = width - 24.0, _LEGEND_PX + _ROW_PX * len(chart.rows)
 
