@@ -6,9 +6,11 @@ Also what each of them costs for a net power, in its own arithmetic and not the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from dispatch.template import BoolArray
 from dispatch.terms import Asset, demand_kw, share_of_slot, slots_of
 from energy.core.plan import Problem
 from energy.core.plan_parts import DemandStep, DrEvent, SubmittedPlan
@@ -16,10 +18,12 @@ from energy.core.series import FloatArray
 
 __all__ = [
     "agreed_yen",
+    "called_as_tight",
     "event_values",
     "event_yen",
     "feeder_limits_kw",
     "imbalance_yen",
+    "in_event",
     "members_of",
     "recovery_limit_kw",
     "reduction_kw",
@@ -30,6 +34,22 @@ __all__ = [
 
 _DEEPEST_KW = 1e5  # no demand is so far above a baseline
 Values = dict[str, FloatArray | float]
+
+
+def in_event(problem: Problem) -> BoolArray:
+    """Half-hours of an event."""
+    inside = np.zeros(problem.grid.count, dtype=bool)
+    for event in problem.events:
+        inside[event.first : event.last] = True
+    return inside
+
+
+def called_as_tight(problem: Problem) -> Problem:
+    """The problem with the hours of its events taken for tight ones: what rules of thumb know of an event."""
+    if not problem.events:
+        return problem
+    called = in_event(problem)[slots_of(problem)] | np.asarray(problem.tight, dtype=bool)
+    return replace(problem, tight=tuple(called.tolist()))
 
 
 def _so_far_kw(problem: Problem) -> float:

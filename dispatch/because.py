@@ -15,20 +15,12 @@ from dispatch.shortfalls import Expected
 from dispatch.terms import Asset, assets, hours, is_steady, slots_of
 from energy.core.plan import CarProblem, Problem, Reason, ReasonCode, StorageProblem, ZoneProblem
 
-__all__ = ["Agreed", "agreed_reasons", "event_facts", "in_event", "unit_reason"]
+__all__ = ["Agreed", "agreed_reasons", "event_facts", "unit_reason"]
 
 _KW = 1e-3
 _AT_LIMIT_KW = 0.05
 _FIRM = frozenset({ReasonCode.AWAY, ReasonCode.OPTED_OUT, ReasonCode.MINIMUM_TIME, ReasonCode.DEFROST})
 _MILD = frozenset({ReasonCode.PRICE, ReasonCode.IDLE, ReasonCode.READY})
-
-
-def in_event(problem: Problem) -> np.ndarray:
-    """Half-hours of an event."""
-    inside = np.zeros(problem.grid.count, dtype=bool)
-    for event in problem.events:
-        inside[event.first : event.last] = True
-    return inside
 
 
 def event_facts(problem: Problem) -> list[dict[str, float | str]]:

@@ -32,7 +32,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.because import Agreed, agreed_reasons, event_facts, in_event, unit_reason
+from dispatch.agreed import in_event
+from dispatch.because import Agreed, agreed_reasons, event_facts, unit_reason
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected
 from dispatch.terms import peak_margin_kw, slots_of

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from dispatch.agreed import called_as_tight
 from dispatch.assemble import Origin, assemble
 from dispatch.carrules import charge_and_give
 from dispatch.kinds import kind_of
@@ -62,7 +63,11 @@ def charge_on_arrival_plan(problem: Problem) -> Plan:
 
 
 def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> Schedule:
-    """Powers by rules of thumb: rooms first, then batteries, then cars in order of their departures."""
+    """Powers by rules of thumb: rooms first, then batteries, then cars in order of their departures.
+
+    The hours of an event are served like tight ones.
+    """
+    problem = called_as_tight(problem)
     limits, margin = problem.limits, rise_kw(problem, peak_quantile_share)
     others = _wishes(problem)
     rest = np.asarray(problem.load_p50_kw) - available_kw(problem) + others.sum(axis=0)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dispatch.agreed import called_as_tight
 from dispatch.rules import rules_schedule
 from dispatch.schedule import Schedule, room_path, settle, soc_path
 from dispatch.terms import assets, storages
@@ -113,7 +114,7 @@ def _after(problem: Problem, head: Schedule, first: int) -> Problem:
         zone.id: float(room_path(problem, zone, power)[last])
         for zone, power in zip(problem.zones, head.hvac_kw, strict=True)
     }
-    return cut(problem, first, soc_kwh=soc, room_c=rooms)
+    return cut(called_as_tight(problem), first, soc_kwh=soc, room_c=rooms)
 
 
 def cut(
@@ -122,7 +123,7 @@ def cut(
     """The same problem from half-hour ``slot`` on, with the states that are given.
 
     What needs the site as a whole (events, feeders, a submitted plan, assets of kinds from outside) is left
-    out: the rules do not look at it.
+    out: the rules do not look at it, but for the hours of events, which they take for tight ones.
     """
     grid, first = problem.grid, problem.first_of(slot)
     return replace(

@@ -12,6 +12,7 @@ import pytest
 from dispatch.checks import check_plan
 from dispatch.compile import Template
 from dispatch.planner import Planner, PlannerOptions
+from dispatch.rules import rules_plan
 from dispatch.shift import cut
 from dispatch.solve import Solution, SolverSettings, SolveStatus, solve
 from energy.core.errors import DataError
@@ -24,6 +25,7 @@ from energy.core.plan import (
     plan_from_json,
     plan_to_json,
 )
+from energy.core.plan_parts import DrEvent
 from energy.core.series import Grid
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import START, battery, car, factory, limits, problem, pv, trip, zone
@@ -416,3 +418,21 @@ def test_what_a_trip_takes_is_charged_again_within_the_plan() -> None:
     assert max(one for one in stored if one is not None) <= 38.0
     charged = sum(max(0.0, point.power_kw) for point in plan.of(AssetId("leaf"))) / 2.0
     assert charged == pytest.approx(12.0 / 0.92, abs=0.05)
+
+
+def test_rules_and_the_end_of_a_moved_plan_give_back_in_an_event() -> None:
+    event = DrEvent(
+        id="dr", first=5, last=7, baseline_kw=(100.0, 100.0), reward_yen_per_kwh=50.0, most_kw=20.0
+    )
+    calm = problem(100.0, 8, cars=(car(8),), batteries=(battery(),))
+    called = replace(calm, events=(event,))
+    for site, gives in ((calm, False), (called, True)):
+        plan = rules_plan(site)
+        assert check_plan(site, plan) == ()
+        for asset in (AssetId("leaf"), AssetId("battery")):
+            assert any(kw < -1.0 for kw in powers(plan, asset)[5:7]) is gives
+            assert all(kw > -0.1 for kw in powers(plan, asset)[:5])
+    moved = replace(called, made_at=calm.grid.time(5), grid=Grid(calm.grid.time(5), 8))  # from 3 on by rules
+    plan = Planner(solver=no_answer).plan(moved, previous=made(calm))
+    assert plan.source is PlanSource.SHIFTED
+    assert any(kw < -1.0 for kw in powers(plan, AssetId("battery"))[5:7])
