@@ -162,6 +162,7 @@ _TABLE: Final = (
     _rule("webhook", {_O: _OWN, _R: _OWN, _M: _OWN}, scope="read:webhooks"),
     _rule("webhook-write", {_O: _OWN, _R: _OWN, _M: _OWN}, scope="write:webhooks"),
     _rule("region", {_O: _ALL, _A: _ALL}, scope=""),
+    _rule("consent-register", {_O: _ALL, _A: _ALL}, scope="", personal=Personal.ALWAYS),
     _rule("region-write", {_O: _ALL}, scope=""),
     _rule("city-view", {_R: _CON}, scope="read:city"),
     _rule("metrics", {_O: _ALL, _A: _ALL, _M: _ALL}, scope="read:metrics"),

@@ -35,6 +35,8 @@ from vpp.web import (
     homes,
     jobs,
     operator,
+    operator_plans,
+    operator_rooms,
     own,
     people,
     retailer,
@@ -54,6 +56,8 @@ STATIC: Final = Path(__file__).parent / "static"
 PAGES: Final[tuple[Page, ...]] = (
     *own.PAGES,
     *operator.PAGES,
+    *operator_plans.PAGES,
+    *operator_rooms.PAGES,
     *jobs.PAGES,
     *alerts.PAGES,
     *factory.PAGES,

@@ -260,7 +260,7 @@ def _plans(store: Store, now: datetime, words: Messages) -> list[dict[str, str]]
     found = [one for one in PlanBook(store).day(tomorrow.isoformat()) if one.state not in _DONE]
     return [
         {
-            "href": f"/operator/plans/{one.key}",
+            "href": f"/operator/plans/{one.key.replace('/', '~')}",
             "kind": "plan",
             "text": words.text(
                 key,

@@ -56,6 +56,7 @@ EXPECTED = {
     "webhook": "orm",
     "webhook-write": "orm",
     "region": "OA",
+    "consent-register": "OA",
     "region-write": "O",
     "city-view": "r",
     "metrics": "OAM",
@@ -92,6 +93,8 @@ REST = {
     "secret": "x",
     "token": "x",
     "job": "measure",
+    "plan": "x",
+    "batch": "b-000001",
 }
 QUERY = {"/api/v1/grid-plans": "?day=2026-11-23", "/ngsi-ld/v1/entities": "?type=Site"}
 BODY: dict[str, object] = {

@@ -1,0 +1,286 @@
+"""Rooms beside the region's page: events of demand response, the register of consents, the coin ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from energy.core.errors import DataError, VppError
+from energy.ledger import BatchBook, Channel, Consent, ConsentRegister, batch_csv
+from vpp.consents import on_record
+from vpp.i18n import Messages
+from vpp.settlement.dr_event import DrEvent
+from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_life import OPEN, EventState
+from vpp.web.access import Access, access_of
+from vpp.web.doors import fields_of
+from vpp.web.pages import Page, go, render
+from vpp.web.problems import Problem
+
+__all__ = ["PAGES"]
+
+_RECENT: Final = 100
+_ACCOUNTS: Final = 50
+
+
+# -- events ------------------------------------------------------------------------------------------------
+
+
+def events(request: Request) -> Response:
+    """Every event, the next first."""
+    access = access_of(request)
+    words, now = Messages(access.lang), access.service.clock.now()
+    found = sorted(EventBook(access.service.store).events(), key=lambda one: one.start, reverse=True)
+    rows = [_event_row(one, words) for one in found[:_RECENT]]
+    waiting = sum(one.state is EventState.ANNOUNCED and one.end > now for one in found)
+    return render(request, "operator_events.html", rows=rows, waiting=waiting)
+
+
+def event(request: Request) -> Response:
+    """One event: who was asked, who is called, who said no, what came of it."""
+    access = access_of(request)
+    return _event(request, access, _found(access, str(request.path_params["event"])))
+
+
+async def answer(request: Request) -> Response:
+    """Yes or no to an event as a whole."""
+    access, fields = access_of(request), await fields_of(request)
+    return await run_in_threadpool(_answer, request, access, fields)
+
+
+def _answer(request: Request, access: Access, fields: dict[str, str]) -> Response:
+    found = _found(access, str(request.path_params["event"]))
+    wanted = fields.get("answer", "")
+    if wanted not in {"yes", "no"}:
+        return _event(request, access, found, fault="operator.bad_act", status=422)
+    now = access.service.clock.now()
+    try:
+        EventBook(access.service.store).answer(
+            found.id, takes_part=wanted == "yes", at=now, actor=access.who.id
+        )
+    except DataError:
+        return _event(request, access, found, fault="operator.not_now", status=409)
+    return go(f"/operator/events/{found.id}")
+
+
+def _found(access: Access, event_id: str) -> DrEvent:
+    found = EventBook(access.service.store).find(event_id)
+    if found is None:
+        raise Problem("not_found")
+    return found
+
+
+def _event_row(one: DrEvent, words: Messages) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "when": f"{words.moment(one.start)} - {words.moment(one.end)}",
+        "target": words.kw(float(one.target_kw)),
+        "called": words.kw(sum(float(call.kw) for call in one.standing())),
+        "state": words.text(f"operator.event_{one.state.value}"),
+        "sites": len(one.nominated),
+    }
+
+
+def _event(
+    request: Request, access: Access, found: DrEvent, *, fault: str = "", status: int = 200
+) -> Response:
+    words, now = Messages(access.lang), access.service.clock.now()
+    settled = EventBook(access.service.store).settlement(found.id)
+    called = {one.site: float(one.kw) for one in found.standing()}
+    asked = {one.site: float(one.kw) for one in found.nominated}
+    sites = [
+        {
+            "site": site,
+            "asked": words.kw(asked[site]) if site in asked else "-",
+            "called": words.kw(called[site]) if site in called else "-",
+            "out": site in found.opted_out,
+        }
+        for site in sorted({*asked, *called, *found.opted_out})
+    ]
+    missing = float(found.target_kw) - sum(called.values())
+    may = access.who.role.value == "operator" and found.state in OPEN and found.end > now
+    return render(
+        request,
+        "operator_event.html",
+        status=status,
+        row=_event_row(found, words),
+        announced=words.moment(found.announced_at),
+        product=found.product.value,
+        sites=sites,
+        missing=words.kw(missing) if missing > 0 else "",
+        settled=None
+        if settled is None
+        else (words.kwh(float(settled.delivered_kwh)), words.yen(float(settled.yen))),
+        may=may,
+        takes_part=found.state is not EventState.OPTED_OUT,
+        fault="" if not fault else words.text(fault),
+    )
+
+
+# -- consents ----------------------------------------------------------------------------------------------
+
+
+def consents(request: Request) -> Response:
+    """Who shares what with whom until when."""
+    access = access_of(request)
+    words, now = Messages(access.lang), access.service.clock.now()
+    found = on_record(access.service.store, now)
+    rows = [_consent_row(one, now, words) for one in found]
+    rows.sort(key=lambda row: (not row["holds"], row["subject"], row["id"]))
+    holding = sum(bool(row["holds"]) for row in rows)
+    return render(request, "operator_consents.html", rows=rows, holding=holding)
+
+
+def consent(request: Request) -> Response:
+    """One consent, and what its end would change."""
+    access = access_of(request)
+    return _consent(request, access, _kept(access, str(request.path_params["consent"])))
+
+
+async def withdraw(request: Request) -> Response:
+    """Somebody took a consent back, on paper or by telephone: it ends now."""
+    access, fields = access_of(request), await fields_of(request)
+    return await run_in_threadpool(_withdraw, request, access, fields)
+
+
+def _withdraw(request: Request, access: Access, fields: dict[str, str]) -> Response:
+    kept = _kept(access, str(request.path_params["consent"]))
+    if fields.get("sure") != "yes":
+        return _consent(request, access, kept, fault="operator.not_sure", status=422)
+    now = access.service.clock.now()
+    try:
+        ConsentRegister(access.service.store).withdraw(
+            kept.id, withdrawn_at=now, recorded_at=now, actor=access.who.id, channel=Channel.PAPER
+        )
+    except VppError:
+        return _consent(request, access, kept, fault="operator.not_now", status=409)
+    return go(f"/operator/consents/{kept.id}")
+
+
+def _kept(access: Access, consent_id: str) -> Consent:
+    found = on_record(access.service.store, access.service.clock.now())
+    one = next((one for one in found if one.id == consent_id), None)
+    if one is None:
+        raise Problem("not_found")
+    return one
+
+
+def _holds(one: Consent, now: datetime) -> bool:
+    over = one.valid_until is not None and one.valid_until <= now
+    return not over and (one.withdrawn_at is None or one.withdrawn_at > now)
+
+
+def _consent_row(one: Consent, now: datetime, words: Messages) -> dict[str, Any]:
+    ended = one.withdrawn_at
+    return {
+        "id": one.id,
+        "subject": one.subject,
+        "purpose": one.purpose,
+        "categories": ", ".join(one.categories),
+        "recipients": ", ".join(one.recipients),
+        "since": words.moment(one.granted_at),
+        "until": words.text("operator.no_end") if one.valid_until is None else words.moment(one.valid_until),
+        "holds": _holds(one, now),
+        "withdrawn": "" if ended is None else words.moment(ended),
+    }
+
+
+def _consent(
+    request: Request, access: Access, kept: Consent, *, fault: str = "", status: int = 200
+) -> Response:
+    words, now = Messages(access.lang), access.service.clock.now()
+    others = [
+        one
+        for one in on_record(access.service.store, now)
+        if one.id != kept.id and one.purpose == kept.purpose and _holds(one, now)
+    ]
+    effects = [
+        words.text(
+            "operator.effect",
+            recipient=recipient,
+            data=", ".join(kept.categories),
+            left=len({one.subject for one in others if recipient in one.recipients} - {kept.subject}),
+        )
+        for recipient in kept.recipients
+    ]
+    again = [one.id for one in others if one.subject == kept.subject]
+    return render(
+        request,
+        "operator_consent.html",
+        status=status,
+        row=_consent_row(kept, now, words),
+        effects=effects,
+        again=", ".join(again),
+        may=access.who.role.value == "operator" and _holds(kept, now),
+        fault="" if not fault else words.text(fault),
+    )
+
+
+# -- ledger ------------------------------------------------------------------------------------------------
+
+
+def ledger(request: Request) -> Response:
+    """Balances, batches that went out, and what the next one would hold."""
+    access = access_of(request)
+    words, store = Messages(access.lang), access.service.store
+    book = BatchBook(store)
+    coming = book.preview(at=access.service.clock.now())
+    balances = sorted(store.journal.balances().items(), key=lambda one: -one[1])
+    batches = [
+        (one.id, words.moment(one.made_at), len(one.lines), words.number(one.points, 0))
+        for one in reversed(book.batches())
+    ]
+    return render(
+        request,
+        "operator_ledger.html",
+        balances=[(name, words.number(points, 0)) for name, points in balances[:_ACCOUNTS]],
+        hidden=max(0, len(balances) - _ACCOUNTS),
+        batches=batches[:_RECENT],
+        coming=None if coming is None else (coming.id, len(coming.lines), words.number(coming.points, 0)),
+        may=access.who.role.value == "operator",
+    )
+
+
+async def make_batch(request: Request) -> Response:
+    """Record the next batch; what was shown before is what goes out, or nothing."""
+    access, fields = access_of(request), await fields_of(request)
+    return await run_in_threadpool(_make_batch, access, fields)
+
+
+def _make_batch(access: Access, fields: dict[str, str]) -> Response:
+    book, now = BatchBook(access.service.store), access.service.clock.now()
+    coming = book.preview(at=now)
+    if coming is not None and coming.id == fields.get("batch"):  # a second click finds another one
+        book.make(at=now, actor=access.who.id)
+    return go("/operator/ledger")
+
+
+def batch(request: Request) -> Response:
+    """A batch as the file for the coin operator."""
+    access = access_of(request)
+    try:
+        made = BatchBook(access.service.store).find(str(request.path_params["batch"]))
+    except VppError:
+        return go("/operator/ledger")
+    return Response(
+        "\ufeff" + batch_csv(made),
+        media_type="text/csv; charset=utf-8",
+        headers={"Content-Disposition": f'attachment; filename="coin-{made.id}.csv"'},
+    )
+
+
+PAGES: Final = (
+    Page(path="/operator/events", endpoint=events, rule="region"),
+    Page(path="/operator/events/{event}", endpoint=event, rule="region"),
+    Page(path="/operator/events/{event}/answer", endpoint=answer, rule="region-write", method="POST"),
+    Page(path="/operator/consents", endpoint=consents, rule="consent-register"),
+    Page(path="/operator/consents/{consent}", endpoint=consent, rule="consent-register"),
+    Page(path="/operator/consents/{consent}/withdraw", endpoint=withdraw, rule="region-write", method="POST"),
+    Page(path="/operator/ledger", endpoint=ledger, rule="ledger-all"),
+    Page(path="/operator/ledger/batches", endpoint=make_batch, rule="region-write", method="POST"),
+    Page(path="/operator/ledger/batches/{batch}", endpoint=batch, rule="ledger-all"),
+)
