@@ -75,6 +75,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/python tests/bench/bench_instances.py
 	@echo "== a year of bills, a season of events, a million entries proved"
 	@$(BIN)/python tests/bench/market_speed.py
+	@echo "== the service with a thousand sites and a year of half hours, read by 200 while 1,000 values a second come in"
+	@$(BIN)/python -m tests.bench.service_speed
 	@echo "== the scoreboard: six ways of control, four weeks, twenty seeds (hours; goes on where it was cut off)"
 	@$(BIN)/vpp --lang en simulate kitakata --days 5 --seeds 20 --start $(BOARD_WEEKS) --state out
 	@echo "== baselines on ordinary days of a real works"

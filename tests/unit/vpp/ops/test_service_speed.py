@@ -1,0 +1,32 @@
+"""The measurement of the service's speed, small: it runs, loses nothing and says what it saw."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.bench.service_speed import main
+
+
+def test_a_small_measurement_loses_nothing_and_sees_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "--sites",
+        "4",
+        "--days",
+        "2",
+        "--readers",
+        "4",
+        "--seconds",
+        "2",
+        "--rate",
+        "300",
+        "--repeats",
+        "5",
+    ]
+    status = main(words)
+    told = json.loads(capsys.readouterr().out)
+    assert (status, told["lost"], told["first_errors"]) == (0, 0, [])
+    assert (told["values"], told["written"]) == (4 * 2 * 48, 600)
+    assert told["reads"] >= told["readers"]
+    assert told["day_of_a_series_ms"] > 0.0
