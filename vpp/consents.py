@@ -27,6 +27,7 @@ __all__ = [
     "admitted",
     "decided",
     "on_record",
+    "put_on_record",
     "record_simulated",
     "require_consent",
 ]
@@ -122,6 +123,11 @@ def require_consent(store: Store, subject: str, use: DataUse, *, at: datetime) -
 def on_record(store: Store, at: datetime) -> list[Consent]:
     """Every consent known at an instant, also those that ended."""
     return ConsentRegister(store).consents(at)
+
+
+def put_on_record(store: Store, consent: Consent, *, at: datetime, actor: str) -> None:
+    """Record a consent that was given; the same again changes nothing."""
+    ConsentRegister(store).grant(consent, recorded_at=at, actor=actor)
 
 
 def record_simulated(store: Store, subjects: Sequence[str], *, at: datetime, use: DataUse = REWARDS) -> None:

@@ -22,13 +22,12 @@ from dispatch.templates import TemplateCache
 from energy.core.assets import Trip
 from energy.core.clock import Clock
 from energy.core.outcome import GenerationLimit
-from energy.core.plan import Plan, PlanSource, Problem, Shortfall
+from energy.core.plan import PlanSource, Problem, Shortfall
 from energy.core.series import Grid
 from energy.core.site import Site
-from energy.core.slots import JST, Slot
+from energy.core.slots import Slot
 from energy.core.units import AssetId
 from energy.ledger import CoinRule, Journal, TightEvent
-from energy.market.demand import PeakMemory, month_shift
 from energy.store import Point, Snapshot, Store
 from vpp.agreements import agreements_of
 from vpp.ahead import keep_ahead
@@ -37,6 +36,7 @@ from vpp.changeover import cooling_now, with_changeover
 from vpp.control import Equipment, Readings, SiteController, Tick, Window
 from vpp.forecasts import ForecastDesk
 from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord, window_of, window_state
+from vpp.peaks import MonthPeaks
 from vpp.planning import Agreements, Outlook, Reserves, SiteState, build_problem, in_steps
 from vpp.recorder import SiteSeries, counters_of, slot_points
 from vpp.setpoints import expected_kw
@@ -112,7 +112,7 @@ class SiteOperator:
     _desk: Desk = field(init=False)
     _planner: Planner = field(init=False)
     _guard: DemandGuard = field(init=False)
-    _month_peaks: dict[str, float] = field(default_factory=dict)
+    _peaks: MonthPeaks = field(default_factory=MonthPeaks)
     _soc_kwh: dict[str, float] = field(default_factory=dict)
     _units: UnitWatch = field(init=False)
     _in_force: Window | None = None
@@ -253,7 +253,8 @@ class SiteOperator:
             for key, value in facts.items()
             if value is not None
         ]
-        self._remember_peak(slot, points)
+        name = SiteSeries(self.site.id)["meter", "import_kwh"]
+        self._peaks.note(slot.start, next(point.value for point in points if point.series == name))
         self._open = None
         return Closed(current, tuple(points))
 
@@ -350,8 +351,8 @@ class SiteOperator:
             soc_kwh={AssetId(name): energy for name, energy in expected.items()},
             absent=absent | self.control.standing.not_applied.keys(),
             room_c=rooms,
-            peak_memory_kw=self._peak_memory(now),
-            next_memory_kw=self._peak_memory(now, months_later=1),
+            peak_memory_kw=self._peaks.remembered_kw(self.site, now),
+            next_memory_kw=self._peaks.remembered_kw(self.site, now, months_later=1),
             opted_out=frozenset(self.control.opted_out | self.control.asked.no_discharge),
             units=self._units.states(now),
         )
@@ -377,22 +378,6 @@ class SiteOperator:
                 share = min(1.0, (now - trip.departs) / (trip.returns - trip.departs))
                 energy[vehicle.id] = max(0.0, energy[vehicle.id] - share * trip.energy_kwh)
         return energy
-
-    def _peak_memory(self, now: datetime, *, months_later: int = 0) -> float:
-        """Highest demand that the contract remembers in the month of an instant, or a later one. [kW]"""
-        memory = PeakMemory(dict(self.site.peak_memory_kw))
-        for month, peak in self._month_peaks.items():
-            memory = memory.with_peak(month, peak)
-        return float(memory.peak_kw(month_shift(f"{now.astimezone(JST):%Y-%m}", months_later)))
-
-    def _remember_peak(self, slot: Slot, points: Sequence[Point]) -> None:
-        name = SiteSeries(self.site.id)["meter", "import_kwh"]
-        self._remember_import(slot.start, next(point.value for point in points if point.series == name))
-
-    def _remember_import(self, start: datetime, imported_kwh: float | None) -> None:
-        if imported_kwh is not None:
-            month = f"{start.astimezone(JST):%Y-%m}"
-            self._month_peaks[month] = max(self._month_peaks.get(month, 0.0), 2.0 * imported_kwh)
 
     # -- settlement ------------------------------------------------------------------------------------
 
@@ -421,7 +406,7 @@ class SiteOperator:
         return {
             "counts": dict(self.counts),
             "guard": self._guard.state(),
-            "month_peaks": self._month_peaks,
+            "month_peaks": self._peaks.by_month,
             "soc_kwh": self._soc_kwh,
             "limited": self._limited,
             "units": self._units.state(),
@@ -435,7 +420,7 @@ class SiteOperator:
         self.counts.clear()
         self.counts.update(saved["counts"])
         self._guard.restore(saved["guard"])
-        self._month_peaks = saved["month_peaks"]
+        self._peaks = MonthPeaks(saved["month_peaks"])
         self._soc_kwh = saved["soc_kwh"]
         self._limited = saved["limited"]
         self._units.restore(saved.get("units", {}))
@@ -474,9 +459,7 @@ class SiteOperator:
 
     def learn_peaks(self, now: datetime) -> None:
         """Take the highest demand of each of the last twelve months from the store."""
-        name = SiteSeries(self.site.id)["meter", "import_kwh"]
-        for one in self.store.as_of(now).values(name, now - timedelta(days=400), now):
-            self._remember_import(one.at, one.value)
+        self._peaks.learn(self.store.as_of(now), self.site.id, now)
 
 
 def _is_broken(shortfall: Shortfall) -> bool:

@@ -11,11 +11,11 @@ from typing import Final
 from energy.core.clock import SystemClock
 from energy.core.site import Site
 from energy.core.slots import JST, jst_midnight
-from energy.ledger import Channel, Consent, ConsentRegister
+from energy.ledger import Channel, Consent
 from energy.market.dr_products import Product
 from energy.market.portfolio import Resource
 from energy.store import Store
-from vpp.consents import CONTROLLER
+from vpp.consents import CONTROLLER, put_on_record
 from vpp.forecasts.delivery import PURPOSE, PURPOSE_VERSION
 from vpp.people.accounts import People
 from vpp.people.roles import Objects, Role
@@ -70,7 +70,7 @@ def share_and_call(store: Store, site: Site, *, at: datetime) -> None:
         channel=Channel.PAPER,
         evidence_sha256=sha256(b"a demonstration").hexdigest(),
     )
-    ConsentRegister(store).grant(consent, recorded_at=at, actor=_ACTOR)
+    put_on_record(store, consent, at=at, actor=_ACTOR)
     tomorrow = jst_midnight(at.astimezone(JST).date() + timedelta(days=1))
     event = DrEvent(
         id=f"dr-{tomorrow.astimezone(JST):%m%d}",
