@@ -2,7 +2,7 @@
 
 What control saved is a difference to something that did not happen. Here it is only what a meter proves: the
 energy that cars gave back is metered by itself, so the demand without it is known half hour by half hour.
-What the air conditioners gave way cannot be metered and is not counted.
+What the air conditioners gave way cannot be metered and is not counted (docs/how-to/watch-a-factory.md).
 """
 
 from __future__ import annotations
