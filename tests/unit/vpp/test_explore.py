@@ -22,7 +22,7 @@ MINUTE = timedelta(minutes=1)
 
 def stretch(values: np.ndarray) -> Stretch:
     since = START.timestamp()
-    return Stretch(since + 60.0 * np.arange(len(values)), values.astype(float), MINUTE)
+    return Stretch(since + 60.0 * np.arange(len(values), dtype=np.float64), values.astype(float), MINUTE)
 
 
 @given(
@@ -92,7 +92,9 @@ def test_nothing_measured_is_an_empty_stretch() -> None:
 
 def test_four_hundred_days_are_said_by_day_of_japan() -> None:
     values = np.arange(400 * 48, dtype=float)
-    told = Stretch(START.timestamp() + 1800.0 * np.arange(len(values)), values, timedelta(minutes=30))
+    told = Stretch(
+        START.timestamp() + 1800.0 * np.arange(len(values), dtype=np.float64), values, timedelta(minutes=30)
+    )
     lines = by_day(told)
     assert len(lines) == 400
     assert (lines[0].day.isoformat(), lines[0].known, lines[0].high) == ("2026-08-05", 48, 47.0)
