@@ -7,7 +7,9 @@ is tight. docs/reference/scenario-yaml.md describes every key.
 
 from __future__ import annotations
 
-from datetime import date, time
+from collections import Counter
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -18,11 +20,13 @@ from pydantic.dataclasses import dataclass
 from energy.core.assets import Identifier, NonNegative, Positive, Ratio, Weekday, strict
 from energy.core.errors import ConfigError
 from energy.core.site import Site
+from energy.core.slots import JST
 from energy.ledger import CoinRule, TightLevel
 from vpp.config import read_yaml
 
 __all__ = [
     "Assumption",
+    "DrCall",
     "ForecastErrors",
     "LoadSource",
     "PeopleErrors",
@@ -169,8 +173,71 @@ class TightEvening:
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class DrCall:
+    """A demand-response event that the site is called for; what it is paid is in the site's ``dr``.
+
+    The baseline is High 4 of 5 with the same-day adjustment (RULES-JP 3.1), and the settlement's own.
+
+    Parameters
+    ----------
+    day : date
+        Japanese day of the event.
+    begins, ends : time
+        Its hours, local.
+    kw : Decimal
+        What the site is called for. [kW]
+    announced : datetime
+        When the call comes, local time or with a zone; at most three days before the event.
+    """
+
+    id: Identifier
+    day: date
+    begins: time
+    ends: time
+    kw: Annotated[Decimal, Field(gt=0)]
+    announced: datetime
+
+    @model_validator(mode="after")
+    def _comes_before_it_begins(self) -> DrCall:
+        for name, at in (("begins", self.begins), ("ends", self.ends)):
+            if at.minute not in (0, 30) or at.second:
+                msg = f"{name} {at} is not on a full or half hour"
+                raise ValueError(msg)
+        if not self.begins < self.ends:
+            msg = f"begins {self.begins} is not before ends {self.ends}"
+            raise ValueError(msg)
+        early = self.start - self.known_at
+        if not timedelta(0) <= early <= timedelta(days=3):
+            msg = f"announced {self.announced} is not in the three days before {self.start.isoformat()}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def start(self) -> datetime:
+        """First half hour, UTC."""
+        return datetime.combine(self.day, self.begins, tzinfo=JST).astimezone(UTC)
+
+    @property
+    def end(self) -> datetime:
+        """First half hour after it, UTC."""
+        return datetime.combine(self.day, self.ends, tzinfo=JST).astimezone(UTC)
+
+    @property
+    def known_at(self) -> datetime:
+        """When it is announced, UTC."""
+        at = self.announced if self.announced.tzinfo else self.announced.replace(tzinfo=JST)
+        return at.astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class World:
-    """Everything the controller does not decide."""
+    """Everything the controller does not decide.
+
+    Parameters
+    ----------
+    calls : tuple of DrCall
+        Demand-response events that the site is called for.
+    """
 
     load: LoadSource
     weather: WeatherSource
@@ -178,6 +245,15 @@ class World:
     people: PeopleErrors
     pv_truth: PvTruth = Field(default_factory=PvTruth)
     tight: TightEvening | None = None
+    calls: tuple[DrCall, ...] = ()
+
+    @model_validator(mode="after")
+    def _calls_are_told_apart(self) -> World:
+        twice = [name for name, count in Counter(one.id for one in self.calls).items() if count > 1]
+        if twice:
+            msg = f"two calls have the id {twice[0]!r}"
+            raise ValueError(msg)
+        return self
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
@@ -199,6 +275,13 @@ class Scenario:
     world: World
     coin: CoinRule | None = None
     assumptions: tuple[Assumption, ...] = ()
+
+    @model_validator(mode="after")
+    def _calls_are_paid(self) -> Scenario:
+        if self.world.calls and self.site.dr is None:
+            msg = f"call {self.world.calls[0].id} needs the site's dr: what a kWh below the baseline is paid"
+            raise ValueError(msg)
+        return self
 
 
 def scenarios_root() -> Path:

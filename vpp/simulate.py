@@ -32,6 +32,7 @@ from vpp.nearby import NearEquipment
 from vpp.operate import Desk, Mode, SiteOperator, announce
 from vpp.recorder import SiteSeries
 from vpp.scenario import Scenario
+from vpp.scenecalls import announce_calls, settle_calls
 from vpp.score import ScoreKeeper
 from vpp.simworld import SimulatedWorld
 from vpp.sitebook import keep_site
@@ -199,6 +200,7 @@ class ScenarioRun:
                 self.store.append(self._minutes)
                 self._minutes.clear()
                 self.operator.finish(readings)
+                settle_calls(self.store, self.scenario, slot.end)
                 self._record_truth(slot, before, twins.truth())
                 self._save(twins, time.perf_counter() - began)
             self.progress(done, len(slots))
@@ -230,6 +232,7 @@ class ScenarioRun:
         for event in self.world.events:
             if event.known_at <= slot.start:
                 announce(self.store, event)
+        announce_calls(self.store, self.scenario, slot.start)
 
     def _record_truth(self, slot: Slot, before: SiteTruth, after: SiteTruth) -> None:
         """What no meter shows but the report tells: rooms' energies, thrown-away sun, worst excursion."""

@@ -18,6 +18,7 @@ from energy.core.units import AssetId
 from energy.store import open_store
 from vpp.operate import SiteOperator
 from vpp.scenario import load_scenario
+from vpp.settlement.dr_events import EventBook
 from vpp.simulate import ScenarioRun
 
 pytestmark = pytest.mark.e2e
@@ -51,7 +52,8 @@ def day(request: pytest.FixtureRequest) -> Iterator[Day]:
 
     def plan(self: Planner, problem: Problem, *, previous: Plan | None = None) -> Plan:
         one = made(self, problem, previous=previous)
-        seen.plans.append((problem, one))
+        if problem.divisions:  # else it is the plan without an event, by which the adjustment is counted
+            seen.plans.append((problem, one))
         seen.violations += check_plan(problem, one)
         return one
 
@@ -134,6 +136,28 @@ def test_units_run_at_their_stages_and_for_their_minimum_times(day: Day) -> None
         least = {True: zone.unit.min_on_minutes, False: zone.unit.min_off_minutes}
         for on, minutes in stretches[1:-1]:
             assert minutes >= least[on]
+
+
+def test_the_event_is_planned_for_from_its_announcement_on_and_settled_when_it_is_over(day: Day) -> None:
+    assert day.run is not None
+    call = next(one for one in SCENARIO.world.calls if day.run.start <= one.start < day.run.end)
+    assert day.operator.counts["calls_not_planned"] == 0
+    for problem, plan in day.plans:
+        heard = problem.made_at >= call.known_at and problem.grid.start < call.end
+        if heard:
+            assert [event.id for event in problem.events] == [call.id]
+            assert plan.trajectory.event_yen != 0.0
+        else:
+            assert problem.events == ()
+    book = EventBook(day.run.store)
+    settled = book.settlement(call.id)
+    assert settled is not None
+    assert settled.version == 1  # twice is once
+    assert settled.sites[0].called_kwh == 30
+    assert settled.sites[0].method
+    assert settled.sites[0].delivered_kwh is not None
+    assert settled.delivered_kwh > 0
+    assert settled.yen > 0
 
 
 def test_rooms_are_comfortable_and_cars_leave_as_promised(day: Day) -> None:
