@@ -463,23 +463,6 @@ RIGHTS_INTRO = """A route names a rule; the rule says how far each role reaches.
 cars or company. `consented`: what others agreed to share with the company. Empty: refused."""
 
 
-METRICS_INTRO = """\
-What `/metrics` gives in Prometheus's own form; units stand in the names. A figure that is not known is NaN,
-never zero. Labels name routes, sites and kinds, never people. Figures of data, alerts, backups, jobs, journal
-and store are read from the store when they are asked for."""
-
-
-def metrics_page() -> str:
-    """Every figure of a running service."""
-    from vpp.web.metrics import Metrics
-
-    rows = [
-        (f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), what)
-        for name, kind, labels, what in Metrics().described()
-    ]
-    return f"# Metrics\n\n{MADE}\n\n{METRICS_INTRO}\n\n{table(('Name', 'Type', 'Labels', 'What'), rows)}"
-
-
 def rights_page() -> str:
     """The table of rights, and which route asks which line of it."""
     rules = table(overview.rule_header(), overview.rule_rows())
@@ -501,7 +484,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "cli.md": command_line_page,
     "service-yaml.md": service_page,
     "rights.md": rights_page,
-    "metrics.md": metrics_page,
+    "metrics.md": lambda: f"# Metrics\n\n{MADE}\n\n{overview.figures_text()}",
 }
 
 

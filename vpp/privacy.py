@@ -21,7 +21,7 @@ from vpp.settlement.dr_events import EventBook
 from vpp.settlement.record import EVIDENCE, SettlementBook
 from vpp.wishes import WISH
 
-__all__ = ["Erasure", "erase_person", "export_person"]
+__all__ = ["Erasure", "consents_ended", "erase_person", "export_person"]
 
 _BEGINNING: Final = datetime.fromisoformat("1900-01-01T00:00:00+00:00")
 _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
@@ -177,6 +177,20 @@ def erase_person(store: Store, subject: str, *, folders: Sequence[str], at: date
         withdrawn=tuple(standing),
         kept_entries=kept,
         done_before=before,
+    )
+
+
+def consents_ended(store: Store, *, before: datetime, at: datetime) -> list[tuple[str, datetime]]:
+    """Subjects all of whose consents ended before an instant and who were not erased yet, with that end."""
+    ends: dict[str, list[datetime]] = {}
+    for consent in ConsentRegister(store).consents(at):
+        over = [end for end in (consent.withdrawn_at, consent.valid_until) if end is not None]
+        ends.setdefault(consent.subject, []).append(min(over) if over else _END_OF_TIME)
+    persons = PersonRegister(store)
+    return sorted(
+        (subject, max(ended))
+        for subject, ended in ends.items()
+        if max(ended) < before and not persons.erased(subject)
     )
 
 

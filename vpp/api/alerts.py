@@ -16,7 +16,7 @@ from vpp.i18n import Messages
 from vpp.ops.alerts import Alert, AlertBook, Kind, Level, State
 from vpp.ops.alerts_tell import alert_sentence
 from vpp.web.access import Access, access_of, guarded
-from vpp.web.alerts import sees
+from vpp.web.alerted import sees
 from vpp.web.problems import Problem
 
 __all__ = ["alerts"]

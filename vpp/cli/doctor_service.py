@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -47,13 +49,16 @@ CertificateEnd = Callable[[str, int], datetime]
 
 def fetch(address: str) -> Answer:
     """Get an address, following nothing."""
-    import httpx2
-
-    try:
-        got = httpx2.get(address, timeout=_TIMEOUT_S, follow_redirects=False)
-    except httpx2.HTTPError as error:
-        raise OSError(str(error) or type(error).__name__) from error
-    return Answer(got.status_code, {name.lower(): value for name, value in got.headers.items()}, got.content)
+    parts = urlsplit(address)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    with closing(kind(parts.netloc, timeout=_TIMEOUT_S)) as connection:
+        try:
+            connection.request("GET", parts.path, headers={"User-Agent": "aizu-vpp doctor"})
+            got = connection.getresponse()
+            body = got.read(1_000_000)
+        except http.client.HTTPException as error:
+            raise OSError(str(error) or type(error).__name__) from error
+    return Answer(got.status, {name.lower(): value for name, value in got.getheaders()}, body)
 
 
 def certificate_end(host: str, port: int) -> datetime:

@@ -21,12 +21,10 @@ from pydantic.dataclasses import dataclass
 from energy.core.assets import strict
 from energy.core.errors import ConfigError, ConsentError
 from energy.core.slots import JST
-from energy.ledger import ConsentRegister
-from energy.ledger.persons import PersonRegister
 from energy.store import Outdated, Store
 from vpp.config import read_yaml
 from vpp.explain import ASSETS
-from vpp.privacy import erase_person
+from vpp.privacy import consents_ended, erase_person
 from vpp.sitebook import kept_sites
 
 __all__ = [
@@ -48,7 +46,6 @@ RETENTION_RUN: Final = "retention-run"
 """Kind of the documents that say what went; key is the instant."""
 SHIPPED: Final = Path(__file__).with_name("retention.yaml")
 _BATCH: Final = 5_000
-_END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
 MAY_GO: Final[dict[What, frozenset[str]]] = {
     # Half hours are not among them: bills, baselines and points are made of them.
@@ -293,19 +290,10 @@ def _take(store: Store, one: Due, batch: int, now: datetime, actor: str) -> int:
 
 
 def _ended(store: Store, before: datetime, now: datetime) -> list[tuple[str, datetime]]:
-    """People all of whose consents ended before an instant and who are still on record."""
+    """People all of whose consents ended before an instant and who are still on record; never a site."""
     known = store.as_of(now)
     sites = {document.key for document in known.documents(ASSETS)} | set(kept_sites(known))
-    ends: dict[str, list[datetime]] = {}
-    for consent in ConsentRegister(store).consents(now):
-        over = [end for end in (consent.withdrawn_at, consent.valid_until) if end is not None]
-        ends.setdefault(consent.subject, []).append(min(over) if over else _END_OF_TIME)
-    persons = PersonRegister(store)
-    return sorted(
-        (subject, max(ended))
-        for subject, ended in ends.items()
-        if subject not in sites and max(ended) < before and not persons.erased(subject)
-    )
+    return [one for one in consents_ended(store, before=before, at=now) if one[0] not in sites]
 
 
 def _erase(store: Store, one: Due, now: datetime, actor: str) -> Went:

@@ -10,33 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import ConfigError
-from energy.store import Store
 from vpp.i18n import Messages
 from vpp.ops.alerts import Alert, AlertBook, Level, State
 from vpp.ops.alerts_tell import alert_sentence
-from vpp.people.rights import RULES, Reach, reach_of
-from vpp.people.roles import Account
+from vpp.people.rights import RULES, reach_of
 from vpp.web.access import Access, access_of
+from vpp.web.alerted import open_alerts, sees
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 
-__all__ = ["PAGES", "open_alerts", "sees"]
+__all__ = ["PAGES"]
 
 _RECENT: Final = timedelta(days=7)
 _SILENCES: Final = (1, 8, 24, 168)
 """Choices for a silence. [h]"""
 _MOST_OVER: Final = 50
-
-
-def sees(account: Account, alert: Alert) -> bool:
-    """Whether an alert belongs into the list of a caller: everything, or what is about one's own site."""
-    reach = reach_of(RULES["alert"], account)
-    return reach is Reach.ALL or (reach is Reach.OWN and alert.site in account.objects.sites)
-
-
-def open_alerts(store: Store, account: Account) -> list[Alert]:
-    """Open alerts that somebody may see, the most urgent first."""
-    return [one for one in AlertBook(store).alerts() if sees(account, one)]
 
 
 def _shown(words: Messages, alert: Alert, now: datetime) -> dict[str, object]:

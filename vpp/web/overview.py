@@ -1,4 +1,4 @@
-"""The table of rights as rows: for the reference page, and for whoever audits it."""
+"""Rights and figures as rows: for the reference pages, and for whoever audits them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from vpp.people.rights import RULES
 from vpp.people.roles import Role
 from vpp.web.access import GuardedRoute, guard_of
 from vpp.web.app import PAGES
+from vpp.web.metrics import Metrics
 
-__all__ = ["page_rows", "route_rows", "rule_header", "rule_rows"]
+__all__ = ["figures_text", "page_rows", "route_rows", "rule_header", "rule_rows"]
 
 
 def rule_header() -> tuple[str, ...]:
@@ -37,3 +38,19 @@ def route_rows() -> list[tuple[str, ...]]:
 def page_rows() -> list[tuple[str, ...]]:
     """Every page, and the rule that it asks."""
     return [(page.method, f"`{page.path}`", f"`{page.rule}`") for page in PAGES]
+
+
+def figures_text() -> str:
+    """Every figure for Prometheus, as a table in Markdown."""
+    lines = ["| Name | Type | Labels | What |", "| --- | --- | --- | --- |"]
+    for name, kind, labels, what in Metrics().described():
+        lines.append(f"| `{name}` | {kind} | {', '.join(f'`{label}`' for label in labels)} | {what} |")
+    return "\n".join(
+        [
+            "What `/metrics` gives in Prometheus's own form; units stand in the names. A figure that is not",
+            "known is NaN, never zero. Labels name routes, sites and kinds, never people. Figures of data,",
+            "alerts, backups, jobs, journal and store are read from the store when they are asked for.",
+            "",
+            *lines,
+        ]
+    )

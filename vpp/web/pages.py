@@ -22,6 +22,7 @@ from vpp.people.keys import new_secret
 from vpp.people.rights import RULES, About, reach_of
 from vpp.people.roles import Account
 from vpp.web.access import FORM_COOKIE, Access, access_of, guarded, service_of
+from vpp.web.alerted import open_alerts
 from vpp.web.service import Service
 
 __all__ = [
@@ -174,8 +175,6 @@ def _navigation(request: Request, account: Account | None) -> list[dict[str, obj
 
 def _alerted(request: Request, account: Account | None) -> int:
     """Open alerts that are not silent, for those who may see them; only where there is a page of them."""
-    from vpp.web.alerts import open_alerts  # that page is made with this module
-
     pages: Sequence[Page] = getattr(request.app.state, "pages", ())
     if account is None or all(page.path != "/alerts" for page in pages):
         return 0

@@ -49,13 +49,13 @@ def test_an_alert_is_acknowledged_without_a_mouse(own_console: Console, desk: De
     troubled(own_console)
     page = desk.log_in(own_console, "operator", lang="en", width=390)
     page.goto("/alerts")
-    assert "1 alarms, 3 warnings; 3 not acknowledged." in page.inner_text("main")
+    assert "Alarms: 1. Warnings: 3. Not acknowledged: 3." in page.inner_text("main")
     page.get_by_label("Note (optional)").first.focus()
     page.keyboard.type("calling the auditor")
     page.keyboard.press("Enter")
     page.wait_for_selector("text=calling the auditor")
     told = page.inner_text("main")
-    assert "1 alarms, 3 warnings; 2 not acknowledged." in told
+    assert "Alarms: 1. Warnings: 3. Not acknowledged: 2." in told
     assert "operator has seen it" in told
     assert "calling the auditor" in told
     assert desk.faults(page) == []

@@ -36,7 +36,7 @@ def test_the_operator_sees_all_alerts_alarms_first_and_their_count_everywhere(to
     browser = town.logged_in(Role.OPERATOR)
     page = browser.get("/alerts").text
     assert page.index("entry 7") < page.index("kitakata since 11-22 11:50")
-    assert "1 alarms, 2 warnings; 3 not acknowledged." in page
+    assert "Alarms: 1. Warnings: 2. Not acknowledged: 3." in page
     assert "&lt;b&gt;" in page
     assert "<b>" not in page
     assert "</span> Alerts 3</a>" in browser.get("/account").text
