@@ -9,6 +9,7 @@ import pytest
 from energy.store import Point
 from tests.e2e.console.desk import Desk
 from tests.e2e.console.served import Console
+from tests.e2e.console.town import FACTORY
 from vpp.minutes import COUNTER, POWER
 from vpp.recorder import SiteSeries
 from vpp.wishes import HoldPower, wishes_at
@@ -23,7 +24,7 @@ PAGES = (
     "/factory/kitakata/target?kw=215",
     "/factory/kitakata/month/2026-08",
     "/factory/kitakata/month/2026-06",
-    "/home/kitakata",
+    f"/home/{FACTORY}",
     "/explore",
     "/explore/kitakata/meter/power_kw?days=7",
     "/explore/kitakata/leaf/soc",
@@ -46,7 +47,9 @@ def test_a_new_reading_is_on_the_page_without_a_touch(own_console: Console, desk
     assert before is not None
     assert before.value is not None
     own_console.service.store.append(
-        Point(series=names[name], at=later, known_at=later, value=value, source="meter")
+        Point(
+            series=names[name], at=later, known_at=later + timedelta(seconds=4), value=value, source="meter"
+        )
         for name, value in ((COUNTER, before.value + 12.0), (POWER, 390.0))
     )
     own_console.clock.advance(timedelta(minutes=2, seconds=5))
@@ -87,10 +90,8 @@ def test_an_override_says_its_cost_and_its_end_before_anything_is_done(
     page.get_by_role("button", name="End the override").press("Enter")
     page.wait_for_selector("#what")
     assert not wishes_at(store.as_of(clock.now()), "kitakata", clock.now())
-    assert [one.act for one in store.audit_trail("asset/kitakata/leaf")][-2:] == [
-        "wish.made",
-        "wish.cancelled",
-    ]
+    acts = [one.act for one in store.audit_trail("asset/kitakata/leaf")]
+    assert [act for act in acts if act.startswith("wish.")] == ["wish.made", "wish.cancelled"]
     assert desk.faults(page) == []
 
 

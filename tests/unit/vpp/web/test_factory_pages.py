@@ -20,6 +20,7 @@ from vpp.wishes import wishes_at
 SITE = load_scenario("kitakata")[0].site
 NAMES = SiteSeries("kitakata")
 MINUTE = timedelta(minutes=1)
+OTHER = "other-works"
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ def test_without_a_plan_the_page_says_that_the_cost_is_not_known(town: Town) -> 
         "/factory/other-works",
         "/factory/other-works/month/2026-11",
         "/factory/other-works/why/leaf",
-        "/home/other-works",
+        f"/home/{OTHER}",
         "/explore/other-works/meter/power_kw",
         "/explore/other-works/meter/power_kw/series.csv",
     ],
