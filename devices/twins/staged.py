@@ -32,6 +32,7 @@ class StagedRoom(Room):
         self.since_s = 86_400.0  # it has run or rested
         self.stepped_s = _STEP_S
         self.defrost_s = 0.0  # running time since the last defrosting ended
+        self.defrosting = False
         self.asked: ClimateMode = self.mode
 
     def order(self, mode: ClimateMode, setpoint_c: float) -> None:
@@ -62,16 +63,20 @@ class StagedRoom(Room):
         """Nothing while it defrosts: in the last part of each cycle of running time."""
         share = self.zone.unit.defrosts(outdoor_c) if sign > 0.0 else 0.0
         if not share or not self.running:
+            self.defrosting = False
             return 1.0
         self.defrost_s = (self.defrost_s + dt_s) % _CYCLE_S
-        return 0.0 if self.defrost_s > _CYCLE_S * (1.0 - share) else 1.0
+        self.defrosting = self.defrost_s > _CYCLE_S * (1.0 - share)
+        return 0.0 if self.defrosting else 1.0
 
     def _control(self, dt_s: float, sign: float, strength: float) -> None:
         """Stage of the next substep: what a PI controller asks for, as far as the unit has it and may."""
+        if sign and not (self.running and self.defrosting):  # it stays as it is while the coil thaws
+            self._decide(dt_s, sign, strength)
         self.since_s += dt_s
         self.stepped_s += dt_s
-        if not sign:
-            return
+
+    def _decide(self, dt_s: float, sign: float, strength: float) -> None:
         need_k = sign * (self.setpoint_c - self.temp_c)
         if not self.running:
             if need_k >= _NEED_K and self.since_s >= self._min_off_s:
@@ -101,6 +106,7 @@ class StagedRoom(Room):
             "since_s": self.since_s,
             "stepped_s": self.stepped_s,
             "defrost_s": self.defrost_s,
+            "defrosting": int(self.defrosting),
             "asked": self.asked.value,
         }
 
@@ -110,6 +116,7 @@ class StagedRoom(Room):
         self.since_s = number(state, "since_s")
         self.stepped_s = number(state, "stepped_s")
         self.defrost_s = number(state, "defrost_s")
+        self.defrosting = bool(number(state, "defrosting"))
         self.asked = ClimateMode(str(state["asked"]))
 
 
