@@ -22,6 +22,7 @@ __all__ = ["SqlAcross"]
 
 _P, _S, _D = schema.point.c, schema.series.c, schema.document.c
 _AT_ONCE: Final = 400  # keys of one query; SQLite takes 999 parameters in its oldest versions
+_MOST_SERIES: Final = 10_000_000
 _UNUSABLE: Final = (Quality.INVALID.value, Quality.STALE.value)
 
 
@@ -75,22 +76,22 @@ class SqlAcross:
             .correlate(schema.series)
             .scalar_subquery()
         )
-        last_known = (
-            select(func.max(newest.c.known_at))
-            .where(
-                newest.c.series_id == _P.series_id,
-                newest.c.at == _P.at,
-                newest.c.known_at <= self._limit,
-            )
-            .correlate(schema.point)
-            .scalar_subquery()
+        # The limit lets nothing through less; it keeps SQLite from asking the inner question per point.
+        last = (
+            select(_S.id, _S.name, last_at.label("at"))
+            .where(_ends_with(_S.name, ending))
+            .limit(_MOST_SERIES)
+            .subquery()
         )
         query = (
-            select(_S.name, _P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name.label("source"))
-            .select_from(schema.series)
-            .join(schema.point, and_(_P.series_id == _S.id, _P.at == last_at))
+            select(
+                last.c.name, _P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name.label("source")
+            )
+            .select_from(last)
+            .join(schema.point, and_(_P.series_id == last.c.id, _P.at == last.c.at))
             .join(schema.source, schema.source.c.id == _P.source_id)
-            .where(_ends_with(_S.name, ending), _P.known_at == last_known)
+            .where(_P.known_at <= self._limit)
+            .order_by(_P.known_at)  # of several versions the newest comes last and stays
         )
         with self._connections.read() as connection:
             return {

@@ -79,4 +79,4 @@ def test_a_plan_is_mended_by_one_person_and_approved_by_another(own_console: Con
     other.press("#password", "Enter")
     other.click("text=Go on to handing in")
     other.click("button:has-text('Note as handed in')")
-    assert "v2: submitted" in other.inner_text("h1")
+    assert "v2: handed in" in other.inner_text("h1")
