@@ -99,7 +99,13 @@ def test_a_stopwatch_is_found(planted: str) -> None:
 
 
 # Modules that keep the register: they record and list consents, and decide nothing by them.
-KEEPS_CONSENTS = {"vpp.consents", "vpp.privacy", "vpp.api.consents", "vpp.cli.consent"}
+KEEPS_CONSENTS = {
+    "vpp.consents",
+    "vpp.privacy",
+    "vpp.web.operator_rooms",
+    "vpp.api.consents",
+    "vpp.cli.consent",
+}
 
 
 def test_only_one_place_decides_whether_data_are_let_through() -> None:
