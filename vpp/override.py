@@ -169,8 +169,8 @@ def _room_kw(
 ) -> tuple[float, ...]:
     """Power that holds a room at a temperature, by half hour. [kW]
 
-    What the plan takes, plus the loss through the walls for each kelvin away from the temperature that the
-    plan expects, ``U (T - T_plan) / cop``, and once the heat of the room itself, ``C (T - T_plan) / cop / h``;
+    What the plan takes, plus the loss through the walls for each kelvin away from the temperature the plan
+    expects, ``U (T - T_plan) / cop``, and once the heat of the room itself, ``C (T - T_plan) / cop / h``;
     inside what the unit can do (the room of :class:`energy.core.assets.HvacZone`).
     """
     told, season = plan.assets[zone.id], season_at(site, plan.slots()[places[0]])

@@ -46,9 +46,7 @@ def perfect_problem(scenario: Scenario, world: SimulatedWorld) -> Problem:
     month = f"{world.start.astimezone(JST):%Y-%m}"
     away = {trip.vehicle for trip in world.trips if trip.departs < world.start < trip.returns}
     state = SiteState(
-        soc_kwh={
-            AssetId(one.id): one.initial_soc * one.capacity_kwh for one in (*site.vehicles, *site.batteries)
-        },
+        soc_kwh={AssetId(one.id): one.initial_soc * one.capacity_kwh for one in site.storages},
         absent=frozenset(AssetId(name) for name in away),
         room_c={AssetId(zone.id): zone.initial_c for zone in site.zones},
         peak_memory_kw=float(memory.peak_kw(month)),

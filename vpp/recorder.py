@@ -65,7 +65,7 @@ def _energies(site: Site, before: Counters, after: Counters) -> dict[tuple[str, 
         energies["hvac", "energy_kwh"] = grown("hvac-meter", "import_kwh")
     if site.pv is not None:
         energies[site.pv.id, "generation_kwh"] = grown(site.pv.id, "generation_kwh")
-    for one in (*site.vehicles, *site.batteries):
+    for one in site.storages:
         energies[one.id, "charge_kwh"] = grown(f"submeter-{one.id}", "import_kwh")
         energies[one.id, "discharge_kwh"] = grown(f"submeter-{one.id}", "export_kwh")
     return energies

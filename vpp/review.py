@@ -145,7 +145,7 @@ class Reviewer:
     def _stored_change(self, known: Snapshot) -> float:
         """Battery energy at the end minus at the start. [kWh]"""
         change = 0.0
-        for one in (*self.site.vehicles, *self.site.batteries):
+        for one in self.site.storages:
             energy = self._series(known, one.id, "battery_kwh", Unit.KWH).values
             change += float(energy[-1]) - one.initial_soc * one.capacity_kwh
         return change
@@ -153,7 +153,7 @@ class Reviewer:
     def _balance_error(self, known: Snapshot) -> float:
         """What the meter at the connection counted minus what its parts used, over all days. [kWh]"""
         parts = self._total(known, "truth", "load_kwh") + self._total(known, "truth", "export_kwh")
-        for one in (*self.site.vehicles, *self.site.batteries):
+        for one in self.site.storages:
             parts += self._total(known, one.id, "charge_kwh") - self._total(known, one.id, "discharge_kwh")
         for zone in self.site.zones:
             parts += self._total(known, zone.id, "electric_kwh")

@@ -311,6 +311,11 @@ class Site:
             _must_know(vehicle, vehicles, "vehicle in trips")
             expand_trips(vehicle, patterns, any_monday, any_monday + timedelta(days=14))
 
+    @property
+    def storages(self) -> tuple[Vehicle | Battery, ...]:
+        """Everything that takes energy in and gives it back: cars, then stationary batteries."""
+        return (*self.vehicles, *self.batteries)
+
     def charger_of(self, vehicle: Vehicle) -> Charger:
         """The charger that a vehicle uses."""
         return next(charger for charger in self.chargers if charger.id == vehicle.charger)

@@ -275,7 +275,7 @@ def _metered(known: Snapshot, site: Site, grid: Grid) -> tuple[Flows, int]:
 
     none = np.zeros(grid.count)
     imported = known.series(names["meter", "import_kwh"], grid, Unit.KWH).require_complete("the meter")
-    storages = [one.id for one in (*site.vehicles, *site.batteries)]
+    storages = [one.id for one in site.storages]
     values = {
         "load": read("load", "demand_kw", Unit.KW) * SLOT_HOURS,
         "pv": none if site.pv is None else read(site.pv.id, "generation_kwh"),

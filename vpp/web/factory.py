@@ -380,7 +380,7 @@ async def charts(_: Request) -> Response:
 
 PAGES: Final = (
     Page(path="/charts.css", endpoint=charts, rule="public"),
-    Page(path="/factory", endpoint=factories, rule="site", nav="nav.factory"),
+    Page(path="/factory", endpoint=factories, rule="plan-site", nav="nav.factory"),
     Page(path="/factory/{site}", endpoint=factory, rule="plan-site", about=About.SITE),
     Page(path="/factory/{site}/monitor", endpoint=monitor, rule="site", about=About.SITE),
     Page(path="/factory/{site}/live", endpoint=live, rule="site", about=About.SITE),

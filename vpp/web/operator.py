@@ -26,7 +26,7 @@ from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
 from vpp.settlement.plan_book import PlanBook, PlanState
 from vpp.web.access import Access, access_of
-from vpp.web.alerts import open_alerts
+from vpp.web.alerted import open_alerts
 from vpp.web.pages import Page, render
 
 __all__ = ["PAGES"]
