@@ -31,6 +31,13 @@ _MADE_OF = (
 )
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright leaves an event loop running, and others start theirs."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: here in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def filled() -> Path:
     """The database, made once per machine and text of the program; others look at copies."""
@@ -75,7 +82,7 @@ def own_console(filled: Path, tmp_path: Path) -> Iterator[Console]:
 
 @pytest.fixture(scope="package")
 def desk() -> Iterator[Desk]:
-    """A browser without windows; ends before tests of other folders start their own event loops."""
+    """A browser without windows."""
     if chromium() is None or not AXE.is_file():
         pytest.skip(
             "chromium (Debian: chromium) or axe-core is missing: npm ci --prefix tests/counterparts/npm"
