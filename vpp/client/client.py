@@ -10,13 +10,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx2
 
-__all__ = ["Client", "Forecast", "Measurement", "ProblemError"]
+__all__ = ["Client", "Forecast", "Measurement", "ProblemError", "Wish"]
 
 _TIMEOUT_S: Final = 30.0
 Json = dict[str, Any]  # a document of the API; its fields are described in /openapi.json
@@ -60,6 +60,44 @@ class Forecast:
     p10_kw: tuple[float | None, ...]
     p50_kw: tuple[float | None, ...]
     p90_kw: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What somebody asked of a car, and what became of it.
+
+    Parameters
+    ----------
+    kind : str
+        ``departure``, ``charge-now``, ``no-discharge``, or one of those that other pages make.
+    in_force : bool
+        Whether it holds now.
+    until : datetime or None
+        When it ends by itself; None for a departure of every week. UTC.
+    ended_why : str or None
+        ``cancelled``, ``replaced`` or ``done``; None while it has not ended before its time.
+    departs : datetime or None
+        For a departure that was just asked for: the next one that it means. UTC.
+    possible_charge : float or None
+        The same: what the car can leave with, at most what was asked for. [0..1]
+    ready_at : datetime or None
+        The same: when what was asked for can be had, where that is later. UTC.
+    """
+
+    id: str
+    site: str
+    asset: str
+    kind: str
+    what: Mapping[str, Any]
+    made_at: datetime
+    made_by: str
+    in_force: bool
+    until: datetime | None = None
+    ended_at: datetime | None = None
+    ended_why: str | None = None
+    departs: datetime | None = None
+    possible_charge: float | None = None
+    ready_at: datetime | None = None
 
 
 class Client:
@@ -164,6 +202,70 @@ class Client:
         """Say that a site takes part, or that it does not."""
         return self._write(f"/events/{event}/answers/{site}", {"takes_part": takes_part}, key)
 
+    def wishes(self, site: str, car: str) -> list[Wish]:
+        """Everything that was ever asked of a car, by id; ids begin with car and instant."""
+        return [_wish(one) for one in self._pages(f"/wishes/{site}/{car}", {})]
+
+    def wish_departure(
+        self,
+        site: str,
+        car: str,
+        at: time,
+        *,
+        charge: float,
+        day: date | None = None,
+        days: Sequence[str] = (),
+        key: str | None = None,
+    ) -> Wish:
+        """Ask that a car is ready at a time with at least a charge; kept even where less is possible.
+
+        Parameters
+        ----------
+        at : time
+            Japanese time of departure, a full minute.
+        charge : float
+            State of charge at departure, at least. [0..1]
+        day : date, optional
+            On one day; else give ``days``.
+        days : sequence of str
+            Every week on these: ``mon`` to ``sun``.
+
+        Raises
+        ------
+        ProblemError
+            If it cannot be asked for; ``code`` and text say why.
+        """
+        order: Json = {"kind": "departure", "at": f"{at:%H:%M}", "charge": charge, "days": list(days)}
+        if day is not None:
+            order["day"] = day.isoformat()
+        return self._wish(site, car, order, key)
+
+    def wish_charge_now(
+        self, site: str, car: str, *, charge: float | None = None, key: str | None = None
+    ) -> Wish:
+        """Ask that a car charges at once until it is full enough; to its owner's highest if not said. [0..1]
+
+        Raises
+        ------
+        ProblemError
+            If it cannot be asked for, such as of a car on the road.
+        """
+        return self._wish(site, car, {"kind": "charge-now", "charge": charge}, key)
+
+    def wish_no_discharge(
+        self, site: str, car: str, *, until: datetime | None = None, key: str | None = None
+    ) -> Wish:
+        """Ask that a car gives nothing back; for today if no end is given. It costs the driver nothing."""
+        end = {} if until is None else {"until": until.isoformat()}
+        return self._wish(site, car, {"kind": "no-discharge", **end}, key)
+
+    def cancel_wish(self, wish: Wish, *, key: str | None = None) -> Wish:
+        """End a wish; one that is over stays as it is."""
+        return _wish(self._write(f"/wishes/{wish.site}/{wish.asset}/{wish.id}/cancel", {}, key))
+
+    def _wish(self, site: str, car: str, order: Json, key: str | None) -> Wish:
+        return _wish(self._write(f"/wishes/{site}/{car}", order, key))
+
     def consents(self) -> list[Json]:
         """Consents that are the caller's, or name the caller."""
         return list(self._pages("/consents", {}))
@@ -229,6 +331,29 @@ def _checked(answer: httpx2.Response) -> Json:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _maybe(text: str | None) -> datetime | None:
+    return None if text is None else _instant(text)
+
+
+def _wish(told: Json) -> Wish:
+    return Wish(
+        id=told["id"],
+        site=told["site"],
+        asset=told["asset"],
+        kind=told["kind"],
+        what=told["what"],
+        made_at=_instant(told["made_at"]),
+        made_by=told["made_by"],
+        in_force=told["in_force"],
+        until=_maybe(told["until"]),
+        ended_at=_maybe(told["ended_at"]),
+        ended_why=told["ended_why"],
+        departs=_maybe(told.get("departs")),
+        possible_charge=told.get("possible_charge"),
+        ready_at=_maybe(told.get("ready_at")),
+    )
 
 
 def _instants(**named: datetime | None) -> dict[str, str]:

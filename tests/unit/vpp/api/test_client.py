@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import cast
 
 import httpx2
@@ -62,6 +62,47 @@ def test_it_answers_events(town: Town) -> None:
     with client(town, Role.FACTORY) as factory:
         assert [one["id"] for one in factory.events()] == ["e-1"]
         assert factory.answer_event("e-1", OWN_SITE, takes_part=False)["opted_out"] == [OWN_SITE]
+
+
+def test_a_driver_asks_for_a_departure_and_hears_what_is_possible(town: Town) -> None:
+    with client(town, Role.DRIVER) as driver:
+        wish = driver.wish_departure(OWN_SITE, "commuter", time(7, 30), charge=0.8, day=date(2026, 11, 23))
+        assert (wish.kind, wish.in_force, wish.possible_charge) == ("departure", True, 0.8)
+        assert wish.departs == datetime.fromisoformat("2026-11-23T07:30:00+09:00")
+        weekly = driver.wish_departure(OWN_SITE, "commuter", time(8), charge=0.5, days=("mon", "fri"))
+        assert weekly.until is None
+        assert weekly.what["days"] == ["mon", "fri"]
+        too_soon = driver.wish_departure(
+            OWN_SITE, "commuter", time(13), charge=0.8, day=date(2026, 11, 22), key="my-departure"
+        )
+        assert too_soon.possible_charge is not None
+        assert too_soon.possible_charge < 0.8
+        assert too_soon.ready_at is not None
+        assert too_soon.departs is not None
+        assert too_soon.ready_at > too_soon.departs
+
+
+def test_a_driver_says_no_and_takes_it_back(town: Town) -> None:
+    with client(town, Role.DRIVER) as driver:
+        said_no = driver.wish_no_discharge(OWN_SITE, "commuter")
+        assert said_no.until == datetime.fromisoformat("2026-11-23T00:00:00+09:00")
+        at_once = driver.wish_charge_now(OWN_SITE, "commuter", charge=0.6)
+        assert at_once.what == {"charge": 0.6}
+        town.house.clock.advance(timedelta(minutes=1))
+        ended = driver.cancel_wish(said_no)
+        assert (ended.in_force, ended.ended_why) == (False, "cancelled")
+        told = {one.id: one.in_force for one in driver.wishes(OWN_SITE, "commuter")}
+        assert (told[said_no.id], told[at_once.id]) == (False, True)
+
+
+def test_a_wish_that_cannot_be_is_refused_with_the_reason(town: Town) -> None:
+    with client(town, Role.DRIVER) as driver:
+        with pytest.raises(ProblemError, match="95") as caught:
+            driver.wish_departure(OWN_SITE, "commuter", time(7, 30), charge=1.0, day=date(2026, 11, 23))
+        assert (caught.value.status, caught.value.code) == (422, "invalid")
+        with pytest.raises(ProblemError) as foreign:
+            driver.wish_no_discharge(OWN_SITE, "leaf")
+        assert foreign.value.status == 404
 
 
 @pytest.mark.parametrize(("lang", "word"), [("ja", "見つかりません"), ("en", "Nothing here")])
