@@ -56,8 +56,8 @@ HEMS_REWARDS: Final = DataUse(
 COMFORT_REWARDS: Final = DataUse(
     controller=CONTROLLER,
     purpose="comfort-rewards",
-    purpose_version=1,
-    categories=("room-band",),
+    purpose_version=2,  # 1 did not speak of the readings that prove it
+    categories=("room-band", "room-temperature"),
     recipient="coin-operator",
 )
 """What people agree to so that letting a room go may become points."""

@@ -66,6 +66,7 @@ class WhyNot(StrEnum):
     NO_NET_DISCHARGE = "no_net_discharge"
     NOTHING_SAVED = "nothing_saved"
     NOT_KEPT = "not_kept"
+    NOT_PROVED = "not_proved"
     LESS_THAN_ONE_POINT = "less_than_one_point"
     DAY_CAP = "day_cap"
     MONTH_CAP = "month_cap"

@@ -13,7 +13,7 @@ from decimal import ROUND_DOWN, Decimal
 from itertools import pairwise
 from typing import Annotated, Final, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from energy.core.assets import strict
@@ -27,12 +27,14 @@ __all__ = [
     "Rule",
     "SavingRule",
     "comfort_grant",
+    "counted_slots",
     "require_no_overlap",
     "rule_on",
     "saving_grant",
 ]
 
 _HOURS: Final = Decimal(int(SLOT_LENGTH.total_seconds())) / 3600
+_RoomC = Annotated[Decimal, Field(ge=0, le=40, decimal_places=1)]
 _CENT: Final = Decimal("0.01")  # RULES-JP 3.1: a campaign's saving is cut to two decimals
 
 
@@ -46,10 +48,37 @@ class SavingRule(RewardTerms):
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class ComfortRule(RewardTerms):
-    """How hours in which a room was let go become points. [points/h]"""
+    """How hours in which a room was let go become points, and from which temperature on it was.
+
+    A rule holds for one season: its days say when, one of the two limits says what counts.
+
+    Parameters
+    ----------
+    points_per_hour : Decimal
+        [points/h]
+    above_c : Decimal or None
+        In the cooling season: a room at this temperature or warmer was let go. [degC]
+    below_c : Decimal or None
+        In the heating season: a room at this temperature or colder was let go. [degC]
+    """
 
     points_per_hour: Annotated[Decimal, Field(gt=0, max_digits=9, decimal_places=4)]
+    above_c: _RoomC | None = None
+    below_c: _RoomC | None = None
     way: Literal["comfort"] = "comfort"
+
+    @model_validator(mode="after")
+    def _is_of_one_season(self) -> ComfortRule:
+        if (self.above_c is None) == (self.below_c is None):
+            msg = "give above_c (cooling season) or below_c (heating season), one of them"
+            raise ValueError(msg)
+        return self
+
+    def let_go(self, room_c: Decimal) -> bool:
+        """Whether a room of this temperature counts as let go."""
+        if self.above_c is not None:
+            return room_c >= self.above_c
+        return self.below_c is not None and room_c <= self.below_c
 
 
 Rule = CoinRule | SavingRule | ComfortRule
@@ -121,18 +150,33 @@ def saving_grant(
     )
 
 
+def counted_slots(event: TightEvent, slots: Sequence[Slot]) -> list[Slot]:
+    """Those of some half hours that an event rewards: inside it, and begun after its announcement."""
+    return sorted(
+        {slot for slot in slots if event.start <= slot < event.end and slot.start >= event.known_at}
+    )
+
+
 def comfort_grant(
-    rule: ComfortRule, event: TightEvent, *, person: str, zone: str, kept: Sequence[Slot], opted_in: bool
+    rule: ComfortRule,
+    event: TightEvent,
+    *,
+    person: str,
+    zone: str,
+    kept: Sequence[Slot],
+    opted_in: bool,
+    site: str = "",
 ) -> Grant | NoGrant:
-    """Points for a room that stayed in the wider band, by the half hours in which it did.
+    """Points for a room that was let go, by the half hours that its readings prove.
 
     Parameters
     ----------
     kept : sequence of Slot
-        Half hours in which nobody took it back; those outside the event, or begun before its announcement,
-        count nothing.
+        Half hours in which it was; those that do not count (:func:`counted_slots`) are left out.
+    site : str
+        Where the room is; ids of rooms are unique on a site only.
     """
-    slots = {slot for slot in kept if event.start <= slot < event.end and slot.start >= event.known_at}
+    slots = counted_slots(event, kept)
     return _granted(
         rule,
         event,
@@ -142,6 +186,7 @@ def comfort_grant(
         amount=len(slots) * _HOURS,
         rate=rule.points_per_hour,
         nothing=WhyNot.NOT_KEPT,
+        place=site,
     )
 
 
@@ -155,6 +200,7 @@ def _granted(
     amount: Decimal,
     rate: Decimal,
     nothing: WhyNot,
+    place: str = "",
 ) -> Grant | NoGrant:
     day = event.start.local_date
     points = floor_int(amount * rate)
@@ -190,4 +236,5 @@ def _granted(
         expires_on=expiry_day(day, rule.expires_days),
         way=rule.way,
         kept_hours=None if saving else amount,
+        site=place,
     )

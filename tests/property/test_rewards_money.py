@@ -52,6 +52,7 @@ def grants_of_two_ways(draw: st.DrawFn) -> tuple[list[Grant], SavingRule, Comfor
     comfort = ComfortRule(
         id="comfort",
         points_per_hour=draw(st.decimals("0.01", 30, places=2)),
+        below_c=Decimal(19),
         event_budget_points=draw(caps),
         **TERMS,  # type: ignore[arg-type]
     )

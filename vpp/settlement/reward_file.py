@@ -33,7 +33,9 @@ class Claim:
     Parameters
     ----------
     asset : str
-        The site whose saving counts, or the zone that is let go.
+        The site whose saving counts, or the room that is let go.
+    site : str
+        Where the room is: its readings prove the claim. Empty for a saving.
     start, end : datetime or None
         How long comfort was given up, UTC; None for a saving, which the settlement measures.
     """
@@ -41,6 +43,7 @@ class Claim:
     person: str
     way: Literal["saving", "comfort"]
     asset: str
+    site: str = ""
     start: datetime | None = None
     end: datetime | None = None
 
@@ -90,7 +93,9 @@ def read_reward_rules(path: Path) -> list[Rule]:
 
 
 def read_claims(path: Path) -> list[Claim]:
-    """Rows ``person,way,asset,from,to``; the last two only for comfort. Each asset is claimed once.
+    """Rows ``person,way,asset,from,to``; the last two only for comfort, whose asset is ``SITE/ROOM``.
+
+    Each asset is claimed once.
 
     Raises
     ------
@@ -101,9 +106,11 @@ def read_claims(path: Path) -> list[Claim]:
     for line, told in table_rows(path, ("person", "way", "asset")):
         try:
             claim = _claim(told)
-            key = (claim.way, claim.asset)
+            key = (claim.way, told["asset"])
             if key in found:
-                raise RowFault("asset", claim.asset, f"{found[key].person} claims it already for {claim.way}")
+                raise RowFault(
+                    "asset", told["asset"], f"{found[key].person} claims it already for {claim.way}"
+                )
         except RowFault as fault:
             raise row_error(path, line, fault) from None
         found[key] = claim
@@ -111,17 +118,21 @@ def read_claims(path: Path) -> list[Claim]:
 
 
 def _claim(told: dict[str, str]) -> Claim:
-    for name in ("person", "asset"):
+    way = told["way"]
+    if way not in ("saving", "comfort"):
+        raise RowFault("way", way, "saving or comfort; cars are paid by their chargers' meters")
+    site, slash, asset = told["asset"].rpartition("/") if way == "comfort" else ("", "", told["asset"])
+    if way == "comfort" and not slash:
+        raise RowFault("asset", asset, "write SITE/ROOM: the room's readings prove the claim")
+    named = [("person", told["person"]), ("asset", asset), *([("asset", site)] if slash else [])]
+    for name, value in named:
         try:
-            _NAME.validate_python(told[name])
+            _NAME.validate_python(value)
         except ValidationError:
             raise RowFault(name, told[name], "ids are a-z, digits and hyphens") from None
-    way = told["way"]
     if way == "saving":
-        return Claim(person=told["person"], way="saving", asset=told["asset"])
-    if way != "comfort":
-        raise RowFault("way", way, "saving or comfort; cars are paid by their chargers' meters")
+        return Claim(person=told["person"], way="saving", asset=asset)
     start, end = (instant_cell(name, told.get(name, "")) for name in ("from", "to"))
     if start >= end:
         raise RowFault("to", told["to"], "not after from")
-    return Claim(person=told["person"], way="comfort", asset=told["asset"], start=start, end=end)
+    return Claim(person=told["person"], way="comfort", asset=asset, site=site, start=start, end=end)

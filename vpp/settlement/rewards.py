@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -22,6 +22,7 @@ from energy.ledger import (
     apply_caps,
     cap_money,
     comfort_grant,
+    counted_slots,
     grant_key,
     points_of_day,
     points_of_event,
@@ -35,8 +36,9 @@ from energy.market.dr_products import Product
 from energy.market.dr_rules import CoinValue
 from energy.market.products import SupplyLevel, supply_level
 from energy.market.rules import rule_row
-from energy.store import Store
+from energy.store import Snapshot, Store
 from vpp.consents import COMFORT_REWARDS, HEMS_REWARDS, admitted
+from vpp.settlement.comfort import Proof, prove
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import Settlement
@@ -53,6 +55,8 @@ class Rewarded:
     ----------
     results : tuple
         For each claim what it got, or why nothing.
+    proofs : tuple of Proof or None
+        For each claim of comfort what the room's readings say, if they were looked at.
     covered_points : int
         Points that the event's money and budget cover. [points]
     new : int
@@ -60,6 +64,7 @@ class Rewarded:
     """
 
     results: tuple[tuple[Claim, Grant | NoGrant], ...]
+    proofs: tuple[Proof | None, ...]
     covered_points: int
     new: int
 
@@ -109,12 +114,20 @@ def reward_event(
     budget_yen: Decimal,
     at: datetime,
     actor: str,
+    readings: Store | None = None,
 ) -> Rewarded:
     """Grant the points of a settled event; doing it again books nothing new.
 
-    Savings are those of the event's settlement, of people's homes only. First the caps of each rule (person
-    and day, person and month, budget of the event), a person's other ways to earn counted in; then the money:
-    what all grants of the event are worth never exceeds what it settled, and a budget that is added to it.
+    Savings are those of the event's settlement, of people's homes only. Comfort is what the room's readings
+    prove: a half hour that was not let go, or was not read, earns nothing, and the audit trail counts it.
+    First the caps of each rule (person and day, person and month, budget of the event), a person's other ways
+    to earn counted in; then the money: what all grants of the event are worth never exceeds what it settled,
+    and a budget that is added to it.
+
+    Parameters
+    ----------
+    readings : Store, optional
+        Where temperatures of rooms are kept, if not with the events.
 
     Raises
     ------
@@ -133,7 +146,8 @@ def reward_event(
         )
     tight = tight_event(event)
     journal = Journal(store)
-    earned = _earned(store, event, tight, settled, rules, claims, at=at, actor=actor)
+    known = (readings or store).as_of(at)
+    earned, proofs = _earned(store, event, tight, settled, rules, claims, known=known, at=at, actor=actor)
     capped = _capped(journal, rules, earned)
     value = rule_row(CoinValue, event.day).values.yen_per_point
     mine = {(rule.id, rule.version) for rule in rules}
@@ -153,9 +167,22 @@ def reward_event(
             "covered_points": covered,
             "new": new,
             "nothing": {one.vehicle: one.why for one in final if isinstance(one, NoGrant)},
+            **_proved(claims, proofs),
         }
         store.audit(actor, "dr.rewarded", f"dr/{event_id}", at=at, facts=facts)
-    return Rewarded(results=tuple(zip(claims, final, strict=True)), covered_points=covered, new=new)
+    return Rewarded(
+        results=tuple(zip(claims, final, strict=True)), proofs=proofs, covered_points=covered, new=new
+    )
+
+
+def _proved(claims: Sequence[Claim], proofs: Sequence[Proof | None]) -> dict[str, object]:
+    """What readings said about each room, for the audit trail."""
+    rooms = {
+        f"{claim.site}/{claim.asset}": proof.facts()
+        for claim, proof in zip(claims, proofs, strict=True)
+        if proof is not None
+    }
+    return {"rooms": rooms} if rooms else {}
 
 
 def _earned(
@@ -166,10 +193,11 @@ def _earned(
     rules: Sequence[Rule],
     claims: Sequence[Claim],
     *,
+    known: Snapshot,
     at: datetime,
     actor: str,
-) -> list[Grant | NoGrant]:
-    """What each claim earns before any cap; nobody without consent now earns anything."""
+) -> tuple[list[Grant | NoGrant], tuple[Proof | None, ...]]:
+    """What each claim earns before any cap, and its proof; nobody without consent now earns anything."""
     saved = {one.site: one.delivered_kwh for one in settled.sites}
     companies = {one.site for one in event.calls if one.holder == "company"}
     uses = {"saving": HEMS_REWARDS, "comfort": COMFORT_REWARDS}
@@ -180,37 +208,53 @@ def _earned(
         for way, use in uses.items()
     }
     results: list[Grant | NoGrant] = []
+    proofs: list[Proof | None] = []
     for claim in claims:
         rule = rule_on(rules, SavingRule if claim.way == "saving" else ComfortRule, tight)
-        opted_in = claim.asset not in event.opted_out
+        opted_in = not {claim.asset, claim.site} & set(event.opted_out)
+        proof = None
         if claim.person not in allowed[claim.way]:
-            results.append(NoGrant(event=event.id, vehicle=claim.asset, why=WhyNot.NO_CONSENT))
+            made: Grant | NoGrant = NoGrant(event=event.id, vehicle=claim.asset, why=WhyNot.NO_CONSENT)
         elif claim.way == "saving" and claim.asset in companies:
-            results.append(NoGrant(event=event.id, vehicle=claim.asset, why=WhyNot.COMPANY_SITE))
+            made = NoGrant(event=event.id, vehicle=claim.asset, why=WhyNot.COMPANY_SITE)
         elif isinstance(rule, SavingRule):
-            results.append(
-                saving_grant(
-                    rule,
-                    tight,
-                    person=claim.person,
-                    site=claim.asset,
-                    saved_kwh=saved.get(claim.asset),
-                    opted_in=opted_in,
-                )
+            made = saving_grant(
+                rule,
+                tight,
+                person=claim.person,
+                site=claim.asset,
+                saved_kwh=saved.get(claim.asset),
+                opted_in=opted_in,
             )
         elif isinstance(rule, ComfortRule):
-            results.append(
-                comfort_grant(
-                    rule, tight, person=claim.person, zone=claim.asset, kept=_kept(claim), opted_in=opted_in
-                )
-            )
+            made, proof = _comfort(rule, tight, claim, known=known, opted_in=opted_in)
         else:
-            day = tight.start.local_date
-            detail = f"no rule for {claim.way} on {day}"
-            results.append(
-                NoGrant(event=event.id, vehicle=claim.asset, why=WhyNot.RULE_NOT_IN_FORCE, detail=detail)
-            )
-    return results
+            detail = f"no rule for {claim.way} on {tight.start.local_date}"
+            made = NoGrant(event=event.id, vehicle=claim.asset, why=WhyNot.RULE_NOT_IN_FORCE, detail=detail)
+        results.append(made)
+        proofs.append(proof)
+    return results, tuple(proofs)
+
+
+def _comfort(
+    rule: ComfortRule, tight: TightEvent, claim: Claim, *, known: Snapshot, opted_in: bool
+) -> tuple[Grant | NoGrant, Proof]:
+    """What a room earns by the half hours that its readings prove."""
+    proof = prove(known, rule, claim.site, claim.asset, counted_slots(tight, _kept(claim)))
+    made = comfort_grant(
+        rule,
+        tight,
+        person=claim.person,
+        zone=claim.asset,
+        site=claim.site,
+        kept=proof.let_go,
+        opted_in=opted_in,
+    )
+    if isinstance(made, NoGrant) and made.why is WhyNot.NOT_KEPT and proof.claimed:
+        why = WhyNot.NOT_KEPT if proof.held else WhyNot.NOT_PROVED
+        detail = f"{proof.series}: {len(proof.held)} half hours held, {len(proof.unread)} without a reading"
+        made = replace(made, why=why, detail=detail)
+    return made, proof
 
 
 def _kept(claim: Claim) -> list[Slot]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 
 from energy.core.errors import ConfigError, DataError
-from energy.core.slots import parse_jst
+from energy.core.measurement import Quality
+from energy.core.slots import Slot, parse_jst
+from energy.core.units import SeriesId
 from energy.ledger import (
     Channel,
     CoinRule,
@@ -21,12 +24,13 @@ from energy.ledger import (
     DataUse,
     Grant,
     Journal,
+    NoGrant,
     SavingRule,
     WhyNot,
 )
 from energy.market.dr_products import Product
 from energy.market.portfolio import Resource
-from energy.store import SqlStore, open_store
+from energy.store import Point, SqlStore, open_store
 from tests.arch.rules import ROOT
 from vpp.consents import COMFORT_REWARDS, DR_PARTICIPATION, HEMS_REWARDS
 from vpp.settlement.dr_event import DrEvent
@@ -40,9 +44,16 @@ END = parse_jst("2026-11-25 19:00")
 AFTER = END + timedelta(hours=2)
 TERMS: dict[str, Any] = {"version": 1, "valid_from": "2026-04-01", "valid_to": "2027-03-31"}
 SAVING = SavingRule(id="saving", points_per_kwh=Decimal(10), **TERMS)
-COMFORT = ComfortRule(id="comfort", points_per_hour=Decimal(5), **TERMS)
+COMFORT = ComfortRule(id="comfort", points_per_hour=Decimal(5), below_c=Decimal(19), **TERMS)
 HOME = Claim(person="hanako", way="saving", asset="home-7")
-ROOM = Claim(person="taro", way="comfort", asset="desk-3", start=START, end=START + timedelta(minutes=100))
+ROOM = Claim(
+    person="taro",
+    way="comfort",
+    site="works",
+    asset="desk-3",
+    start=START,
+    end=START + timedelta(minutes=100),
+)
 
 
 @pytest.fixture
@@ -55,7 +66,26 @@ def store() -> Iterator[SqlStore]:
             ("hanako", COMFORT_REWARDS),
         ):
             agree(opened, subject, use)
+        read_room(opened, [18.5] * 8)
         yield opened
+
+
+def read_room(store: SqlStore, temps: list[float | None], *, known_later: timedelta = timedelta()) -> None:
+    """Readings of the room from the event's start on; None is known to be unknown."""
+    slots = [Slot(START).shifted(k) for k in range(len(temps))]
+    store.append(
+        [
+            Point(
+                series=SeriesId("works/desk-3/room_c"),
+                at=slot.start,
+                known_at=slot.end + known_later,
+                value=value,
+                quality=Quality.INVALID if value is None else Quality.GOOD,
+                source="adapter",
+            )
+            for slot, value in zip(slots, temps, strict=True)
+        ]
+    )
 
 
 def agree(store: SqlStore, subject: str, use: DataUse) -> None:
@@ -184,8 +214,10 @@ def test_a_later_rule_finds_what_an_earlier_one_left_of_the_money(store: SqlStor
 
 def test_the_cap_of_a_person_holds_over_all_ways_to_earn(store: SqlStore) -> None:
     settled(store)
-    room = Claim(person="hanako", way="comfort", asset="desk-3", start=START, end=END)
-    comfort = ComfortRule(id="comfort", points_per_hour=Decimal(5), max_points_per_person_day=70, **TERMS)
+    room = Claim(person="hanako", way="comfort", site="works", asset="desk-3", start=START, end=END)
+    comfort = ComfortRule(
+        id="comfort", points_per_hour=Decimal(5), below_c=Decimal(19), max_points_per_person_day=70, **TERMS
+    )
     assert points(reward(store, [HOME, room], comfort=comfort)) == [67, 3]
 
 
@@ -199,9 +231,11 @@ def test_the_cap_of_a_person_holds_over_all_ways_to_earn(store: SqlStore) -> Non
         ({}, Claim(person="nobody", way="saving", asset="home-7"), WhyNot.NO_CONSENT),
         (
             {},
-            Claim(person="taro", way="comfort", asset="desk-3", start=END, end=END + timedelta(hours=1)),
+            replace(ROOM, start=END, end=END + timedelta(hours=1)),
             WhyNot.NOT_KEPT,
         ),
+        ({}, replace(ROOM, asset="desk-4"), WhyNot.NOT_PROVED),
+        ({"opted_out": ("works",)}, ROOM, WhyNot.DECLINED),
         ({"opted_out": ("home-7",)}, HOME, WhyNot.DECLINED),
     ],
 )
@@ -228,10 +262,71 @@ def test_only_settled_requests_for_tight_supply_earn_points(store: SqlStore) -> 
 
 def test_the_shipped_rules_and_claims_are_read() -> None:
     rules = read_reward_rules(ROOT / "examples/reward-rules.yaml")
-    assert [type(one) for one in rules] == [CoinRule, SavingRule, ComfortRule]
+    assert [type(one) for one in rules] == [CoinRule, SavingRule, ComfortRule, ComfortRule]
     claims = read_claims(ROOT / "examples/claims.csv")
     assert [(one.person, one.way) for one in claims] == [("hanako", "saving"), ("taro", "comfort")]
-    assert claims[1].start == START
+    assert (claims[1].site, claims[1].asset, claims[1].start) == ("kitakata", "office", START)
+
+
+def test_only_half_hours_that_readings_prove_are_paid_and_the_rest_is_counted(store: SqlStore) -> None:
+    settled(store)
+    read_room(store, [19.0, 19.1, None], known_later=timedelta(hours=1))
+    made = reward(store, [ROOM])
+    assert points(made) == [2]  # one half hour of three: floor(0.5 * 5)
+    proof = made.proofs[0]
+    assert proof is not None
+    assert [len(which) for which in (proof.let_go, proof.held, proof.unread)] == [1, 1, 1]
+    told = store.audit_trail("dr/e-1")[-1].facts["rooms"]
+    assert told == {"works/desk-3": {"series": "works/desk-3/room_c", "let_go": 1, "held": 1, "unread": 1}}
+    facts = Journal(store).statement("person/taro").lines[0].facts
+    assert (facts["kept_hours"], facts["site"]) == ("0.5", "works")
+
+
+@pytest.mark.parametrize(
+    ("temps", "reason", "detail"),
+    [
+        ([19.1] * 3, WhyNot.NOT_KEPT, "works/desk-3/room_c: 3 half hours held, 0 without a reading"),
+        ([None] * 3, WhyNot.NOT_PROVED, "works/desk-3/room_c: 0 half hours held, 3 without a reading"),
+    ],
+)
+def test_a_claim_without_proof_is_refused(
+    store: SqlStore, temps: list[float | None], reason: WhyNot, detail: str
+) -> None:
+    settled(store)
+    read_room(store, temps, known_later=timedelta(hours=1))
+    ((_, made),) = reward(store, [ROOM]).results
+    assert isinstance(made, NoGrant)
+    assert (made.why, made.detail) == (reason, detail)
+
+
+def test_readings_that_were_not_known_yet_prove_nothing(store: SqlStore) -> None:
+    settled(store)
+    read_room(store, [25.0] * 3, known_later=timedelta(days=1))
+    assert points(reward(store, [ROOM])) == [7]
+
+
+def test_rooms_of_somebody_without_consent_are_not_looked_at(store: SqlStore) -> None:
+    settled(store)
+    made = reward(store, [replace(ROOM, person="nobody")])
+    assert (why(made), made.proofs) == ([WhyNot.NO_CONSENT], (None,))
+    assert "rooms" not in store.audit_trail("dr/e-1")[-1].facts
+
+
+def test_readings_may_lie_in_the_database_of_the_site(store: SqlStore) -> None:
+    settled(store)
+    with open_store("sqlite://") as other:
+        read_room(other, [18.0, 20.0, 18.0])
+        made = reward_event(
+            store, "e-1", [COMFORT], [ROOM], budget_yen=Decimal(0), at=AFTER, actor="desk", readings=other
+        )
+    assert points(made) == [5]
+
+
+def test_in_the_cooling_season_a_warm_room_was_let_go(store: SqlStore) -> None:
+    settled(store)
+    read_room(store, [27.0, 26.9, 30.0], known_later=timedelta(hours=1))
+    summer = ComfortRule(id="comfort", points_per_hour=Decimal(5), above_c=Decimal(27), **TERMS)
+    assert points(reward(store, [ROOM], comfort=summer)) == [5]
 
 
 RULE = "- {way: saving, id: a, version: 1, points_per_kwh: 1, valid_from: 2026-04-01, valid_to: 2026-12-31}\n"
@@ -244,6 +339,11 @@ RULE = "- {way: saving, id: a, version: 1, points_per_kwh: 1, valid_from: 2026-0
         (RULE + RULE.replace("2026", "2027"), "version 1 of rule 'a' is there twice"),
         (RULE.replace("saving", "walking"), "'walking'"),
         (RULE.replace("points_per_kwh: 1", "points_per_kwh: -1"), "points_per_kwh"),
+        (RULE.replace("saving", "comfort").replace("per_kwh", "per_hour"), "above_c (cooling season)"),
+        (
+            RULE.replace("saving", "comfort").replace("per_kwh: 1", "per_hour: 1, above_c: 27, below_c: 19"),
+            "one of them",
+        ),
         ("way: saving\n", "no list"),
         ("- {", "no YAML"),
     ],
@@ -262,8 +362,11 @@ def test_rules_that_overlap_or_are_none_are_refused(text: str, complaint: str, t
         ("hanako,saving,home-7,,\ntaro,saving,home-7,,", "hanako claims it already"),
         ("Hanako,saving,home-7,,", "ids are a-z"),
         ("hanako,driving,ev-1,,", "chargers' meters"),
-        ("taro,comfort,desk-3,2026-11-25T18:00,2026-11-25T16:00", "not after from"),
-        ("taro,comfort,desk-3,,", "no time"),
+        ("taro,comfort,works/desk-3,2026-11-25T18:00,2026-11-25T16:00", "not after from"),
+        ("taro,comfort,works/desk-3,,", "no time"),
+        ("taro,comfort,desk-3,2026-11-25T16:00,2026-11-25T18:00", "write SITE/ROOM"),
+        ("taro,comfort,Works/desk-3,2026-11-25T16:00,2026-11-25T18:00", "ids are a-z"),
+        ("taro,comfort,/desk-3,2026-11-25T16:00,2026-11-25T18:00", "ids are a-z"),
     ],
 )
 def test_claims_that_cannot_be_are_refused_with_their_line(row: str, complaint: str, tmp_path: Path) -> None:
