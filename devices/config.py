@@ -45,8 +45,8 @@ class DeviceConfig:
     rated_kw : float or None
         Highest power that can flow here, to judge counters by; what the profile believes if None. [kW]
     commissioned : bool
-        Whether somebody has tried orders at this device, by a step test. Without it a profile whose control
-        is ``experimental`` is only read.
+        Whether somebody has tried orders at this device. Without it the device is only read, however good its
+        map is: the map may be right and the car, the wiring or the address another one.
     mains : Mains or None
         Phases and voltage here, where they differ from what the profile expects.
     pace : str

@@ -164,11 +164,14 @@ class Device:
         await self._take_control()
 
     @property
+    def takes_orders(self) -> bool:
+        """Whether there is anything to order of this model."""
+        return self.profile.control != "none"
+
+    @property
     def may_control(self) -> bool:
         """Whether orders may be given to this device at all, whatever the access."""
-        if self.profile.control == "experimental":
-            return self.config.commissioned
-        return self.profile.control == "released"
+        return self.takes_orders and self.config.commissioned
 
     async def _take_control(self) -> None:
         """Run the profile's sequence and set the fail-safe; a refusal leaves the device readable."""
@@ -222,8 +225,8 @@ class Device:
             )
         raise RefusedError(
             f"{self.profile.title} is not commissioned",
-            where=f"{self.config.id}: control of its profile is experimental",
-            hint="try orders at the device, then say so in its configuration (commissioned)",
+            where=f"{self.config.id}: nobody has tried orders at this device",
+            hint="vpp device commission tries them; then name its record in the device's entry",
         )
 
     # Reading

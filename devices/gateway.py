@@ -155,6 +155,11 @@ class Gateway:
         return self._access
 
     @property
+    def untried(self) -> tuple[str, ...]:
+        """Devices that could take orders and are only read, for nobody has tried orders there."""
+        return tuple(name for name, one in self._devices.items() if one.takes_orders and not one.may_control)
+
+    @property
     def places(self) -> tuple[str, ...]:
         """Names of all links, for :func:`devices.hold.hold`."""
         return tuple(place_of(host, port) for host, port in self._links)

@@ -40,13 +40,16 @@ class GuestConfig:
 class Guest(ABC):
     """A device of another protocol, with its driver."""
 
-    def __init__(self, name: str, assets: Sequence[AssetId], *, may_control: bool) -> None:
+    def __init__(
+        self, name: str, assets: Sequence[AssetId], *, may_control: bool, takes_orders: bool | None = None
+    ) -> None:
         self.config = GuestConfig(name, tuple(assets))
         self.lock = asyncio.Lock()
         self.connection = Connection.NEVER
         self.writes = 0
         self.epoch = 0  # counts on when the device may have forgotten what it was told
         self.may_control = may_control
+        self.takes_orders = may_control if takes_orders is None else takes_orders
 
     @property
     def place(self) -> str | None:

@@ -77,8 +77,8 @@ class Profile(Strict):
         What it can do; says which points must be defined.
     control : str
         ``none``: it takes no orders, or our map is not good enough to give any. ``experimental``: orders are
-        given only where the installer has tried the device and says so (``commissioned``). ``released``:
-        orders are given.
+        given only to a device with the record of a step test. ``released``: there, or where the site's file
+        says who has tried the device (``commissioned``).
     sources : tuple of Source
         Where the facts come from.
     wire : Wire

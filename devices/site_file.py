@@ -18,7 +18,7 @@ from devices.config import DeviceConfig, Pace, check_devices
 from devices.echonet.device import EchonetConfig
 from devices.extras import require_extra
 from devices.ocpp.config import CentralConfig, Connector, ServerTls, StationConfig, check_central
-from devices.profile import load_profile
+from devices.profile import Profile, load_profile
 from devices.schema import Mains, Strict
 from devices.secret import SecretRef, must_be_private, resolve
 from devices.transport import Tls
@@ -34,6 +34,14 @@ EchonetKind = Literal["v2h", "package-ac", "package-ac-outdoor", "meter"]
 _ORDERED: Final = ("v2h", "package-ac")  # kinds that take orders
 
 
+class _Tried(Strict):
+    """Who has tried orders at a device, when, and what was seen."""
+
+    by: str = Field(min_length=1)
+    date: dt.date
+    seen: str = Field(min_length=1)
+
+
 class _Device(Strict):
     id: str = Field(min_length=1)
     profile: str
@@ -42,6 +50,7 @@ class _Device(Strict):
     assets: tuple[str, ...] = Field(min_length=1)
     pace: Pace = "normal"
     record: str | None = None
+    commissioned: _Tried | None = None
     certificates: str | None = None
     rated_kw: float | None = Field(default=None, gt=0.0)
     timeout_s: float | None = Field(default=None, gt=0.0, le=10.0)
@@ -78,14 +87,6 @@ class _Ocpp(Strict):
     tls: _ServerTls | None = None
     lease_s: int = Field(default=120, ge=3)
     meter_s: int = Field(default=10, ge=1)
-
-
-class _Tried(Strict):
-    """Who has tried orders at a device that no timer stops, when, and what was seen."""
-
-    by: str = Field(min_length=1)
-    date: dt.date
-    seen: str = Field(min_length=1)
 
 
 class _Object(Strict):
@@ -398,6 +399,7 @@ def _config(device: _Device, folder: Path) -> DeviceConfig:
     profile = load_profile(name)
     address = parse_address(device.address, port=profile.wire.port)
     unit_id = profile.wire.unit_id if device.unit is None else device.unit
+    _check_statement(device, profile)
     if device.record is not None:
         load_record(folder / device.record, profile, device=str(address), unit_id=unit_id)
     return DeviceConfig(
@@ -410,11 +412,30 @@ def _config(device: _Device, folder: Path) -> DeviceConfig:
         framing=address.framing,
         tls=_tls(folder, device.certificates),
         rated_kw=device.rated_kw,
-        commissioned=device.record is not None,
+        commissioned=device.record is not None or device.commissioned is not None,
         mains=device.mains,
         pace=device.pace,
         timeout_s=device.timeout_s,
     )
+
+
+def _check_statement(device: _Device, profile: Profile) -> None:
+    """A statement is enough for a map whose sources are good, and for no other."""
+    if device.commissioned is None:
+        return
+    wrong = ""
+    if profile.control == "none":
+        wrong = f"{profile.title} takes no orders"
+    elif profile.control == "experimental":
+        wrong = f"nobody has tried the map of {profile.title}: a statement is not enough"
+    elif device.record is not None:
+        wrong = "there is a record, which says more than a statement"
+    if wrong:
+        raise ConfigError(
+            f"device {device.id} cannot be called commissioned",
+            where=f"commissioned: {wrong}",
+            hint="take the statement out; vpp device commission makes a record where orders are possible",
+        )
 
 
 def _assets(names: Sequence[str]) -> tuple[AssetId, ...]:

@@ -96,7 +96,7 @@ class EchonetDevice(Guest):
 
     def __init__(self, config: EchonetConfig, node: EchonetNode, *, clock: Clock) -> None:
         may = self.commanded and config.commissioned
-        super().__init__(config.id, (config.asset,), may_control=may)
+        super().__init__(config.id, (config.asset,), may_control=may, takes_orders=self.commanded)
         self.object: Object = (*self.object_class, config.instance)
         self.echonet = config
         self.readable: frozenset[int] = frozenset()

@@ -204,6 +204,7 @@ class TwinSite:
                         unit_id=twin.unit_id,
                         assets=self._assets[name],
                         min_gap_ms=0,  # no serial line here
+                        commissioned=True,  # a twin is what it says
                     )
                 )
         except ConfigError:

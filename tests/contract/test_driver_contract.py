@@ -267,7 +267,7 @@ async def test_without_control_the_device_receives_no_write(case: Case, access: 
 
 
 @every_commanded_model
-async def test_a_map_that_nobody_has_tried_takes_no_orders_until_it_is_commissioned(case: Case) -> None:
+async def test_a_device_takes_no_orders_until_it_is_commissioned_however_good_its_map(case: Case) -> None:
     order, _ = ordered(case)
     async with bench(rooms=ROOMS, alone=case.alone, connect=False) as made:
         made.only = None
@@ -276,12 +276,10 @@ async def test_a_map_that_nobody_has_tried_takes_no_orders_until_it_is_commissio
         outcome = await made.apply(case.asset, order)
         await made.gateway.refresh()
         await made.gateway.safe_state()
-        if load_profile(case.profile).control == "experimental":
-            assert isinstance(outcome, Refused)
-            assert "not commissioned" in outcome.why
-            assert made.twin(case.device).writes == 0
-        else:
-            assert isinstance(outcome, Applied)
+        assert isinstance(outcome, Refused)
+        assert "not commissioned" in outcome.why
+        assert case.device in made.gateway.untried
+        assert made.twin(case.device).writes == 0
 
 
 @every_model

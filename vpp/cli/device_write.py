@@ -69,7 +69,8 @@ def write(
     console = cast("Console", context.obj)
     target = target_of(profile, host, unit_id=unit, nth=nth, timeout_s=timeout, certificates=certificates)
     wanted = _parsed(target, settings)
-    commissioned = _unlocked(target, record)
+    # Whoever types the value is shown its effect; a map that nobody has tried needs a record all the same.
+    commissioned = _unlocked(target, record) or target.profile.control == "released"
     effect = asyncio.run(_effect(target, wanted, commissioned=commissioned))
     say = console.say if json else print
     for line in _story(console, target, effect):

@@ -69,7 +69,12 @@ def test_a_step_test_does_not_begin_while_a_controller_commands_the_link(
 def test_a_second_controller_does_not_start_and_writes_nothing(charger: Running) -> None:
     def service(access: Access) -> GatewayService:
         config = DeviceConfig(
-            "car", "wallbox-quasar1", "127.0.0.1", charger.twin.port, assets=(AssetId("car-1"),)
+            "car",
+            "wallbox-quasar1",
+            "127.0.0.1",
+            charger.twin.port,
+            assets=(AssetId("car-1"),),
+            commissioned=True,
         )
         clock = SystemClock()
         return GatewayService(

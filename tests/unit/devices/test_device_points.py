@@ -73,7 +73,12 @@ class Registers:
 def device(profile: Profile, registers: Registers, *, assets: int = 1) -> tuple[Device, ManualClock]:
     clock = ManualClock(START)
     config = DeviceConfig(
-        "box", profile.id, "host", 502, assets=tuple(AssetId(f"asset-{n}") for n in range(assets))
+        "box",
+        profile.id,
+        "host",
+        502,
+        assets=tuple(AssetId(f"asset-{n}") for n in range(assets)),
+        commissioned=True,
     )
     return Device(config, profile, transport=registers, clock=clock, access=Access.CONTROL), clock
 

@@ -62,7 +62,12 @@ def example(**changes: str) -> str:
 
 def site_of(charger: Running, *, ocpp: int, udp: int, mqtt: int, secret: str) -> str:
     return f"""\
-devices: [{{ id: charger-1, profile: wallbox-quasar1, address: "{charger.host}", assets: [car-1] }}]
+devices:
+  - id: charger-1
+    profile: wallbox-quasar1
+    address: "{charger.host}"
+    assets: [car-1]
+    commissioned: {{ by: Tanaka, date: 2026-11-20, seen: "3 kW both ways" }}
 ocpp:
   port: {ocpp}
   stations:

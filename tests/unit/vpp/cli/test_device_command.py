@@ -110,8 +110,8 @@ def test_the_list_names_every_model_with_its_quality_in_the_promised_form() -> N
 
 
 def test_the_list_is_readable_in_both_languages() -> None:
-    assert "charger, silver, takes orders: Wallbox Quasar" in call("list").stdout
-    assert "充放電器、silver、制御可：Wallbox Quasar" in call("list", lang="ja").stdout
+    assert "charger, silver, orders once commissioned: Wallbox Quasar" in call("list").stdout
+    assert "充放電器、silver、試運転の後に制御可：Wallbox Quasar" in call("list", lang="ja").stdout
 
 
 def test_a_profile_of_ones_own_is_checked_and_its_fault_named(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from energy.core.site import Site
 from tests.unit.vpp.test_control import site
 
 SITE = replace(site(), zones=())
+TRIED = {"commissioned": {"by": "a test", "date": "2026-11-20", "seen": "a twin that obeys"}}
 
 
 def twins() -> TwinSite:
@@ -41,6 +42,7 @@ def write_service(
             "assets": list(one.assets),
             "pace": "fast",
         }
+        | (TRIED if one.profile != "eastron-sdm630" else {})
         for one in devices
     ]
     (folder / "devices.yaml").write_text(json.dumps({"devices": rows}), encoding="utf-8")
