@@ -28,10 +28,10 @@ OPERATOR = "operator"
 
 
 def _book(store: SqlStore) -> RunBook:
-    from energy.core.clock import SystemClock
+    from vpp.jobs.board import clock_of
     from vpp.jobs.book import RunBook
 
-    return RunBook(store, SystemClock(), "")
+    return RunBook(store, clock_of(store), "")
 
 
 @app.command("list")
@@ -40,18 +40,19 @@ def list_(context: typer.Context, database: Database = DEFAULT_DATABASE, json: J
 
     vpp jobs list --db vpp.db
     """
-    from energy.core.clock import SystemClock
     from energy.core.errors import ExitStatus
     from vpp.i18n import Messages
-    from vpp.jobs.board import NEEDS_A_LOOK, board, silent_since
+    from vpp.jobs.board import NEEDS_A_LOOK, board, clock_of, is_shown, silent_since
 
     console = cast("Console", context.obj)
-    now = SystemClock().now()
     with open_named(database, read_only=True) as store:
+        now, shown = clock_of(store).now(), is_shown(store)
         cards = board(store, now)
     bad = [one for one in cards if one.state in NEEDS_A_LOOK]
     status = int(ExitStatus.UNHEALTHY if bad else ExitStatus.OK)
     words = Messages(console.lang)
+    if shown:
+        console.say(console.text("jobs.shown", now=words.moment(now)))
     if json:
         print_json([_card_document(words, one) for one in cards])
         return status

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
+from energy.core.clock import Clock, ManualClock, SystemClock
 from energy.store import JobRow, JobRunRow, Store
 from vpp.i18n import Messages
 from vpp.jobs.job import RunState
@@ -18,13 +19,44 @@ __all__ = [
     "Card",
     "CardState",
     "board",
+    "clock_of",
     "due_in_words",
+    "is_shown",
+    "mark_shown",
     "name_in_words",
     "run_in_words",
     "silent_since",
 ]
 
 _SILENT: Final = timedelta(minutes=5)
+
+
+_SHOWN: Final = ("demo", "clock")
+_EVER: Final = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def mark_shown(store: Store, *, at: datetime) -> None:
+    """Say that a database is that of a demonstration, which has a time of its own."""
+    if not is_shown(store):
+        store.put_document(*_SHOWN, known_at=at, body="{}")
+
+
+def is_shown(store: Store) -> bool:
+    """Whether a database is that of a demonstration."""
+    return store.as_of(_EVER).document(*_SHOWN) is not None
+
+
+def clock_of(store: Store) -> Clock:
+    """The time of the service that runs on a store, for a program beside it.
+
+    That of the machine; for a demonstration, which runs faster than time, the instant at which it last looked
+    what is due.
+    """
+    if is_shown(store):
+        seen = [row.seen_at for row in store.rows.jobs.find()]
+        if seen:
+            return ManualClock(max(seen))
+    return SystemClock()
 
 
 class CardState(StrEnum):

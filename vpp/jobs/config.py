@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import time
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from energy.core.assets import strict
+from energy.market.rule_table import Area
 from vpp.consents import CONTROLLER
 from vpp.forecasts.handover import DeliveryTarget
 
@@ -62,6 +63,10 @@ class JobSettings:
         How long before our own deadline of the next-day plans a warning comes. [min]
     dr_yen_per_kwh : Decimal
         What a verified kWh of an event is paid; events are settled by a person if none. [yen/kWh]
+    area : Area
+        Supply area whose imported prices settle imbalances.
+    voltage : str
+        Voltage of the sites' connection, whose loss rate holds there.
     keep_history_days : int
         How long runs stay in the history. [d]
     """
@@ -75,4 +80,6 @@ class JobSettings:
     batch_at: time = time(6, 30)
     warn_minutes: Annotated[int, Field(ge=5, le=600)] = 60
     dr_yen_per_kwh: Annotated[Decimal, Field(ge=0)] | None = None
+    area: Area = Area.TOHOKU
+    voltage: Literal["special_high", "high", "low"] = "high"
     keep_history_days: Annotated[int, Field(ge=7, le=3660)] = 180

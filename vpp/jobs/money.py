@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +16,8 @@ from energy.core.slots import JST
 from energy.core.units import AssetId
 from energy.ledger import BatchBook, Journal, TightEvent, batch_csv
 from energy.ledger.caps import points_of_event
-from energy.market.demand import month_shift
+from energy.market.demand import first_day, month_shift
+from energy.market.rule_table import Area
 from energy.store import Store
 from vpp.jobs.job import Outcome, Run
 from vpp.settle import settle_event
@@ -27,6 +29,7 @@ from vpp.settlement.month import MonthTerms, month_account, to_keep
 from vpp.settlement.month_events import known_events
 from vpp.settlement.readings import write_readings
 from vpp.settlement.record import SettlementBook
+from vpp.settlement.stored_prices import Voltage, stored_imbalance
 from vpp.wholefile import whole_file
 from vpp.wishes.book import wishes_at
 from vpp.wishes.obey import asked_now
@@ -145,22 +148,35 @@ def _meters(store: Store, sites: Mapping[str, Site], event: DrEvent, folder: Pat
     return found
 
 
-def settle_month(sites: Mapping[str, Site], terms: Mapping[str, MonthTerms]) -> Callable[[Run], Outcome]:
-    """The account of the month before the one in which the run was due; the same again is that version."""
+def settle_month(
+    sites: Mapping[str, Site],
+    terms: Mapping[str, MonthTerms],
+    *,
+    area: Area = Area.TOHOKU,
+    voltage: Voltage = "high",
+) -> Callable[[Run], Outcome]:
+    """The account of the month before the one in which the run was due; the same again is that version.
+
+    Imbalances are settled by the prices in the store once they are complete; until then the account has none
+    and says so, and a run that is asked for later makes the next version.
+    """
 
     def settle(run: Run) -> Outcome:
         month = month_shift(f"{run.due_at.astimezone(JST):%Y-%m}", -1)
-        account = month_account(
-            run.store,
-            sites[run.subject],
-            month,
-            terms.get(run.subject, MonthTerms()),
-            events=known_events(run.store),
-        )
+        told, stored = terms.get(run.subject, MonthTerms()), None
+        if told.imbalance is None:
+            known, first = run.store.as_of(run.clock.now()), first_day(month)
+            last = first_day(month_shift(month, 1)) - timedelta(days=1)
+            stored = stored_imbalance(known, first, last, area=area, voltage=voltage)
+            told = replace(told, imbalance=stored.prices)
+        account = month_account(run.store, sites[run.subject], month, told, events=known_events(run.store))
 
         def write() -> Outcome:
             kept = SettlementBook(run.store).keep(to_keep(account), at=run.clock.now(), actor=run.actor)
             facts = {"month": month, "id": kept.id, "yen": f"{account.settled_yen:,}"}
+            if stored is not None and stored.any and stored.missing:
+                facts["missing"] = str(stored.missing)
+                return Outcome("month_prices_missing", facts, attention=True)
             return Outcome("month_settled" if kept.new else "month_stands", facts)
 
         return run.once(write)

@@ -203,7 +203,7 @@ def _money(sites: dict[str, Site], terms: Mapping[str, MonthTerms], told: JobSet
             name="settle-month",
             subjects=names,
             due=each_month(1, time(5, 0)),
-            function=money.settle_month(sites, terms),
+            function=money.settle_month(sites, terms, area=told.area, voltage=told.voltage),
             needs=("measure", "settle-points", "settle-events"),
             misfire=Misfire.LATE,
             look_back=100 * _DAY,

@@ -20,6 +20,7 @@ from energy.core.slots import JST, Slot, parse_jst
 from energy.ledger import TightEvent, TightLevel
 from energy.store import Store
 from vpp.forecasts import ForecastDesk
+from vpp.jobs.board import mark_shown
 from vpp.jobs.config import ForecastReceiver, JobSettings
 from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import start_supervisor
@@ -144,6 +145,7 @@ class _Show:
             world.begin(*self._past(scenario, data))
             passwords = make_people(self.store, lang=console.lang)
             share_and_call(self.store, scenario.site, at=world.now)
+            mark_shown(self.store, at=world.now)
             world.keep()
         desk = ForecastDesk(scenario.site, self.store)
         desk.prepare(world.now)  # before the clock runs: learning takes a while

@@ -12,6 +12,7 @@ from energy.core.clock import ManualClock
 from energy.core.errors import DataError
 from energy.store import open_store
 from tests.unit.vpp.cli.calling import NOON, vpp
+from vpp.jobs.board import mark_shown
 from vpp.jobs.due import Every
 from vpp.jobs.job import Job, Outcome, Run
 from vpp.jobs.supervisor import Supervisor
@@ -105,3 +106,18 @@ def test_a_database_that_no_service_ran_on_says_so(tmp_path: Path) -> None:
 def test_a_service_that_is_gone_is_named(db: str) -> None:
     _, _, err = vpp("jobs", "list", "--db", db, at=NOON + timedelta(hours=5))
     assert "Nobody has looked what is due since Sun 22 Nov 12:00" in err
+
+
+def test_a_demonstration_is_judged_by_its_own_time(db: str) -> None:
+    with open_store(f"sqlite:///{db}") as store:
+        mark_shown(store, at=NOON - timedelta(hours=1))
+    months_on = NOON + timedelta(days=100)
+    _, out, err = vpp("jobs", "list", "--db", db, at=months_on)
+    assert "Nobody has looked" not in err
+    assert "it last looked on Sun 22 Nov 12:00" in err
+    assert "2 half hours of the last day are missing" in out
+    status, out, _ = vpp("jobs", "run", "backup", "--db", db, at=months_on)
+    assert status == 0
+    with open_store(f"sqlite:///{db}") as store:
+        (asked,) = [one for one in store.rows.runs.find(job="backup") if one.asked_by]
+    assert asked.due_at < NOON + timedelta(seconds=1)
