@@ -8,7 +8,7 @@ part of every interval that hangs on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from energy.core.assets import HvacZone
 from energy.core.errors import ForecastError
 from forecasting.room_days import with_learned_days
-from forecasting.room_doubt import LEVEL, Draws, draw
+from forecasting.room_doubt import LEVEL, WIDER, Draws, draw
 from forecasting.room_errors import RoomErrors, held_out_days, measure
 from forecasting.room_fit import RoomEstimate, estimate
 from forecasting.room_physics import Kind
 from forecasting.room_record import RoomRecord, RoomSeries, ready
 from forecasting.room_zone import PlannerRoom, cop_slope, planner_room
 
-__all__ = ["Interval", "NotIdentified", "Rating", "RoomFit", "fit_room"]
+__all__ = ["Interval", "NotIdentified", "Rating", "RoomFit", "fit_room", "fit_widths"]
 
 FEWEST_DAYS: Final = 5  # whole days; two are kept away from learning
 FEWEST_RUNNING_H: Final = 10.0
@@ -153,13 +153,24 @@ def fit_room(
     -----
     Two days in every eight are kept away from everything but the errors.
     """
+    return fit_widths(record, (WIDER,), rating=rating, kinds=kinds)[0]
+
+
+def fit_widths(
+    record: RoomRecord,
+    widths: Sequence[float],
+    *,
+    rating: Rating = Rating(),
+    kinds: tuple[Kind, ...] = ("1R1C", "2R2C"),
+) -> list[RoomFit]:
+    """A room learned once and told with intervals of several widths; see :func:`fit_room`."""
     room = ready(record)
     held = held_out_days(room)
     missing = _blockers(room)
     used = np.unique(room.day[~held & _inside(room)]).size
     apart = np.unique(room.day[held & _inside(room)]).size
     if missing:
-        return RoomFit(
+        nothing = RoomFit(
             parameters={},
             identified=False,
             not_identified=tuple(missing),
@@ -167,7 +178,38 @@ def fit_room(
             days_held_out=0,
             set_aside=room.set_aside,
         )
-    room, label = _labelled(room, ~held)
+        return [nothing] * len(widths)
+    room, label = _labelled(room, ~held, record.label)
+    room, best, odd = _likeliest(room, held, kinds)
+    planner, errors = planner_room(room, best), measure(room, best, held)
+    fits = []
+    for wider in widths:
+        told = _Telling(room, best, draw(room, best, wider=wider), rating)
+        parameters, unknown = told.all(record)
+        fits.append(
+            RoomFit(
+                parameters=parameters,
+                identified="time_constant_h" in parameters
+                and ("cooling_k_per_kw" in parameters or "heating_k_per_kw" in parameters),
+                not_identified=tuple(unknown),
+                days_used=used,
+                days_held_out=apart,
+                set_aside=room.set_aside,
+                errors=errors,
+                planner=planner,
+                gains_kw=told.gains(),
+                kind=best.kind,
+                label=label,
+                odd_days=odd,
+            )
+        )
+    return fits
+
+
+def _likeliest(
+    room: RoomSeries, held: NDArray[np.bool_], kinds: tuple[Kind, ...]
+) -> tuple[RoomSeries, RoomEstimate, tuple[int, ...]]:
+    """The form that explains the room best, and the days that it moves to the other kind."""
     fits = [estimate(room, kind, ~held) for kind in kinds]
     best = fits[0]
     for other in fits[1:]:
@@ -175,25 +217,8 @@ def fit_room(
     moved, odd = with_learned_days(room, best, ~held)
     if (moved.works != room.works).any():
         again = estimate(moved, best.kind, ~held)
-        room, best, odd = (moved, again, odd) if again.cost < best.cost else (room, best, ())
-    planner = planner_room(room, best)
-    told = _Telling(room, best, draw(room, best), rating)
-    parameters, unknown = told.all(record)
-    return RoomFit(
-        parameters=parameters,
-        identified="time_constant_h" in parameters
-        and ("cooling_k_per_kw" in parameters or "heating_k_per_kw" in parameters),
-        not_identified=tuple(unknown),
-        days_used=used,
-        days_held_out=apart,
-        set_aside=room.set_aside,
-        errors=measure(room, best, held),
-        planner=planner,
-        gains_kw=told.gains(),
-        kind=best.kind,
-        label=label,
-        odd_days=odd,
-    )
+        return (moved, again, odd) if again.cost < best.cost else (room, best, ())
+    return room, best, odd
 
 
 def _inside(room: RoomSeries) -> NDArray[np.bool_]:
@@ -222,8 +247,10 @@ def _blockers(room: RoomSeries) -> list[NotIdentified]:
     return []
 
 
-def _labelled(room: RoomSeries, use: NDArray[np.bool_]) -> tuple[RoomSeries, float]:
-    """The room with its inputs on the steps that they fit best."""
+def _labelled(room: RoomSeries, use: NDArray[np.bool_], known: float | None) -> tuple[RoomSeries, float]:
+    """The room with its inputs on the steps where they belong, or that they fit best."""
+    if known is not None:
+        return room.shifted(known), known
     if room.hours < LABELS_MATTER_H:
         return room, 0.0
     tried = [(estimate(room.shifted(late), "1R1C", use, rounds=1).cost, late) for late in LABELS]

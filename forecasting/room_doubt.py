@@ -38,8 +38,14 @@ class Draws:
     days: tuple[RoomEstimate, ...]
 
 
-def draw(room: RoomSeries, learned: RoomEstimate, *, seed: int = 0) -> Draws:
-    """Draws around an estimate; the same for the same seed."""
+def draw(room: RoomSeries, learned: RoomEstimate, *, seed: int = 0, wider: float = WIDER) -> Draws:
+    """Draws around an estimate; the same for the same seed.
+
+    Parameters
+    ----------
+    wider : float
+        What the spread is multiplied by; another value than :data:`WIDER` only where it is being chosen.
+    """
     task = Task(room=room, kind=learned.kind, design=learned.design, use=learned.weights > 0.0)
     base, answers, observer = task.errors(learned.searched)
     scale = learned.sensor_k**2 * observer.variance
@@ -67,16 +73,16 @@ def draw(room: RoomSeries, learned: RoomEstimate, *, seed: int = 0) -> Draws:
     days_covariance: FloatArray = likelihood @ (sums @ sums.T * days / max(days - 1, 1) + prior) @ likelihood
     rng = np.random.default_rng(seed)
     return Draws(
-        likelihood=_around(learned, likelihood, rng, count),
-        days=_around(learned, days_covariance, rng, count),
+        likelihood=_around(learned, likelihood, rng, count, wider),
+        days=_around(learned, days_covariance, rng, count, wider),
     )
 
 
 def _around(
-    learned: RoomEstimate, covariance: FloatArray, rng: np.random.Generator, count: int
+    learned: RoomEstimate, covariance: FloatArray, rng: np.random.Generator, count: int, wider: float
 ) -> tuple[RoomEstimate, ...]:
     values, vectors = np.linalg.eigh(0.5 * (covariance + covariance.T))
-    root = WIDER * vectors * np.sqrt(np.maximum(values, 0.0))
+    root = wider * vectors * np.sqrt(np.maximum(values, 0.0))
     offsets = rng.standard_normal((DRAWS, len(values))) @ root.T
     searched = learned.searched + np.c_[np.zeros(DRAWS), np.clip(offsets[:, :count], -3.0, 3.0)]
     strengths = learned.strengths + offsets[:, count:]

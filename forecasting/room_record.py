@@ -56,6 +56,8 @@ class RoomRecord:
         Of the clock that people in the room live by.
     calendar : SiteCalendar
         On which days they work.
+    label : float or None
+        To which step the inputs of a row belong (:meth:`RoomSeries.shifted`); looked for if nobody knows.
     """
 
     grid: Grid
@@ -66,6 +68,7 @@ class RoomRecord:
     ghi_w_m2: FloatArray | None = None
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Asia/Tokyo"))
     calendar: SiteCalendar = field(default_factory=SiteCalendar)
+    label: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("room_c", "outdoor_c", "hvac_kw", "mode", "ghi_w_m2"):

@@ -39,6 +39,7 @@ from vpp.halfhour import SLOT_RECORD, Closed, HalfHour, PlanOrder, SlotRecord, w
 from vpp.peaks import MonthPeaks
 from vpp.planning import Agreements, Outlook, Reserves, SiteState, build_problem, in_steps
 from vpp.recorder import SiteSeries, counters_of, slot_points
+from vpp.rooms import site_as_learned
 from vpp.setpoints import expected_kw
 from vpp.settle import settle_event
 from vpp.settlement.promise import keep_promise
@@ -289,6 +290,7 @@ class SiteOperator:
         if self.mode in _NO_PLAN:
             return Window(slot=slot)
         known = self.store.as_of(now)
+        site = site_as_learned(self.site, known)
         outlook = desk.outlook(known, now, Grid(slot.start, HORIZON))
         desk.keep(outlook, now)
         events = self._events(now)
@@ -298,7 +300,7 @@ class SiteOperator:
             grid = outlook.load.grid
             agreed = agreements_of(self.site, known, grid, in_force=order.previous)
         problem = build_problem(
-            self.site,
+            site,
             order.state,
             outlook.medians() if self.mode in _MEDIANS else outlook,
             now=now,
@@ -307,7 +309,7 @@ class SiteOperator:
             coin=self.coin,
             agreed=agreed,
         )
-        problem = with_changeover(problem, self.site, band_k=Reserves().band_k)
+        problem = with_changeover(problem, site, band_k=Reserves().band_k)
         problem = problem_with_wishes(problem, asked_now(wishes))
         self.counts["plans"] += 1
         if self.mode == "rules":

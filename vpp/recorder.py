@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from devices.natures import climate_mode
 from energy.core.measurement import Measurement, Quality
+from energy.core.outcome import ClimateMode
 from energy.core.site import Site
 from energy.core.slots import SLOT_HOURS, Slot
 from energy.core.units import AssetId, SeriesId, series_id
@@ -32,6 +34,7 @@ class SiteSeries:
 # Register values at one instant: (asset, point) to kWh; a reading that cannot be trusted is missing.
 Counters = Mapping[tuple[str, str], float]
 
+_MODE_SIGNS = {ClimateMode.HEAT: 1.0, ClimateMode.COOL: -1.0, ClimateMode.OFF: 0.0}
 _COUNTED = ("import_kwh", "export_kwh", "generation_kwh")
 
 
@@ -48,14 +51,19 @@ def counters_of(readings: Mapping[AssetId, Mapping[str, Measurement]], at: datet
     }
 
 
+def _grown(before: Counters, after: Counters, asset: str, point: str) -> float | None:
+    """What a counter counted; None where it is missing or ran back. [kWh]"""
+    first, last = before.get((asset, point)), after.get((asset, point))
+    if first is None or last is None or last < first - 1e-6:
+        return None
+    return max(0.0, last - first)
+
+
 def _energies(site: Site, before: Counters, after: Counters) -> dict[tuple[str, str], float | None]:
     """Energy of a slot by (asset, quantity); None where a counter is missing or ran back. [kWh]"""
 
     def grown(asset: str, point: str) -> float | None:
-        first, last = before.get((asset, point)), after.get((asset, point))
-        if first is None or last is None or last < first - 1e-6:
-            return None
-        return max(0.0, last - first)
+        return _grown(before, after, asset, point)
 
     energies = {
         ("meter", "import_kwh"): grown("meter", "import_kwh"),
@@ -128,6 +136,11 @@ def slot_points(
         yield point(battery.id, "soc", _value(readings, battery.id, "soc"), "battery")
     for zone in site.zones:
         yield point(zone.id, "room_c", _value(readings, zone.id, "room_c"), "adapter")
+        if zone.learn:
+            meter = site.meter_of(zone)
+            if meter is not None:
+                yield point(zone.id, "energy_kwh", _grown(before, after, meter, "import_kwh"), "counter")
+            yield point(zone.id, "mode", _mode(readings, zone.id), "adapter")
 
 
 def _value(readings: Mapping[AssetId, Mapping[str, Measurement]], asset: str, point: str) -> float | None:
@@ -135,3 +148,10 @@ def _value(readings: Mapping[AssetId, Mapping[str, Measurement]], asset: str, po
     if measurement is None or measurement.quality is not Quality.GOOD:
         return None
     return measurement.value
+
+
+def _mode(readings: Mapping[AssetId, Mapping[str, Measurement]], zone: str) -> float | None:
+    """What a room's unit does: +1 heating, -1 cooling, 0 off; None where it does not say. [-]"""
+    code = _value(readings, zone, "mode")
+    mode = None if code is None else climate_mode(code)
+    return None if mode is None else _MODE_SIGNS[mode]

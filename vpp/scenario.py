@@ -8,6 +8,7 @@ is tight. docs/reference/scenario-yaml.md describes every key.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from importlib import resources
@@ -17,7 +18,16 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
 
-from energy.core.assets import Identifier, NonNegative, Positive, Ratio, Weekday, strict
+from energy.core.assets import (
+    CopCurve,
+    HvacZone,
+    Identifier,
+    NonNegative,
+    Positive,
+    Ratio,
+    Weekday,
+    strict,
+)
 from energy.core.errors import ConfigError
 from energy.core.site import Site
 from energy.core.slots import JST
@@ -31,8 +41,10 @@ __all__ = [
     "LoadSource",
     "PeopleErrors",
     "PvTruth",
+    "RoomTruth",
     "Scenario",
     "TightEvening",
+    "WallTruth",
     "WeatherSource",
     "World",
     "load_scenario",
@@ -137,11 +149,74 @@ class PeopleErrors:
         Relative standard deviation of the energy of a trip. [-]
     late_return_minutes : float
         Mean delay of a return (exponential, at most an hour and a half). [min]
+    crowd_sd : float
+        Standard deviation of the logarithm of how many people fill the rooms, drawn anew each day. [-]
     """
 
     seed: int
     energy_sd: Ratio = 0.12
     late_return_minutes: NonNegative = 8.0
+    crowd_sd: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class WallTruth:
+    """Walls with a temperature of their own (:class:`devices.twins.walls.Walls`). [-]"""
+
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.8
+    coupling: Annotated[float, Field(ge=1.0, le=50.0)] = 4.0
+    direct: Annotated[float, Field(ge=0.05, le=0.95)] = 0.3
+    sun_share: Ratio = 0.5
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class RoomTruth:
+    """What a room really is where the site's file says something else; what is not given is as declared.
+
+    Parameters
+    ----------
+    cop_factor : float
+        The unit's COP over the one that the site's file says. [-]
+    walls : WallTruth or None
+        Of a room that has two capacities; they share ``capacitance_kwh_per_k`` and ``loss_kw_per_k``.
+    """
+
+    capacitance_kwh_per_k: Positive | None = None
+    loss_kw_per_k: Positive | None = None
+    base_gain_kw: NonNegative | None = None
+    occupied_gain_kw: NonNegative | None = None
+    solar_aperture_m2: NonNegative | None = None
+    cop_factor: Annotated[float, Field(ge=0.3, le=3.0)] = 1.0
+    walls: WallTruth | None = None
+
+    def of(self, zone: HvacZone) -> HvacZone:
+        """The room as it really is."""
+        return replace(
+            zone,
+            capacitance_kwh_per_k=self.capacitance_kwh_per_k or zone.capacitance_kwh_per_k,
+            loss_kw_per_k=self.loss_kw_per_k or zone.loss_kw_per_k,
+            base_gain_kw=zone.base_gain_kw if self.base_gain_kw is None else self.base_gain_kw,
+            occupied_gain_kw=(
+                zone.occupied_gain_kw if self.occupied_gain_kw is None else self.occupied_gain_kw
+            ),
+            solar_aperture_m2=(
+                zone.solar_aperture_m2 if self.solar_aperture_m2 is None else self.solar_aperture_m2
+            ),
+            cooling_cop=_scaled(zone.cooling_cop, self.cop_factor),
+            heating_cop=_scaled(zone.heating_cop, self.cop_factor),
+        )
+
+
+def _scaled(curve: CopCurve, factor: float) -> CopCurve:
+    if factor == 1.0:
+        return curve
+    return replace(
+        curve,
+        rated=curve.rated * factor,
+        slope_per_k=curve.slope_per_k * factor,
+        lowest=curve.lowest * factor,
+        highest=curve.highest * factor,
+    )
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
@@ -237,6 +312,8 @@ class World:
     ----------
     calls : tuple of DrCall
         Demand-response events that the site is called for.
+    rooms : dict
+        What rooms really are, by id, where the site's file is wrong about them.
     """
 
     load: LoadSource
@@ -246,6 +323,7 @@ class World:
     pv_truth: PvTruth = Field(default_factory=PvTruth)
     tight: TightEvening | None = None
     calls: tuple[DrCall, ...] = ()
+    rooms: dict[str, RoomTruth] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _calls_are_told_apart(self) -> World:
@@ -282,6 +360,20 @@ class Scenario:
             msg = f"call {self.world.calls[0].id} needs the site's dr: what a kWh below the baseline is paid"
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _rooms_are_there(self) -> Scenario:
+        rooms = {zone.id for zone in self.site.zones}
+        for name in self.world.rooms:
+            if name not in rooms:
+                msg = f"rooms of the world: no {name!r} among {', '.join(sorted(rooms)) or 'none'}"
+                raise ValueError(msg)
+        return self
+
+    def true_zones(self) -> tuple[HvacZone, ...]:
+        """The site's rooms as they really are."""
+        told = self.world.rooms
+        return tuple(told[zone.id].of(zone) if zone.id in told else zone for zone in self.site.zones)
 
 
 def scenarios_root() -> Path:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from devices.gateway import Access, Gateway
 from devices.twins.site import SiteTruth, TwinSite
+from devices.twins.walls import Walls
 from dispatch.planner import Planner
 from energy.core.assets import expand_trips
 from energy.core.clock import ManualClock
@@ -31,6 +32,7 @@ from vpp.minutes import minute_points
 from vpp.nearby import NearEquipment
 from vpp.operate import Desk, Mode, SiteOperator, announce
 from vpp.recorder import SiteSeries
+from vpp.rooms import learn_rooms, learns_at
 from vpp.scenario import Scenario
 from vpp.scenecalls import announce_calls, settle_calls
 from vpp.score import ScoreKeeper
@@ -126,11 +128,12 @@ class ScenarioRun:
             record_simulated(self.store, drivers, at=self.start)
         twins = TwinSite(
             pv=site.pv,
-            zones=site.zones,
+            zones=self.scenario.true_zones(),
             vehicles=site.vehicles,
             chargers=site.chargers,
             batteries=site.batteries,
             submeters=True,
+            walls=_walls(self.scenario),
         )
         now = self.start
         if saved is not None:
@@ -191,6 +194,8 @@ class ScenarioRun:
                 continue
             with self.store.transaction():
                 self._publish(slot)
+                if learns_at(slot.start):  # where the site runs, a job does it
+                    learn_rooms(self.store, self.scenario.site, slot.start)
                 self.operator.begin(slot, readings)
             before = twins.truth()
             for _ in range(MINUTES_PER_SLOT):
@@ -287,3 +292,17 @@ class ScenarioRun:
         self.store.put_document(
             CHECKPOINT, self._key(), known_at=self._clock.now(), body=json.dumps(body, sort_keys=True)
         )
+
+
+def _walls(scenario: Scenario) -> dict[str, Walls]:
+    """Rooms whose walls have a temperature of their own."""
+    return {
+        name: Walls(
+            share=one.walls.share,
+            coupling=one.walls.coupling,
+            direct=one.walls.direct,
+            sun_share=one.walls.sun_share,
+        )
+        for name, one in scenario.world.rooms.items()
+        if one.walls is not None
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,7 @@ class SimulatedWorld:
         self.events: tuple[TightEvent, ...] = tight_events(scenario.world.tight, start, end)
         self.trips: tuple[Trip, ...] = actual_trips(self._site, scenario.world.people, start, end)
         self.start, self.end = start, end
+        self._crowds: dict[date, float] = {}
 
     # -- what the plant lives in -----------------------------------------------------------------------
 
@@ -85,7 +86,19 @@ class SimulatedWorld:
             outdoor_c=float(self._sky.outdoor_c[k]),
             ghi_w_m2=float(self._sky.ghi[k]),
             occupied=occupied,
+            people=self._people(at),
         )
+
+    def _people(self, at: datetime) -> float:
+        """How many people there are on the day of an instant, over the usual number. [-]"""
+        told = self._scenario.world.people
+        if not told.crowd_sd:
+            return 1.0
+        day = at.astimezone(JST).date()
+        if day not in self._crowds:
+            rng = np.random.default_rng([told.seed, day.toordinal()])
+            self._crowds[day] = float(np.exp(rng.normal(0.0, told.crowd_sd)))
+        return self._crowds[day]
 
     def place_people(self, twins: TwinSite, at: datetime) -> None:
         """Send away the cars that are on a trip when the run begins."""

@@ -23,11 +23,18 @@ _REST_S: Final = 120.0  # oil and pressure need it before the next start
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What acts on a room: air outside [degC], global horizontal irradiance [W/m2], people."""
+    """What acts on a room: air outside [degC], global horizontal irradiance [W/m2], people.
+
+    Parameters
+    ----------
+    people : float
+        How many there are while there are any, over the usual number. [-]
+    """
 
     outdoor_c: float
     ghi_w_m2: float
     occupied: bool
+    people: float = 1.0
 
 
 class Room:
@@ -78,7 +85,7 @@ class Room:
         curve = zone.heating_cop if sign > 0.0 else zone.cooling_cop
         full_kw = sign * curve.at(around.outdoor_c) * zone.max_electric_kw
         gain_kw = zone.base_gain_kw + zone.solar_aperture_m2 * around.ghi_w_m2 / 1000.0
-        gain_kw += zone.occupied_gain_kw if around.occupied else 0.0
+        gain_kw += zone.occupied_gain_kw * around.people if around.occupied else 0.0
         count = max(1, math.ceil(dt_s / _SUBSTEP_S))
         slice_s = dt_s / count
         decay = math.exp(-zone.loss_kw_per_k / zone.capacitance_kwh_per_k * slice_s / 3600.0)
@@ -87,13 +94,17 @@ class Room:
         for _ in range(count):
             self._control(slice_s, sign, strength)
             heat_kw = self.share * full_kw * self._heats(slice_s, sign, around.outdoor_c)
-            target_c = around.outdoor_c + (gain_kw + heat_kw) / zone.loss_kw_per_k
-            self.temp_c = target_c + (self.temp_c - target_c) * decay
+            self._move(slice_s, decay, around, gain_kw + heat_kw)
             shares += self.share
         energy = shares * zone.max_electric_kw * slice_s / 3600.0
         self.power_kw = energy * 3600.0 / dt_s
         self.electric_kwh += energy
         return energy
+
+    def _move(self, dt_s: float, decay: float, around: Surroundings, heat_kw: float) -> None:  # noqa: ARG002
+        """Temperature after a substep with some heat, its own sun included; some rooms have walls as well."""
+        target_c = around.outdoor_c + heat_kw / self.zone.loss_kw_per_k
+        self.temp_c = target_c + (self.temp_c - target_c) * decay
 
     def _heats(self, dt_s: float, sign: float, outdoor_c: float) -> float:  # noqa: ARG002  (some defrost)
         """Part of the unit's heat that reaches the room now. [-]"""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +13,10 @@ from devices.twins.climate import AdaptorTwin
 from devices.twins.inverter import InverterTwin
 from devices.twins.inverters import DerStorageTwin
 from devices.twins.meter import MeterTwin
-from devices.twins.rooms import Surroundings
+from devices.twins.rooms import Room, Surroundings
 from devices.twins.server import State, Twin, number
 from devices.twins.staged import room_of
+from devices.twins.walls import WalledRoom, Walls
 from energy.core.assets import Battery, Charger, HvacZone, PvArray, Vehicle
 from energy.core.errors import ConfigError
 from energy.core.units import AssetId
@@ -101,6 +102,8 @@ class TwinSite:
     no_export : bool
         Whether inverter and chargers carry the load-following limiters that a connection without export needs
         (RULES-JP 3.6): they act within seconds, far below the controller's minute.
+    walls : mapping of str to Walls
+        Rooms whose walls have a temperature of their own; their units run at any power.
 
     Raises
     ------
@@ -118,6 +121,7 @@ class TwinSite:
         batteries: Sequence[Battery] = (),
         submeters: bool = True,
         no_export: bool = True,
+        walls: Mapping[str, Walls] | None = None,
     ) -> None:
         by_id = {charger.id: charger for charger in chargers}
         for vehicle in vehicles:
@@ -134,7 +138,7 @@ class TwinSite:
         self.meter = MeterTwin(MAIN_METER)
         self.hvac_meter = MeterTwin(HVAC_METER) if zones else None
         self.inverter = InverterTwin(INVERTER, pv) if pv is not None else None
-        self.adaptor = AdaptorTwin(ADAPTOR, [room_of(zone) for zone in zones]) if zones else None
+        self.adaptor = AdaptorTwin(ADAPTOR, [_room(zone, walls) for zone in zones]) if zones else None
         self.chargers = {
             vehicle.id: ChargerTwin(f"charger-{vehicle.id}", by_id[vehicle.charger], vehicle)
             for vehicle in vehicles
@@ -226,6 +230,7 @@ class TwinSite:
         outdoor_c: float,
         ghi_w_m2: float,
         occupied: bool,
+        people: float = 1.0,
     ) -> None:
         """Let time pass.
 
@@ -243,9 +248,11 @@ class TwinSite:
             Global horizontal irradiance. [W/m2]
         occupied : bool
             Whether people are in.
+        people : float
+            How many, over the usual number. [-]
         """
         hours = dt_s / 3600.0
-        around = Surroundings(outdoor_c, ghi_w_m2, occupied)
+        around = Surroundings(outdoor_c, ghi_w_m2, occupied, people)
         hvac_kwh = 0.0
         if self.adaptor is not None and self.hvac_meter is not None:
             self.adaptor.obey()
@@ -349,3 +356,8 @@ class TwinSite:
                 for name, battery in self.batteries.items()
             },
         )
+
+
+def _room(zone: HvacZone, walls: Mapping[str, Walls] | None) -> Room:
+    own = None if walls is None else walls.get(zone.id)
+    return room_of(zone) if own is None else WalledRoom(zone, own)

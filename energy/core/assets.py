@@ -393,6 +393,10 @@ class HvacZone:
         Effective solar aperture a for global horizontal irradiance. [m2]
     unit : HvacUnit
         Stages, minimum times and defrosting of the unit; a unit of any power unless given.
+    learn : bool
+        Whether the room's own readings may take the place of the values above (capacity, loss, gains, COP) in
+        plans. A meter must measure its unit: one with ``measures`` of this room, or the meter of all air
+        conditioners where there is no other room.
     """
 
     id: Identifier
@@ -413,6 +417,7 @@ class HvacZone:
     )
     initial_c: float = 24.0
     unit: HvacUnit = Field(default_factory=HvacUnit)
+    learn: bool = False
 
     @model_validator(mode="after")
     def _unit_reaches_its_power(self) -> HvacZone:

@@ -272,8 +272,18 @@ class Site:
             msg = f"peak_memory_kw: {bad_months[0]!r} is not a month like 2026-07"
             raise ValueError(msg)
         self._feeders_carry_assets()
+        self._rooms_can_be_learned()
         self._trips_do_not_overlap()
         return self
+
+    def _rooms_can_be_learned(self) -> None:
+        for zone in self.zones:
+            if zone.learn and len(self.zones) > 1 and self.meter_of(zone) is None:
+                msg = (
+                    f"zone {zone.id} is to be learned, but no meter measures its unit alone: give the site a "
+                    f"meter with measures: {zone.id}, or take learn out"
+                )
+                raise ValueError(msg)
 
     def _feeders_carry_assets(self) -> None:
         assets = {part.id for group in (self.vehicles, self.zones, self.batteries) for part in group}
@@ -315,6 +325,10 @@ class Site:
     def storages(self) -> tuple[Vehicle | Battery, ...]:
         """Everything that takes energy in and gives it back: cars, then stationary batteries."""
         return (*self.vehicles, *self.batteries)
+
+    def meter_of(self, zone: HvacZone) -> str | None:
+        """Id of the meter that measures a room's unit alone; None if there is none of its own."""
+        return next((meter.id for meter in self.meters if meter.measures == zone.id), None)
 
     def charger_of(self, vehicle: Vehicle) -> Charger:
         """The charger that a vehicle uses."""

@@ -53,7 +53,16 @@ MAY_GO: Final[dict[What, frozenset[str]]] = {
         {"/counter_kwh", "/power_kw", "/generation_kw", "/now_c", "/soc", "/plugged", "/room_c"}
     ),
     "documents": frozenset(
-        {"plan-ahead", "slot", "alert-event", "alert-mail", "backup", "ledger-check", "retention-run"}
+        {
+            "plan-ahead",
+            "slot",
+            "alert-event",
+            "alert-mail",
+            "backup",
+            "ledger-check",
+            "retention-run",
+            "room-fit",
+        }
     ),
     "records": frozenset({"personal.seen", "access.refused"}),
     "subjects": frozenset({"all-consents-ended"}),

@@ -64,6 +64,40 @@ def two_capacities() -> Plant:
     )
 
 
+def glass() -> Plant:
+    """A bright room: three capacities (air, furniture, walls), and four times the sun of the others."""
+    air, things, walls = 1.2, 3.0, 8.0
+    to_things, to_walls, outwards, direct = 5.0, 3.0, 1.2, 0.4
+    a = np.array(
+        [
+            [-(to_things + to_walls + direct) / air, to_things / air, to_walls / air],
+            [to_things / things, -to_things / things, 0.0],
+            [to_walls / walls, 0.0, -(to_walls + outwards) / walls],
+        ]
+    )
+    b = np.array(
+        [
+            [direct / air, 1.0 / air, 4.0 / air],
+            [0.0, 0.0, 12.0 / things],
+            [outwards / walls, 0.0, 8.0 / walls],
+        ]
+    )
+    through = to_walls * outwards / (to_walls + outwards)
+    return Plant(
+        a=a,
+        b=b,
+        loss_kw_per_k=direct + through,
+        capacity_kwh_per_k=air + things + walls,
+        aperture_m2=4.0 + 12.0 + 8.0 * to_walls / (to_walls + outwards),
+        max_kw=20.0,
+    )
+
+
+def crowd() -> Plant:
+    """A hall that many people fill, on some days twice as many as on others: ``people_sd`` of 0.5."""
+    return replace(two_capacities(), people_kw=24.0, max_kw=20.0)
+
+
 def flexhouse() -> Plant:
     """The house of Bacher and Madsen (Energy and Buildings 43, 2011): air, envelope, heater, sensor.
 
