@@ -12,7 +12,7 @@ from energy.core.assets import Charger, OwnerType, Trip, Vehicle
 from energy.core.plan import Reason, ReasonCode
 from energy.core.site import Site
 from energy.core.slots import JST, SLOT_HOURS, SLOT_LENGTH, Slot, jst_midnight
-from energy.ledger import Journal
+from energy.ledger import Journal, is_expiry
 from energy.ledger.journal import StatementLine
 from energy.store import Snapshot, Store
 from vpp.ahead import Ahead, ahead_of
@@ -270,6 +270,7 @@ def coins_of(store: Store, card: DriverCard, *, only_here: bool) -> Coins:
     mine = [
         line
         for line in statement.lines
-        if line.facts.get("vehicle") == vehicle.id and line.facts.get("site", default) == card.site.id
+        if is_expiry(line.key)  # of all the driver earned: the balance is of the account, too
+        or (line.facts.get("vehicle") == vehicle.id and line.facts.get("site", default) == card.site.id)
     ]
     return Coins(balance=statement.closing_points, personal=True, lines=tuple(reversed(mine[-_RECENT:])))

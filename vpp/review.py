@@ -169,7 +169,7 @@ class Reviewer:
                 energy_kwh=float(str(entry.facts["net_kwh"])),
                 coins=sum(posting.points for posting in entry.postings if posting.points > 0),
             )
-            for entry in Journal(self.store).entries()
+            for entry in Journal(self.store).entries(prefix="grant/")
         )
 
     # -- trace -----------------------------------------------------------------------------------------

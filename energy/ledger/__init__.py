@@ -3,12 +3,10 @@
 from energy.ledger.batch import (
     Batch,
     BatchBook,
-    ClassBalance,
     Difference,
     ReceiptLine,
     Reconciliation,
     batch_csv,
-    class_balances,
 )
 from energy.ledger.caps import (
     ISSUER,
@@ -21,6 +19,7 @@ from energy.ledger.caps import (
     points_of_month,
     post_grant,
 )
+from energy.ledger.classes import EXPIRED, ClassBalance, class_balances, expire_points, is_expiry
 from energy.ledger.coin import (
     KWH_RESOLUTION,
     CoinRule,
@@ -69,6 +68,7 @@ from energy.ledger.journal import (
 
 __all__ = [
     "CONSENT",
+    "EXPIRED",
     "ISSUER",
     "KWH_RESOLUTION",
     "AlreadyPosted",
@@ -110,9 +110,11 @@ __all__ = [
     "class_balances",
     "comfort_grant",
     "counted_slots",
+    "expire_points",
     "expiry_day",
     "grant_for",
     "grant_key",
+    "is_expiry",
     "metered_kwh",
     "points_of_day",
     "points_of_event",

@@ -2,7 +2,8 @@
 
 We only instruct grants; the operator books them. A batch holds every entry with points for a person or a
 company that no earlier batch held, is never changed, and is the same file however often it is written. A
-reversal is a line of its own with negative points.
+reversal is a line of its own with negative points. What expires is in no batch: the operator was told the
+last day of use with the grant.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Final
 
 from energy.core.errors import LedgerError
-from energy.ledger.caps import ISSUER
+from energy.ledger.classes import OPERATOR_ACCOUNTS, is_expiry
 from energy.store import Store, canonical_json
 
 __all__ = [
@@ -26,12 +27,10 @@ __all__ = [
     "Batch",
     "BatchBook",
     "BatchLine",
-    "ClassBalance",
     "Difference",
     "ReceiptLine",
     "Reconciliation",
     "batch_csv",
-    "class_balances",
 ]
 
 BATCH: Final = "coin-batch"
@@ -102,17 +101,6 @@ class Reconciliation:
     batch: Batch
     differences: tuple[Difference, ...]
     known: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassBalance:
-    """Points of an account by class and last day of use. [points]"""
-
-    account: str
-    point_class: str
-    expires_on: date | None
-    points: int
-    expired: bool
 
 
 def batch_csv(batch: Batch) -> str:
@@ -237,11 +225,11 @@ def _lines(store: Store, *, after: int) -> Iterator[BatchLine]:
     """Instructions of the entries after a number."""
     number = 0
     for row in store.journal.rows():
-        if row.number <= after:
+        if row.number <= after or is_expiry(row.key):
             continue
         facts = json.loads(row.body)["facts"]
         for account, points in row.postings:
-            if account != ISSUER:
+            if account not in OPERATOR_ACCOUNTS:
                 number += 1
                 yield BatchLine(
                     line=number,
@@ -263,30 +251,3 @@ def _batch(body: str) -> Batch:
         last_entry=told["last_entry"],
         lines=tuple(BatchLine(**line) for line in told["lines"]),
     )
-
-
-def class_balances(store: Store, on: date) -> list[ClassBalance]:
-    """Points granted to each account by class and last day of use; what was reversed is taken off.
-
-    Parameters
-    ----------
-    on : date
-        Japanese day: points whose last day of use lies before it are marked as expired.
-    """
-    sums: dict[tuple[str, str, str], int] = {}
-    for line in _lines(store, after=0):
-        key = (line.account, line.point_class, line.expires_on)
-        sums[key] = sums.get(key, 0) + line.points
-    found = []
-    for (account, point_class, text), points in sorted(sums.items()):
-        last = date.fromisoformat(text) if text else None
-        found.append(
-            ClassBalance(
-                account=account,
-                point_class=point_class,
-                expires_on=last,
-                points=points,
-                expired=last is not None and last < on,
-            )
-        )
-    return [one for one in found if one.points]

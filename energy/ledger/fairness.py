@@ -18,7 +18,7 @@ from pydantic.dataclasses import dataclass as checked_dataclass
 
 from energy.core.assets import strict
 from energy.core.errors import DataError
-from energy.ledger.caps import ISSUER
+from energy.ledger.classes import OPERATOR_ACCOUNTS, is_expiry
 from energy.ledger.journal import Entry
 
 __all__ = [
@@ -150,11 +150,11 @@ def gini(points: Sequence[int]) -> Decimal | None:
 
 
 def earned_by_account(entries: Iterable[Entry]) -> dict[str, int]:
-    """Points by account from some entries, the issuer left out; never below 0. [points]"""
+    """Points by account from some entries, never below 0; what expired was earned all the same. [points]"""
     found: dict[str, int] = {}
     for entry in entries:
-        for posting in entry.postings:
-            if posting.account != ISSUER:
+        for posting in () if is_expiry(entry.key) else entry.postings:
+            if posting.account not in OPERATOR_ACCOUNTS:
                 found[posting.account] = found.get(posting.account, 0) + posting.points
     return {account: max(0, points) for account, points in sorted(found.items())}
 

@@ -10,6 +10,7 @@ import typer
 
 from energy.core.errors import ConfigError, ExitStatus
 from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_database
+from vpp.cli.ledger_expire import expire
 from vpp.cli.ledger_fairness import fairness
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ __all__ = ["app"]
 
 app = typer.Typer(help="Coins: balances, statements, batches, proof.", no_args_is_help=True)
 app.command()(fairness)
+app.command()(expire)
 
 Database = Annotated[
     str | None,
@@ -126,7 +128,7 @@ def statement(
     json: Json = False,
 ) -> None:
     """Show the entries of one account, with the energy and the rule they were paid for."""
-    from energy.ledger import Journal
+    from energy.ledger import Journal, is_expiry
     from vpp.i18n import Messages
 
     start, end = _month(month)
@@ -149,6 +151,10 @@ def statement(
         print(console.text("cli.ledger_empty"))
     for line in lines:
         facts = line.facts
+        if is_expiry(line.key):
+            told_day, day = words.moment(line.at), facts.get("expires_on", "")
+            print(console.text("expiry.line", when=told_day, points=line.points, day=day))
+            continue
         print(
             console.text(
                 "cli.statement_line",

@@ -42,7 +42,9 @@ def statement(
     first, after = first_day(month), first_day(month_shift(month, 1))
     with open_named(database, read_only=True) as store:
         told = Journal(store).statement(account, jst_midnight(first), jst_midnight(after))
-        balances = [one for one in class_balances(store, after) if one.account == account]
+        balances = [
+            one for one in class_balances(store, after, until=jst_midnight(after)) if one.account == account
+        ]
     path = output / f"statement-{account.replace('/', '-')}-{month}.pdf"
     languages: tuple[Lang, Lang] = ("ja", "en") if console.lang == "ja" else ("en", "ja")
     sheet = PersonStatement(name=name, month=month, statement=told, balances=balances, contact=contact)

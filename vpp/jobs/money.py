@@ -14,7 +14,7 @@ from energy.core.errors import DataError
 from energy.core.site import Site
 from energy.core.slots import JST
 from energy.core.units import AssetId
-from energy.ledger import BatchBook, Journal, TightEvent, batch_csv
+from energy.ledger import BatchBook, Journal, TightEvent, batch_csv, expire_points
 from energy.ledger.caps import points_of_event
 from energy.market.demand import first_day, month_shift
 from energy.market.rule_table import Area
@@ -34,7 +34,14 @@ from vpp.wholefile import whole_file
 from vpp.wishes.book import wishes_at
 from vpp.wishes.obey import asked_now
 
-__all__ = ["LOOKED_AT", "points_batch", "settle_dr_events", "settle_month", "settle_tight_events"]
+__all__ = [
+    "LOOKED_AT",
+    "expire",
+    "points_batch",
+    "settle_dr_events",
+    "settle_month",
+    "settle_tight_events",
+]
 
 LOOKED_AT: Final = "event-paid"
 """Kind of the documents that say that a tight-supply event was settled at a site; key ``SITE/EVENT``."""
@@ -182,6 +189,20 @@ def settle_month(
         return run.once(write)
 
     return settle
+
+
+def expire(run: Run) -> Outcome:
+    """Book away the points whose last day of use is over."""
+    now = run.clock.now()
+
+    def write() -> Outcome:
+        over = expire_points(run.store, now.astimezone(JST).date(), at=now, actor=run.actor)
+        if not over:
+            return Outcome("expired_nothing", idle=True)
+        points = sum(one.points for one in over)
+        return Outcome("expired", {"count": str(len(over)), "points": f"{points:,}"})
+
+    return run.once(write)
 
 
 def points_batch(folder: Path | None) -> Callable[[Run], Outcome]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from energy.core.slots import JST
-from energy.ledger import ClassBalance, Statement, StatementLine
+from energy.ledger import ClassBalance, Statement, StatementLine, is_expiry
 from vpp.i18n import LANGUAGES, Lang
 from vpp.paper.sheet import Column, Sheet, make_pdf, paper_number
 from vpp.paper.words import PaperWords
@@ -107,7 +108,9 @@ def _one(sheet: Sheet, told: PersonStatement, text: PaperWords) -> None:
 def _row(line: StatementLine, text: PaperWords) -> list[str]:
     facts = line.facts
     kwh = facts.get("net_kwh")
-    if line.key.startswith("reverse/"):
+    if is_expiry(line.key):
+        what = text("points_expired", day=text.day(date.fromisoformat(str(facts["expires_on"]))))
+    elif line.key.startswith("reverse/"):
         what = text("taken_back", why=line.memo)
     elif kwh is not None:
         what = text(f"earned_{facts.get('way', 'car')}", kwh=kwh)

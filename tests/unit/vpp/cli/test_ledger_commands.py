@@ -94,6 +94,43 @@ def test_balances_sum_to_zero_and_points_have_a_class_and_a_last_day(db: list[st
     assert "expired" in vpp("ledger", "balance", "--classes", "--on", "2027-05-24", *db)[1]
 
 
+def test_points_whose_day_is_over_are_booked_away_once_and_stand_on_the_statement(
+    db: list[str], tmp_path: Path
+) -> None:
+    after = datetime(2027, 5, 23, 15, 0, tzinfo=UTC)  # midnight after their last day in Japan
+    assert vpp("ledger", "expire", *db, at=after - timedelta(minutes=1))[1].startswith("Nothing has expired")
+    status, out, err = vpp("ledger", "expire", "--dry-run", *db, at=after)
+    assert (status, out.splitlines()[0]) == (
+        0,
+        "Before 2027-05-24: 2 entries, 100 points have expired.",
+    )
+    assert "--dry-run" in err
+    told = json.loads(vpp("ledger", "expire", "--json", *db, at=after)[1])
+    assert (told["booked"], [one["points"] for one in told["entries"]]) == (True, [40, 60])
+    assert vpp("ledger", "expire", *db, at=after)[1].startswith("Nothing has expired")
+    balances = json.loads(vpp("ledger", "balance", *db, "--json")[1])
+    assert balances == {"driver/a": 0, "driver/b": 0, "operator/expired": 100, "operator/issue": -100}
+    assert "2027-05-23" in vpp("ledger", "statement", "driver/a", *db, lang="ja")[1].splitlines()[-1]
+    _, out, _ = vpp("ledger", "batch", "-o", str(tmp_path), *db, "--json", at=after)
+    assert json.loads(out)["points"] == 100  # the operator was told the last day: it is no instruction
+    trail = vpp("audit", "trace", "expire/driver/a/local_only/2027-05-23", *db)[1]
+    assert "last day of use was 2027-05-23" in trail
+
+
+def test_a_day_that_has_not_come_takes_no_points(db: list[str]) -> None:
+    status, out, err = vpp("ledger", "expire", "--on", "2027-05-24", *db)
+    assert (status, out) == (3, "")
+    assert "cannot expire yet" in err
+    assert json.loads(vpp("ledger", "balance", *db, "--json")[1])["driver/a"] == 40
+
+
+def test_a_database_that_is_not_there_is_not_made_by_an_expiry(tmp_path: Path) -> None:
+    status, _, err = vpp("ledger", "expire", "--db", str(tmp_path / "none.db"))
+    assert status == 2
+    assert "no such database" in err
+    assert not (tmp_path / "none.db").exists()
+
+
 def test_a_statement_of_a_month_has_what_came_before_and_after(db: list[str]) -> None:
     status, out, _ = vpp("ledger", "statement", "driver/a", "--month", "2026-11", *db)
     assert status == 0

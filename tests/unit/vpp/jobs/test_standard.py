@@ -197,6 +197,22 @@ def test_points_go_out_in_one_batch_and_its_file_comes_back_when_it_is_lost(tmp_
     assert len(BatchBook(made.store).batches()) == 1
 
 
+def test_points_whose_last_day_is_over_are_booked_away_in_the_night_once() -> None:
+    made = shop(start=parse_jst("2026-05-28 23:30"))
+    postings = (Posting(ISSUER, -7), Posting("driver/hana", 7))
+    facts = {"event": "e", "point_class": "local_only", "expires_on": "2026-05-28"}
+    journal = Journal(made.store)
+    journal.post(Entry(key="grant/e/x/r@1", at=made.clock.now(), postings=postings, memo="x", facts=facts))
+    made.until(parse_jst("2026-05-29 00:15"))
+    assert journal.balance("driver/hana") == 7
+    made.until(parse_jst("2026-05-29 00:20"))
+    assert made.last("expire-points") == "1 entries, 7 points have expired."
+    assert "7ポイントが期限切れ" in made.last("expire-points", "ja")
+    assert journal.balances() == {"driver/hana": 0, "operator/expired": 7, "operator/issue": -7}
+    made.until(parse_jst("2026-05-30 00:20"))
+    assert made.last("expire-points").startswith("No points have expired.")
+
+
 def an_event(made: Shop, day: int) -> None:
     start = midnight(day) + timedelta(hours=16)
     book, at = EventBook(made.store), made.clock.now()

@@ -54,6 +54,23 @@ def person(lines: int = 3, name: str = "会津 花子") -> PersonStatement:
     )
 
 
+def test_what_expired_stands_on_the_statement_with_its_last_day() -> None:
+    told = person()
+    over = replace(
+        told.statement.lines[-1],
+        key="expire/driver/driver-1/local_only/2026-08-02",
+        points=-240,
+        balance_points=300,
+        facts={"point_class": "local_only", "expires_on": "2026-08-02"},
+    )
+    lines = (*told.statement.lines, over)
+    statement = replace(told.statement, lines=lines, closing_points=300)
+    japanese, english = pages(statement_pdf(replace(told, statement=statement)))
+    assert "期限切れ（最終利用日2026年8月2日）" in "".join(japanese.split())
+    assert "Expired, last day of use 2 Aug 2026" in " ".join(english.split())
+    assert "-240" in english.replace("−", "-")
+
+
 def test_the_statement_says_everything_in_japanese_and_then_in_english() -> None:
     japanese, english = pages(statement_pdf(person()))
     for said in (
