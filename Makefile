@@ -58,7 +58,7 @@ fast: setup
 	$(BIN)/pytest tests/unit tests/arch -n $(JOBS) -m "not e2e and not bench"
 
 full: setup
-	$(BIN)/pytest --doctest-modules tests $(PACKAGES) -n $(JOBS) -m "not bench"
+	$(BIN)/pytest --doctest-modules tests $(PACKAGES) -n $(JOBS) --dist worksteal -m "not bench"
 
 wheel-check: setup ## the wheel, installed elsewhere, finds its command and its scenarios
 	.ci/wheel-check $(BIN)/python $(CONSTRAINTS)

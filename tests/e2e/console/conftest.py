@@ -31,13 +31,6 @@ _MADE_OF = (
 )
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Browser tests come last: Playwright leaves an event loop running, and others start theirs."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: here in item.path.parents)
-
-
 @pytest.fixture(scope="session")
 def filled() -> Path:
     """The database, made once per machine and text of the program; others look at copies."""
@@ -66,7 +59,7 @@ def _serving(filled: Path, folder: Path) -> Iterator[Console]:
         console.stop()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def console(filled: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     """A console for tests that only look."""
     with _serving(filled, tmp_path_factory.mktemp("console")) as served:
@@ -80,9 +73,9 @@ def own_console(filled: Path, tmp_path: Path) -> Iterator[Console]:
         yield served
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    """A browser without windows."""
+    """A browser without windows; closed with its module, because its event loop would meet those of others."""
     if chromium() is None or not AXE.is_file():
         pytest.skip(
             "chromium (Debian: chromium) or axe-core is missing: npm ci --prefix tests/counterparts/npm"
