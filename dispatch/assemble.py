@@ -12,7 +12,7 @@ from dispatch.reasons import other_reasons, pv_reasons, setting, storage_reasons
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
 from dispatch.terms import by_slot, demand_fall_kw, energy_yen, share_of_slot
-from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
+from energy.core.plan import Plan, PlanSource, Problem, Reason, ReasonCode, Setpoint, Trajectory
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
 from energy.core.units import AssetId
@@ -20,6 +20,7 @@ from energy.core.units import AssetId
 __all__ = ["Origin", "assemble"]
 
 _DAY = timedelta(hours=24)
+_UNTOLD = Reason(ReasonCode.IDLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +35,15 @@ class Origin:
     note: str = ""
 
 
-def assemble(problem: Problem, schedule: Schedule, origin: Origin) -> Plan:
-    """The plan of a schedule that keeps all hard limits (:func:`dispatch.schedule.settle`)."""
+def assemble(problem: Problem, schedule: Schedule, origin: Origin, *, explain: bool = True) -> Plan:
+    """The plan of a schedule that keeps all hard limits (:func:`dispatch.schedule.settle`).
+
+    Parameters
+    ----------
+    explain : bool
+        Whether setpoints carry their reasons. Without them a plan can be verified and nothing else: nobody
+        may send it.
+    """
     clean = replace(
         schedule,
         car_kw=_rounded(schedule.car_kw),
@@ -50,7 +58,7 @@ def assemble(problem: Problem, schedule: Schedule, origin: Origin) -> Plan:
         made_at=problem.made_at,
         grid=problem.grid,
         source=origin.source,
-        setpoints=tuple(_setpoints(problem, clean, expected, origin)),
+        setpoints=tuple(_setpoints(problem, clean, expected, origin if explain else None)),
         trajectory=_trajectory(problem, clean, expected),
         target_demand_kw=_target(problem, expected),
         objective_yen=objective_yen(problem, clean, peak_quantile_share=origin.peak_quantile_share),
@@ -66,14 +74,17 @@ def _rounded(power_kw: FloatArray) -> FloatArray:
     return np.round(power_kw, 6) + 0.0
 
 
-def _setpoints(problem: Problem, schedule: Schedule, expected: Expected, origin: Origin) -> list[Setpoint]:
-    view = setting(
-        problem,
-        schedule,
-        expected,
-        peak_quantile_share=origin.peak_quantile_share,
-        peak_dual=origin.peak_dual,
-    )
+def _setpoints(
+    problem: Problem, schedule: Schedule, expected: Expected, origin: Origin | None
+) -> list[Setpoint]:
+    """Setpoints of all assets; without an origin nobody asks for their reasons."""
+    view = None
+    if origin is not None:
+        view = setting(
+            problem, schedule, expected,
+            peak_quantile_share=origin.peak_quantile_share, peak_dual=origin.peak_dual,
+        )  # fmt: skip
+    untold = [_UNTOLD] * problem.count
     slots = [Slot(moment) for moment in problem.grid.times()]
     points: list[Setpoint] = []
     halves = _Halves(problem)
@@ -89,17 +100,19 @@ def _setpoints(problem: Problem, schedule: Schedule, expected: Expected, origin:
 
     for car, power in zip(problem.cars, schedule.car_kw, strict=True):
         soc = expected.soc_kwh[car.id]
-        add(car.id, power, storage_reasons(view, car, power, soc), soc)
+        add(car.id, power, storage_reasons(view, car, power, soc) if view else untold, soc)
     for zone, power in zip(problem.zones, schedule.hvac_kw, strict=True):
         room = expected.room_c[zone.id]
-        add(zone.id, power, zone_reasons(view, zone, power, room), room)
+        add(zone.id, power, zone_reasons(view, zone, power, room) if view else untold, room)
     for array, used in zip(problem.pv, schedule.pv_kw, strict=True):
-        add(array.id, -used + 0.0, pv_reasons(view, np.asarray(array.p50_kw), used), None)
+        why = pv_reasons(view, np.asarray(array.p50_kw), used) if view else untold
+        add(array.id, -used + 0.0, why, None)
     for battery, power in zip(problem.batteries, schedule.battery_kw, strict=True):
         soc = expected.soc_kwh[battery.id]
-        add(battery.id, power, storage_reasons(view, battery, power, soc), soc)
+        add(battery.id, power, storage_reasons(view, battery, power, soc) if view else untold, soc)
     for other, power in zip(problem.others, schedule.other_kw, strict=True):
-        add(other.id, power, other_reasons(view, other, power), expected.other[other.id])
+        why = other_reasons(view, other, power) if view else untold
+        add(other.id, power, why, expected.other[other.id])
     return points
 
 

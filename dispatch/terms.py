@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -281,8 +282,14 @@ def refill_yen_per_kwh(problem: Problem, charge_efficiency: float) -> float:
     """
     if problem.end_value_yen_per_kwh is not None:
         return problem.end_value_yen_per_kwh
-    price = max(0.0, float(np.quantile(problem.price_yen_per_kwh, 0.25)))
+    price = max(0.0, _lower_quartile(problem.price_yen_per_kwh))
     return (1.0 + _BRING_BACK) * price / charge_efficiency
+
+
+@lru_cache(maxsize=256)
+def _lower_quartile(prices: tuple[float, ...]) -> float:
+    """Of a horizon's prices; every storage of a site asks for the same. [yen/kWh]"""
+    return float(np.quantile(prices, 0.25))
 
 
 @dataclass(frozen=True, slots=True)

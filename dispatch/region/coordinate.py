@@ -137,7 +137,7 @@ class Coordinator:
             self._cards += answer.cards
             answers.append((rows, answer.bids))
             first += block.count
-        self._append(first, answers)
+        self._opening = self._append(first, answers)
         self._bound = np.full(first, np.nan)
         self._usual = self._power[0].copy(), self._drop[0].copy()
 
@@ -170,6 +170,7 @@ class Coordinator:
             self._cards[row] = answer.cards[0]
             self._yen[0][row] = answer.bids.yen[0]
             self._power[0][row], self._drop[0][row] = answer.bids.power_kw[0], answer.bids.droppable_kw[0]
+            self._opening[row] = answer.bids.bound_yen[0]
 
     def lose(self, sites: Sequence[str], *, fault: str = "offline") -> None:
         """Sites that do not answer any more: they take no part, and nothing is expected of them."""
@@ -236,6 +237,7 @@ class Coordinator:
             cells = region.cells(settings.cell)
             mixture, upper = region.mixture(cells, settings.tolerance)
         self._lower = max(self._lower, region.lower_yen(self._bound, self._best))
+        self._free_bound(region)
         for number in range(settings.rounds):
             wanted = settings.gap * (_NEAR if region.kept(mixture, cells) else _NEAR_SHORT)
             if self._gap(upper) <= wanted or stop() or time.perf_counter() - begun > settings.time_limit_s:
@@ -248,6 +250,14 @@ class Coordinator:
         plan = self._settle(region, self._share, tuple(trace), begun)
         self._begun = time.perf_counter()  # what comes next is counted from its own beginning
         return plan
+
+    def _free_bound(self, region: _Region) -> None:
+        """What sites do alone is their answer to prices of zero: a bound that costs no round."""
+        zero = np.zeros(region.accounts.rows)
+        if np.array_equal(region.accounts.within(zero), zero):
+            lower = region.lower_yen(self._opening, zero)
+            if lower > self._lower:
+                self._lower, self._best, self._bound = lower, zero, self._opening.copy()
 
     @property
     def share(self) -> FloatArray:

@@ -16,13 +16,14 @@ from dispatch.region.program import Arrays, highs, load, primal, run
 from dispatch.region.sites import SiteInput
 from dispatch.schedule import Schedule, import_kw, settle
 from dispatch.shortfalls import objective_yen
+from dispatch.template import Template
 from dispatch.templates import TemplateCache
 from dispatch.validate import require_sound
 from energy.core.errors import DataError, PlanError
 from energy.core.plan import Plan, PlanSource, Problem
 from energy.core.series import FloatArray
 
-__all__ = ["Offer", "PricedSite", "droppable_kw", "mixed"]
+__all__ = ["Offer", "PricedSite", "droppable_kw", "mixed", "site_solver"]
 
 _LEAST = 1e-3  # what is wrong without an amount, a missing setpoint, counts as this much
 _NO_TIES = TieBreaks(early_yen_per_kwh=0.0, smooth_yen_per_kw=0.0)
@@ -46,6 +47,8 @@ class PricedSite:
     ----------
     share : float
         How far its peak leaves room for forecast errors, as in the planner. [-]
+    solver : HiGHS
+        One that sites asked one after the other share (:func:`site_solver`).
 
     Raises
     ------
@@ -53,7 +56,7 @@ class PricedSite:
         If the problem cannot be planned, or divides its half-hours.
     """
 
-    def __init__(self, site: SiteInput, templates: TemplateCache, *, share: float) -> None:
+    def __init__(self, site: SiteInput, templates: TemplateCache, *, share: float, solver: Any) -> None:
         problem = require_sound(site.problem)
         if problem.divisions:
             raise DataError(
@@ -75,7 +78,11 @@ class PricedSite:
         n = len(program.cost)
         self._base = shape.expand(np.zeros(n), program)
         moved = shape.expand(np.arange(1.0, n + 1.0), program) - self._base
-        self._place = np.rint(moved).astype(np.int32) - 1
+        place = np.rint(moved).astype(np.int32) - 1
+        self._moves = np.flatnonzero(place >= 0)
+        self._from = place[self._moves]
+        self._priced_at = _priced_at(self._template, place, problem.count)
+        self._solver = solver
         self._cost = program.full_cost
         self._whole = structure.features.stages > 0 or structure.features.minimum
         self._basis: Any = None  # highspy's classes carry no types
@@ -94,7 +101,7 @@ class PricedSite:
         PlanError
             If the linear program has no optimum; it always has one unless it was built wrongly.
         """
-        solver = highs()
+        solver = self._solver
         load(solver, self._arrays, cost=self._arrays.cost + self._priced(power_yen, droppable_yen))
         if self._basis is not None:
             solver.setBasis(self._basis)
@@ -116,8 +123,7 @@ class PricedSite:
 
     def _full(self, x: FloatArray) -> FloatArray:
         full = self._base.copy()
-        moves = self._place >= 0
-        full[moves] += x[self._place[moves]]
+        full[self._moves] += x[self._from]
         return full
 
     def _priced(self, power_yen: FloatArray, droppable_yen: FloatArray) -> FloatArray:
@@ -126,36 +132,63 @@ class PricedSite:
         The power of the connection is ``within + over - export``; what can be dropped is what storages take,
         less what they give, and the air conditioners' power.
         """
-        columns, weight = self._template.columns, np.zeros(len(self._place))
-        power, drop = self._hours * power_yen, self._hours * droppable_yen
-        for name, sign in (("within_kw", 1.0), ("over_kw", 1.0), ("export_kw", -1.0)):
-            weight[columns.block("", name)] += sign * power
-        for kind, name, sign in _DROPS:
-            if columns.tables.get(kind) is not None and columns.tables[kind].count:
-                weight[columns.block(kind, name)] -= sign * drop
-        moves = self._place >= 0
-        priced = np.bincount(self._place[moves], weights=weight[moves], minlength=len(self._arrays.cost))
+        column, slot, sign = self._priced_at
+        prices = self._hours * np.concatenate([power_yen, -droppable_yen])
+        priced = np.bincount(column, weights=sign * prices[slot], minlength=len(self._arrays.cost))
         return np.asarray(priced, dtype=float)
 
-    def settled(self, schedule: Schedule) -> tuple[float, Schedule, Plan, float]:
-        """Cost, schedule and plan that the site can really keep, and by how much the plan breaks a limit.
+    def settled(self, schedule: Schedule, *, explain: bool) -> tuple[Schedule, Plan, float]:
+        """Schedule and plan that the site can really keep, and by how much the plan breaks a limit.
 
         The plan is verified by :mod:`dispatch.checks`, which knows neither the model nor the solver.
+
+        Parameters
+        ----------
+        explain : bool
+            Whether the plan goes to the site; else it is verified, counted and forgotten.
         """
         problem = self.problem
         kept = settle(problem, schedule)
-        plan = assemble(problem, kept, Origin(source=PlanSource.INCUMBENT, peak_quantile_share=self.share))
+        origin = Origin(source=PlanSource.INCUMBENT, peak_quantile_share=self.share)
+        plan = assemble(problem, kept, origin, explain=explain)
         found = check_plan(problem, plan)
         wrong = max((max(_LEAST, violation.amount) for violation in found), default=0.0)
-        return objective_yen(problem, kept, peak_quantile_share=self.share), kept, plan, wrong
+        return kept, plan, wrong
 
 
+def site_solver() -> Any:  # Any: highspy's classes carry no types
+    """A solver for sites, one after the other.
+
+    It is told to leave out presolve: a site's program was reduced once (:mod:`dispatch.reduce`), and doing
+    it again for each solve takes longer than it saves.
+    """
+    return highs(presolve="off")
+
+
+def _priced_at(
+    template: Template, place: np.ndarray, slots: int
+) -> tuple[np.ndarray, np.ndarray, FloatArray]:
+    """Columns of the program that are priced, the price of each (power, then droppable), and its sign."""
+    columns, found = template.columns, []
+    for kind, name, sign, first in (*_POWERS, *_DROPS):
+        if columns.tables.get(kind) is not None and columns.tables[kind].count:
+            block = columns.block(kind, name).reshape(-1, slots)
+            slot = np.broadcast_to(np.arange(slots) + first * slots, block.shape)
+            found.append((place[block].ravel(), slot.ravel(), np.full(block.size, sign)))
+    column, slot, signs = (np.concatenate(each) for each in zip(*found, strict=True))
+    moves = column >= 0
+    return column[moves], slot[moves], signs[moves]
+
+
+# kind, name, sign of what the connection takes; and what could be dropped: what storages take less what
+# they give, and air conditioners
+_POWERS = (("", "within_kw", 1.0, 0), ("", "over_kw", 1.0, 0), ("", "export_kw", -1.0, 0))
 _DROPS = (
-    ("car", "charge_kw", 1.0),
-    ("car", "discharge_kw", -1.0),
-    ("battery", "charge_kw", 1.0),
-    ("battery", "discharge_kw", -1.0),
-    ("zone", "hvac_kw", 1.0),
+    ("car", "charge_kw", 1.0, 1),
+    ("car", "discharge_kw", -1.0, 1),
+    ("battery", "charge_kw", 1.0, 1),
+    ("battery", "discharge_kw", -1.0, 1),
+    ("zone", "hvac_kw", 1.0, 1),
 )
 
 

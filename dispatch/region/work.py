@@ -15,9 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
-from dispatch.region.priced import Offer, PricedSite, droppable_kw, is_movable, mixed
+from dispatch.region.priced import Offer, PricedSite, droppable_kw, is_movable, mixed, site_solver
 from dispatch.region.sites import Block, SiteInput
 from dispatch.schedule import Schedule, import_kw, settle
+from dispatch.shortfalls import objective_yen
 from dispatch.templates import TemplateCache, TemplateShelf
 from energy.core.errors import DataError
 from energy.core.plan import Plan
@@ -63,11 +64,11 @@ class _State:
         begun = time.perf_counter()
         templates = _templates(settings)
         before = templates.compiled
-        self.given = block.source.sites()
+        self.given, solver = block.source.sites(), site_solver()
         for site in self.given:
             fault, ready = "", None
             try:
-                ready = PricedSite(site, templates, share=settings.peak_quantile_share)
+                ready = PricedSite(site, templates, share=settings.peak_quantile_share, solver=solver)
             except DataError as error:
                 fault = _fault(error)
             self.cards.append(_card(site, fault))
@@ -182,7 +183,7 @@ def settle_block(
     block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights
 ) -> Settled:
     """The schedules that the weights mean, as the sites can keep them, each verified."""
-    return _settle(block, settings, rounds, weights, lambda _: None)
+    return _settle(block, settings, rounds, weights, None)
 
 
 def plans_of_block(
@@ -215,7 +216,7 @@ def _settle(
     settings: WorkSettings,
     rounds: tuple[Prices, ...],
     weights: Weights,
-    keep: Callable[[Plan], None],
+    keep: Callable[[Plan], None] | None,
 ) -> Settled:
     state = _state(block, settings)
     state.play(rounds)
@@ -226,11 +227,13 @@ def _settle(
         chosen = _chosen(state, weights, k)
         kinds: tuple[str, ...] = ()
         if site is not None and chosen is not None:
-            settled.yen[k], kept, plan, settled.violation[k] = site.settled(chosen)
+            kept, plan, settled.violation[k] = site.settled(chosen, explain=keep is not None)
+            settled.yen[k] = objective_yen(site.problem, kept, peak_quantile_share=site.share)
             settled.power_kw[k], settled.droppable_kw[k] = import_kw(site.problem, kept), droppable_kw(kept)
             kinds = tuple(sorted({short.kind for short in plan.shortfalls}))
             if kinds:  # where promises fail, model and physics may differ: the dearer of the two counts
                 settled.yen[k] = max(settled.yen[k], _mixed_yen(state, weights, k))
-            keep(plan)
+            if keep is not None:
+                keep(plan)
         broken.append(kinds)
     return Settled(settled.yen, settled.power_kw, settled.droppable_kw, tuple(broken), settled.violation)

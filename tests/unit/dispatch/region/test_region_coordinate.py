@@ -10,10 +10,13 @@ import pytest
 from dispatch.checks import Violation
 from dispatch.region.checks import require_region, shared_yen
 from dispatch.region.coordinate import Coordinator
+from dispatch.region.limits import SharedLimit
+from dispatch.region.messages import Card
 from dispatch.region.outcome import CoordinatorSettings
 from dispatch.region.work import forget
 from dispatch.templates import TemplateCache
 from energy.core.errors import InvalidPlanError
+from energy.core.series import FloatArray
 from energy.core.units import AssetId
 from tests.bench.region_monolith import monolith, solved
 from tests.unit.dispatch.region.region_helpers import Watched, coordinator, drawn, no_limits, region_request
@@ -64,6 +67,33 @@ def test_with_nothing_shared_every_site_does_what_it_does_alone() -> None:
     plan = coordinator(drawn(request), request.grid, limits=no_limits).plan(TIGHT)
     assert plan.gap <= 1e-6
     assert plan.upper_yen == pytest.approx(plan.alone_yen, rel=1e-6)
+
+
+def test_what_sites_do_alone_proves_a_bound_before_anybody_is_asked() -> None:
+    request = region_request(8)
+    stopped = coordinator(drawn(request), request.grid).plan(replace(TIGHT, gap=0.0), stop=lambda: True)
+    best = coordinator(drawn(request), request.grid).plan(replace(TIGHT, rounds=30))
+    assert stopped.rounds == 0
+    assert 0.9 * best.upper_yen < stopped.lower_yen <= best.upper_yen
+    assert stopped.lower_yen <= stopped.alone_yen
+
+
+def test_where_a_limit_pays_for_using_less_what_sites_do_alone_proves_nothing() -> None:
+    def paid(cards: tuple[Card, ...], alone: FloatArray, drop: FloatArray) -> list[SharedLimit]:
+        slots = np.arange(alone.shape[1])
+        return [
+            SharedLimit(
+                name="paid", kind="balance", members=np.ones(len(cards), dtype=bool), slots=slots,
+                level_kw=alone.sum(axis=0), promise=False,
+                above_yen=np.full(len(slots), 5.0), below_yen=np.full(len(slots), -3.0),
+            )
+        ]  # fmt: skip
+
+    request = region_request(4)
+    worked = coordinator(drawn(request), request.grid, limits=paid)
+    stopped = worked.plan(replace(TIGHT, gap=0.0), stop=lambda: True)
+    assert not np.isfinite(stopped.lower_yen)
+    assert worked.plan(TIGHT).gap <= TIGHT.gap
 
 
 def test_it_can_be_stopped_at_any_moment_and_still_has_a_plan_that_all_sites_keep() -> None:

@@ -78,13 +78,15 @@ def test_a_target_out_of_reach_is_named_and_told_by_the_exit_status(
     assert re.search(r"Not kept: dr in 4 half-hour\(s\), at most [\d.]+ kW", capsys.readouterr().out)
 
 
-def test_no_time_at_all_still_gives_a_plan_that_says_nothing_is_proven(
+def test_no_time_at_all_still_gives_a_plan_and_says_how_far_from_the_best_it_can_be(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run("--lang", "en", "region", "plan", *QUICK, "--time-limit", "0") == ExitStatus.PARTIAL
-    assert "nothing is proven yet" in capsys.readouterr().out
+    assert re.search(r"proven to be at most [\d.]+% above the best \(0 rounds", capsys.readouterr().out)
     assert run("region", "plan", *QUICK, "--time-limit", "0", "--json") == ExitStatus.PARTIAL
-    assert json.loads(capsys.readouterr().out)["gap"] is None
+    told = json.loads(capsys.readouterr().out)
+    assert told["gap"] > 0.005
+    assert told["lower_bound_yen"] < told["upper_bound_yen"]
 
 
 def test_an_offer_says_less_and_more_for_how_long_and_how_sure(capsys: pytest.CaptureFixture[str]) -> None:
