@@ -94,15 +94,27 @@ def state_folder(base: Path, scenario: str, start: date, days: int) -> Path:
 
 
 def simulate(request: Request, progress: Progress) -> SimulationDocument:
-    """Run all controllers of a request and put their results together.
+    """Run all controllers of a request and put their results together; a single one needs no other process.
 
     Raises
     ------
+    ConfigError
+        If the tariff has no prices for one of the days, before anything runs.
     VppError
         The first error of a run; the other runs keep their checkpoints.
     """
     scenario, _ = load_scenario(request.scenario)
+    for day in range(request.days):
+        scenario.site.tariff.on(request.start + timedelta(days=day))
     make_folder(request.state)
+    if len(request.controllers) == 1:
+        (name,) = request.controllers
+        return _document(scenario, request, {name: _run_one(request, name, progress)})
+    return _document(scenario, request, _side_by_side(request, progress))
+
+
+def _side_by_side(request: Request, progress: Progress) -> dict[Controller, _Finished]:
+    """Each controller in a process of its own, two at a time."""
     context = multiprocessing.get_context("spawn")
     # The longest run first, so that the two workers finish at about the same time.
     order = sorted(request.controllers, key=lambda name: -CONTROLLERS.index(name) if name != "perfect" else 1)
@@ -111,10 +123,10 @@ def simulate(request: Request, progress: Progress) -> SimulationDocument:
         listener = threading.Thread(target=_listen, args=(messages, progress), daemon=True)
         listener.start()
         futures: dict[Controller, Future[_Finished]] = {
-            name: pool.submit(_run_one, request, name, messages) for name in order
+            name: pool.submit(_run_there, request, name, messages) for name in order
         }
         try:
-            finished = {name: futures[name].result() for name in order}
+            return {name: futures[name].result() for name in order}
         except BaseException:
             for future in futures.values():
                 future.cancel()
@@ -122,7 +134,6 @@ def simulate(request: Request, progress: Progress) -> SimulationDocument:
         finally:
             messages.put(None)
             listener.join()
-    return _document(scenario, request, finished)
 
 
 def _listen(messages: Queue[tuple[str, int, int] | None], progress: Progress) -> None:
@@ -130,8 +141,13 @@ def _listen(messages: Queue[tuple[str, int, int] | None], progress: Progress) ->
         progress(*message)
 
 
-def _run_one(request: Request, name: Controller, messages: Queue[tuple[str, int, int] | None]) -> _Finished:
+def _run_there(request: Request, name: Controller, messages: Queue[tuple[str, int, int] | None]) -> _Finished:
     """One controller, in a process of its own."""
+    return _run_one(request, name, lambda mode, done, total: messages.put((mode, done, total)))
+
+
+def _run_one(request: Request, name: Controller, progress: Progress) -> _Finished:
+    """One controller, from start to end or from where it was cut off."""
     scenario, folder = load_scenario(request.scenario)
     start = jst_midnight(request.start)
     end = start + timedelta(days=request.days)
@@ -142,7 +158,7 @@ def _run_one(request: Request, name: Controller, messages: Queue[tuple[str, int,
         reviewer = Reviewer(site, Grid.between(start, end), store)
         result = perfect_foresight(scenario, reviewer, world)
         store.close()
-        messages.put((name, 1, 1))
+        progress(name, 1, 1)
         return _Finished(result, None)
     store = _open_run(request, name, fingerprint(scenario, folder))
     try:
@@ -154,7 +170,7 @@ def _run_one(request: Request, name: Controller, messages: Queue[tuple[str, int,
             start,
             end,
             store,
-            lambda done, total: messages.put((name, done, total)),
+            lambda done, total: progress(name, done, total),
             minutes=True,
         )
         asyncio.run(run.run())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.vpp.cli import calling
 from vpp.scenario import scenarios_root
 
 pytestmark = pytest.mark.e2e
@@ -17,17 +18,18 @@ pytestmark = pytest.mark.e2e
 USAGE, DATA, UNHEALTHY = 2, 3, 8
 
 
-def vpp(*words: str, cwd: Path) -> tuple[int, list[str]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "vpp.cli.main", "--lang", "en", *words],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stdout == ""
-    return done.returncode, done.stderr.rstrip("\n").split("\n")
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command writes without being told where stays in the test's folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("VPP_DB", raising=False)
+
+
+def vpp(*words: str) -> tuple[int, list[str]]:
+    """Status and lines on stderr of a command that must print nothing else."""
+    status, out, err = calling.vpp(*words)
+    assert out == ""
+    return status, err.rstrip("\n").split("\n")
 
 
 def own_scenario(folder: Path, old: str, new: str) -> Path:
@@ -56,7 +58,7 @@ def test_a_scenario_that_cannot_be_is_refused_at_its_line(
     tmp_path: Path, old: str, new: str, says: str
 ) -> None:
     mine = own_scenario(tmp_path, old, new)
-    status, lines = vpp("simulate", str(mine), "--days", "1", cwd=tmp_path)
+    status, lines = vpp("simulate", str(mine), "--days", "1")
     assert status == USAGE
     assert len(lines) == 3
     assert says in lines[0]
@@ -66,10 +68,11 @@ def test_a_scenario_that_cannot_be_is_refused_at_its_line(
 
 def test_a_tariff_without_prices_for_the_days_is_refused(tmp_path: Path) -> None:
     words = ("simulate", "kitakata", "--start", "2027-06-07", "--days", "1", "--compare", "optimal")
-    status, lines = vpp(*words, cwd=tmp_path)
+    status, lines = vpp(*words)
     assert status == USAGE
     assert lines[0] == "error: the tariff has no prices for 2027-06-07"
     assert len(lines) == 3
+    assert not list(tmp_path.iterdir())  # nothing ran
 
 
 def test_a_gap_of_three_days_in_the_load_is_named(tmp_path: Path) -> None:
@@ -80,7 +83,7 @@ def test_a_gap_of_three_days_in_the_load_is_named(tmp_path: Path) -> None:
     kept = [row for row in rows if not "2018-08-07T06:00" <= row[:16] < "2018-08-10T06:00"]
     file.write_bytes(gzip.compress("\n".join(kept).encode()))
     words = ("simulate", str(mine), "--start", "2026-08-03", "--days", "7", "--compare", "none")
-    status, lines = vpp(*words, cwd=tmp_path)
+    status, lines = vpp(*words)
     assert status == DATA
     assert len(lines) == 3
     assert "2026-08-05" in lines[0] or "2026-08-04 06:00" in lines[1]
@@ -89,7 +92,7 @@ def test_a_gap_of_three_days_in_the_load_is_named(tmp_path: Path) -> None:
 def test_a_load_in_another_encoding_is_named(tmp_path: Path) -> None:
     mine = own_scenario(tmp_path, "title_en", "title_en")
     (mine / "load_15min_2018.csv.gz").write_bytes(gzip.compress("開始,電力量\n".encode("cp932")))
-    status, lines = vpp("simulate", str(mine), "--days", "1", "--compare", "none", cwd=tmp_path)
+    status, lines = vpp("simulate", str(mine), "--days", "1", "--compare", "none")
     assert status == DATA
     assert len(lines) == 3
     assert "utf-8" in lines[1]
@@ -97,7 +100,7 @@ def test_a_load_in_another_encoding_is_named(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_written_is_named_before_anything_runs(tmp_path: Path) -> None:
     words = ("simulate", "kitakata", "--days", "1", "--state", "/proc/vpp-state")
-    status, lines = vpp(*words, cwd=tmp_path)
+    status, lines = vpp(*words)
     assert status == USAGE
     assert lines[0] == "error: cannot write to the state folder"
     assert len(lines) == 3
@@ -109,17 +112,10 @@ def test_a_file_in_the_wrong_encoding_leaves_the_database_as_it_was(tmp_path: Pa
     mapping = tmp_path / "meter.yaml"
     mapping.write_text("kind: meter\nseries: works/meter/import_kwh\n", encoding="utf-8")
     words = ("data", "import", str(file), "--kind", "meter", "--mapping", str(mapping), "--db", "v.db")
-    status, lines = vpp(*words, cwd=tmp_path)
+    status, lines = vpp(*words)
     assert status == DATA
     assert len(lines) == 3
-    found = subprocess.run(
-        [sys.executable, "-m", "vpp.cli.main", "data", "gaps", "--db", "v.db", "--json"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert found.stdout.strip() == "[]"
+    assert calling.vpp("data", "gaps", "--db", "v.db", "--json") == (0, "[]\n", "")
 
 
 @pytest.mark.parametrize(
@@ -134,7 +130,20 @@ def test_a_file_in_the_wrong_encoding_leaves_the_database_as_it_was(tmp_path: Pa
         ("ledger", "verify"),
     ],
 )
-def test_a_wrong_word_is_a_usage_error(tmp_path: Path, words: tuple[str, ...]) -> None:
-    status, lines = vpp(*words, cwd=tmp_path)
+def test_a_wrong_word_is_a_usage_error(words: tuple[str, ...]) -> None:
+    status, lines = vpp(*words)
     assert status == USAGE
     assert len(lines) == 3
+
+
+def test_the_process_ends_with_the_status_and_the_three_lines(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vpp.cli.main", "--lang", "en", "plan", "explain", "16:30", "commuter"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert done.stderr.rstrip("\n").split("\n") == vpp("plan", "explain", "16:30", "commuter")[1]
