@@ -38,6 +38,9 @@ WAKE_APART_MIN = 2.0
 REST_K_PER_MIN = 0.02
 # How fast the memory of having coasted fades. [min]
 FORGET_MIN = 120.0
+# While cars give way a room wakes only if they can give this many times what it drew: once for the room, and
+# once for the next step of the load, when its compressor has only just started and must not stop.
+CUSHION = 2.0
 
 
 class AlarmLevel(StrEnum):
@@ -229,7 +232,7 @@ class DemandGuard:
         undisturbed = self._undisturbed_kw(site)
         affordable = allowed * (1.0 - MARGIN)
         cars, given = _ask_cars(site.cars, max(undisturbed, _ahead_kw(site, undisturbed)) - affordable)
-        left = self._ask_zones(site, undisturbed - affordable - given)
+        left = self._ask_zones(site, undisturbed - affordable - given, _cushion_kw(site.cars, given))
         self._held = cars
         return GuardDecision(
             level=_level(projected, allowed, site.target_kw),
@@ -283,13 +286,13 @@ class DemandGuard:
         held_rooms = sum(max(0.0, shed.saved_kw - running.get(z, 0.0)) for z, shed in self._coasting.items())
         return site.import_kw + held_cars + held_rooms
 
-    def _ask_zones(self, site: GuardInput, excess_kw: float) -> float:
+    def _ask_zones(self, site: GuardInput, excess_kw: float, cushion_kw: float) -> float:
         """Let rooms coast until the excess is gone, wake those no longer needed; give what is left. [kW]"""
         left = excess_kw
         for zone in sorted(site.zones, key=self._turn):
             shed = self._coasting.get(zone.id)
             if shed is not None:
-                if self._stays(zone, shed, left):
+                if self._stays(zone, shed, left, cushion_kw):
                     left -= shed.saved_kw
                 else:
                     self._let_go(zone.id)
@@ -302,12 +305,14 @@ class DemandGuard:
         """Whose turn it is: the roomiest first, those that coasted lately later."""
         return REST_K_PER_MIN * self._coasted.get(zone.id, 0.0) - zone.headroom_k
 
-    def _stays(self, zone: ZoneFlex, shed: _Shed, left_kw: float) -> bool:
-        """Whether a room coasts on: needed, its compressor must rest, or another one starts just now."""
+    def _stays(self, zone: ZoneFlex, shed: _Shed, left_kw: float, cushion_kw: float) -> bool:
+        """Whether a room coasts on: needed, must rest, another starts just now, or cars are near the end."""
         if shed.minutes < HOLD_MIN:
             return True
         if zone.headroom_k <= 0.0:
             return False
+        if cushion_kw < CUSHION * shed.saved_kw:
+            return True
         return left_kw > 0.0 or self._woke_min < WAKE_APART_MIN
 
     def _may_start(self, site: GuardInput, zone: ZoneFlex) -> bool:
@@ -344,6 +349,13 @@ def _ask_cars(cars: Sequence[CarFlex], excess_kw: float) -> tuple[dict[AssetId, 
         wanted |= {name: power[name] - share * room[name] for name in room if room[name] > 0.0}
         left -= share * total
     return wanted, excess_kw - left if excess_kw > 0.0 else 0.0
+
+
+def _cushion_kw(cars: Sequence[CarFlex], given_kw: float) -> float:
+    """What cars that give way could still give; without bound while none does. [kW]"""
+    if given_kw <= 0.0:
+        return math.inf
+    return sum(max(0.0, car.plan_kw - car.least_kw) for car in cars) - given_kw
 
 
 def _level(projected_kw: float, allowed_kw: float, target_kw: float) -> AlarmLevel:

@@ -331,6 +331,7 @@ def main(windows: int, seed: int) -> None:
         ("  physics left no choice", report.physics),
         ("  an ideal controller missed it too", report.unseen),
         ("  avoidable", len(report.avoidable)),
+        ("minutes of coasting, a room and half hour", f"{report.coasted_min.mean() / report.windows:.2f}"),
         ("worst excess [kW]", f"{report.worst_kw:.1f}"),
         ("cars cut beyond need, highest [kW]", f"{report.overshoot_kw:.2f}"),
         ("rooms woken together", report.wakes_together),
@@ -339,7 +340,7 @@ def main(windows: int, seed: int) -> None:
         ("fairness of cars (Jain)", f"{jain(report.withheld_kwh):.3f}"),
     )
     for name, value in rows:
-        print(f"| {name:36s} | {value!s:>26s} |")
+        print(f"| {name:41s} | {value!s:>26s} |")
     for window, demand, bound in report.avoidable[:10]:
         print(f"avoidable: window {window}, {demand:.1f} kW, could have been {bound:.1f} kW", file=sys.stderr)
 

@@ -143,6 +143,30 @@ def test_a_coasting_room_is_not_woken_while_its_return_would_break_the_target() 
         assert decision.shed == (ROOMY,), f"minute {minute}"
 
 
+@pytest.mark.parametrize(
+    ("car_kw", "load_kw", "wakes"),
+    [
+        (6.0, 81.0, False),  # the car could hold the room's 20 kW, and then nothing more
+        (50.0, 81.0, True),  # the car could hold it twice
+        (6.0, 72.0, True),  # no car has to give way
+    ],
+)
+def test_a_room_wakes_only_if_cars_that_give_way_could_still_take_a_step_of_the_load(
+    car_kw: float, load_kw: float, *, wakes: bool
+) -> None:
+    guard = DemandGuard()
+    car, running, resting = CarFlex(EV, 6, 6, -car_kw), ZoneFlex(ROOMY, 20, 1.0), ZoneFlex(ROOMY, 0, 1.0)
+    shed = guard.decide(GuardInput(10, 50 / 3, 180, 100, cars=(car,), zones=(running,))).shed
+    assert shed == (ROOMY,)
+    for minute in range(11, 11 + int(HOLD_MIN)):
+        at_target = 100 * minute / 60
+        decision = guard.decide(
+            GuardInput(minute, at_target, load_kw + 6, 100, cars=(car,), zones=(resting,))
+        )
+    assert decision.shed == (() if wakes else (ROOMY,))
+    assert decision.unmet_kw == 0.0
+
+
 def test_rooms_that_coast_survive_a_restart() -> None:
     before = DemandGuard()
     before.decide(GuardInput(10, 18, 115, 100, zones=(ZoneFlex(ROOMY, 20, 1.0),)))
