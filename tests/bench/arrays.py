@@ -42,6 +42,17 @@ class Arrays:
             raise RuntimeError(f"the reference ended as {self.highs.getModelStatus()}")
         return self.highs.getInfo().objective_function_value, time.perf_counter() - begun, run_s
 
+    def best_and_bound(self, instance: dict[str, Any]) -> tuple[float, float]:
+        """Objective of the best solution and the bound that is proven, in the time that is given. [yen]"""
+        self.highs.passModel(*build(instance, whole=self.whole))
+        self.highs.run()
+        ended = self.highs.getModelStatus()
+        if ended not in {highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kTimeLimit}:
+            raise RuntimeError(f"the reference ended as {ended}")
+        info = self.highs.getInfo()
+        found = info.objective_function_value
+        return found, info.mip_dual_bound if self.whole else found
+
 
 def build(instance: dict[str, Any], *, whole: bool) -> tuple[Any, ...]:
     """Arguments of ``Highs.passModel``."""
