@@ -75,7 +75,7 @@ def own_console(filled: Path, tmp_path: Path) -> Iterator[Console]:
 
 @pytest.fixture(scope="module")
 def desk() -> Iterator[Desk]:
-    """A browser without windows; closed with its module, because its event loop would meet those of others."""
+    """A browser without windows; closed with its module, or its event loop would meet those of others."""
     if chromium() is None or not AXE.is_file():
         pytest.skip(
             "chromium (Debian: chromium) or axe-core is missing: npm ci --prefix tests/counterparts/npm"
