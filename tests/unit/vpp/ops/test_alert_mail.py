@@ -150,7 +150,8 @@ def papers(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _known(_server: object, _session: object, _envelope: object, _kind: str, data: object) -> AuthResult:
     assert isinstance(data, LoginPassword)
-    return AuthResult(success=(data.login, data.password) == (b"vpp", b"right"))
+    # Not handled: the server itself answers who is refused.
+    return AuthResult(success=(data.login, data.password) == (b"vpp", b"right"), handled=False)
 
 
 @pytest.fixture
@@ -212,8 +213,9 @@ def test_a_wrong_or_missing_password_is_said(
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(papers / "cert.pem"))
     monkeypatch.setenv("VPP_TEST_MAIL", password)
-    with pytest.raises(ConfigError, match="did not take" if password else "no mail password"):
+    with pytest.raises(ConfigError, match="did not take" if password else "no mail password") as caught:
         trial_mail(by_tls(server[1]), NOON, post=smtp_post)
+    assert ("535" in caught.value.where) == bool(password)
 
 
 @pytest.mark.parametrize(
