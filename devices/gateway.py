@@ -155,6 +155,11 @@ class Gateway:
         return self._access
 
     @property
+    def commanded(self) -> tuple[str, ...]:
+        """Devices that take orders, as far as their own file goes."""
+        return tuple(name for name, one in self._devices.items() if one.may_control)
+
+    @property
     def untried(self) -> tuple[str, ...]:
         """Devices that could take orders and are only read, for nobody has tried orders there."""
         return tuple(name for name, one in self._devices.items() if one.takes_orders and not one.may_control)

@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from devices.address import parse_address
+from devices.assembly import assemble
 from devices.commissioning import Finding, Record, StepTest, map_digest, passed, signed
 from devices.config import DeviceConfig
 from devices.device import Device
@@ -33,7 +35,8 @@ from energy.core.clock import Clock, SystemClock
 from energy.core.errors import ConfigError, UnreachableError
 from energy.core.site import Site
 from energy.core.units import AssetId
-from vpp.live.config import SiteFile, load_site_file
+from vpp.config import read_yaml
+from vpp.live.config import SiteAccess, SiteFile, SiteRun, load_site_file
 from vpp.wholefile import whole_file
 
 __all__ = ["KeptDevice", "SiteFolder", "look_once", "try_orders"]
@@ -182,6 +185,55 @@ class SiteFolder:
         with whole_file(path) as file:
             file.write(text)
         return path
+
+    def access(self, site: str) -> SiteAccess:
+        """What may be done to a site's equipment; reading, until somebody has said more.
+
+        Raises
+        ------
+        ConfigError
+            If the file that says it cannot be used.
+        """
+        path = self._of(site) / "run.yaml"
+        return read_yaml(path, SiteRun).access if path.is_file() else SiteAccess.READ_ONLY
+
+    def allow(self, site: str, access: SiteAccess) -> None:
+        """Say what may be done to a site's equipment.
+
+        Raises
+        ------
+        ConfigError
+            If nobody has tried orders at any of its devices: there is nothing to command.
+        """
+        folder = self._of(site)
+        if access is SiteAccess.CONTROL and not self.tried(site):
+            raise ConfigError(
+                f"no device of {site} may be commanded",
+                where=str(folder / "devices.yaml"),
+                hint="try orders at a device first; then it has a record",
+            )
+        with whole_file(folder / "run.yaml") as file:
+            file.write(yaml.safe_dump({"access": access.value}))
+
+    def tried(self, site: str) -> bool:
+        """Whether any device of a site takes orders."""
+        path = self._of(site) / "devices.yaml"
+        if not path.is_file():
+            return False
+        made = assemble(load_site(path), clock=SystemClock(), access=Access.READ_ONLY)
+        return bool(made.commanded)
+
+    def remove(self, site: str, *, at: datetime) -> Path | None:
+        """Take a site's files out of the way; where they are now, None if there are none.
+
+        Nothing is deleted, and what was measured stays in the database.
+        """
+        folder = self._of(site)
+        if not (folder / "site.yaml").is_file():
+            return None
+        aside = self.folder / ".removed"
+        aside.mkdir(exist_ok=True)
+        return folder.rename(aside / f"{site}-{at:%Y%m%dT%H%M%S%f}")
 
     def devices(self, site: str) -> list[KeptDevice]:
         """Modbus devices of a site, as its file says."""

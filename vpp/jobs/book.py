@@ -169,6 +169,13 @@ class RunBook:
             self.store.audit(by, "job.asked", f"job/{job}/{subject}", at=now, facts={"run": row.key})
         return row
 
+    def retire(self, job: str, subject: str) -> None:
+        """Forget that a job is due; what waits of it is left out with a note. Its history stays."""
+        with self.store.transaction():
+            self.store.rows.jobs.remove(name=job, subject=subject)
+            for row in self.store.rows.runs.find(job=job, subject=subject, state=RunState.WAITING.value):
+                self.skip(row, Outcome("site_gone", {"site": subject}))
+
     # -- one run ---------------------------------------------------------------------------------------
 
     def open_runs(self) -> list[JobRunRow]:

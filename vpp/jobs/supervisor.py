@@ -167,6 +167,30 @@ class Supervisor:
         self._scheduler.start()
         log.info("jobs.started jobs=%d owner=%s", len(self._jobs), self.book.owner)
 
+    def replace(self, jobs: Sequence[Job]) -> None:
+        """Do other jobs, or the same for other sites, from now on; what goes on is finished.
+
+        What waits of a site that is gone is left out with a note, and the board forgets its jobs; their
+        history stays.
+
+        Raises
+        ------
+        ConfigError
+            As at the start; then nothing is changed.
+        """
+        wanted = checked(jobs)
+        with self._looking:
+            before = {(name, one) for name, ones in self._subjects.items() for one in ones}
+            with self._lock:
+                self._jobs, self._ranks = wanted, ranks(wanted)
+                self._subjects = {name: frozenset(job.subjects) for name, job in wanted.items()}
+                self._ready = {lane: deque() for lane in Lane}
+            gone = before - {(name, one) for name, ones in self._subjects.items() for one in ones}
+            for job, subject in sorted(gone):
+                self._ahead.pop((job, subject), None)
+                self.book.retire(job, subject)
+        log.info("jobs.replaced jobs=%d gone=%d", len(wanted), len(gone))
+
     def stop(self, *, grace_s: float = 20.0) -> list[str]:
         """End: nothing new is started, what runs is asked to end, what does not is given back.
 
@@ -383,7 +407,8 @@ class Supervisor:
                     row = ready.popleft() if ready else None
                 if row is None:
                     break
-                taken = self._claim(self._jobs[row.job], row, done)
+                job = self._jobs.get(row.job)  # jobs may have been replaced meanwhile
+                taken = None if job is None else self._claim(job, row, done)
         except VppError as error:  # the next look finds it again
             log.warning("jobs.not_claimed %s", error)
         finally:

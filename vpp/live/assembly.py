@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,20 +14,20 @@ from devices.service import GatewayService
 from devices.site_file import load_site
 from devices.transport import Access
 from energy.core.clock import Clock, SystemClock
-from energy.core.errors import ConfigError
-from energy.core.site import Site
 from energy.store import Store
 from vpp.forecasts import ForecastDesk
-from vpp.jobs.job import Lane
+from vpp.jobs.job import Job, Lane
 from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import Limits, Supervisor, start_supervisor
-from vpp.live.config import KnownSite, SiteAccess, load_site_file
+from vpp.live.config import KnownSite, SiteAccess
+from vpp.live.known import SiteFiles
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import RealPace
 from vpp.live.plant import ServedPlant
 from vpp.live.service import LiveService
 from vpp.live.site import LiveSite
 from vpp.live.status import Part, PartState
+from vpp.live.watch import SiteWatch
 from vpp.operate import SiteOperator
 from vpp.ops.jobs import ops_jobs
 from vpp.settlement.month import MonthTerms
@@ -37,79 +36,44 @@ from vpp.sitebook import keep_site
 if TYPE_CHECKING:
     from vpp.web.config import ServiceConfig
 
-__all__ = ["Running", "known_sites", "running"]
-
-log = logging.getLogger(__name__)
+__all__ = ["Running", "running"]
 
 _ACCESS: Final = {
     SiteAccess.READ_ONLY: Access.READ_ONLY,
     SiteAccess.DRY_RUN: Access.DRY_RUN,
     SiteAccess.CONTROL: Access.CONTROL,
 }
+_TOLD: Final[dict[SiteAccess, tuple[str, ...]]] = {
+    SiteAccess.READ_ONLY: ("read_only",),
+    SiteAccess.DRY_RUN: ("dry_run",),
+    SiteAccess.CONTROL: (),
+}
 _JOBS_LATE: Final = timedelta(minutes=1)
-
-
-def known_sites(config: ServiceConfig, folder: Path) -> tuple[KnownSite, ...]:
-    """The sites of a service, read and checked against their equipment.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the service's file: relative paths begin there.
-
-    Raises
-    ------
-    ConfigError
-        If a file cannot be used, two sites have the same id, or the equipment speaks for nothing of the site.
-    """
-    found: dict[str, KnownSite] = {}
-    for settings in config.sites:
-        told = load_site_file(settings.site, folder)
-        if told.site.id in found:
-            raise ConfigError(
-                f"two sites are called {told.site.id!r}",
-                where=f"sites: {found[told.site.id].settings.site} and {settings.site}",
-                hint="ids of sites are unique in a service",
-            )
-        devices = folder / settings.devices
-        _check_assets(told.site.id, _assets_of(devices), _wanted(told.site), devices)
-        found[told.site.id] = KnownSite(settings, told.site, told.coin, devices)
-    return tuple(found.values())
-
-
-def _assets_of(devices: Path) -> set[str]:
-    equipment = load_site(devices)
-    return {str(name) for name in assemble(equipment, clock=SystemClock(), access=Access.READ_ONLY).assets}
-
-
-def _wanted(site: Site) -> set[str]:
-    names = {vehicle.id for vehicle in site.vehicles} | {zone.id for zone in site.zones}
-    return names | ({site.pv.id} if site.pv is not None else set())
-
-
-def _check_assets(site: str, spoken: set[str], wanted: set[str], devices: Path) -> None:
-    """Refuse equipment without the meter, and say which assets nobody speaks for."""
-    if "meter" not in spoken:
-        raise ConfigError(
-            f"no device speaks for the meter of {site}",
-            where=f"{devices}: assets are {', '.join(sorted(spoken)) or 'none'}",
-            hint="give the main meter assets: [meter]; without it nothing can be controlled safely",
-        )
-    for asset in sorted(wanted - spoken):
-        log.warning("live.nobody_speaks_for site=%s asset=%s", site, asset)
 
 
 @dataclass(slots=True)
 class Running:
-    """What runs in a process."""
+    """What runs in a process.
+
+    Parameters
+    ----------
+    watch : SiteWatch or None
+        Notices sites that come, change and go; None where there are none but those of the start.
+    """
 
     live: LiveService
     supervisor: Supervisor
     clock: Clock
+    watch: SiteWatch | None = None
 
     def parts(self) -> tuple[Part, ...]:
         """How each part does."""
-        return (*self.live.parts(), self._jobs())
+        sites = self.live.parts()
+        return (*(sites if self.watch is None else self.watch.parts(sites)), self._jobs())
+
+    def said(self, site: str) -> str:
+        """What is in the way of a site, in words; empty if nothing is."""
+        return "" if self.watch is None else self.watch.said(site)
 
     def _jobs(self) -> Part:
         looked = self.supervisor.looked_at
@@ -131,94 +95,142 @@ def running(
     dry_run: bool = False,
     clock: Clock | None = None,
 ) -> Iterator[Running]:
-    """Run all sites and the jobs; at the end every site is left safe.
+    """Run all sites and the jobs, and whatever site comes later; at the end every site is left safe.
 
     Parameters
     ----------
+    sites : sequence of KnownSite
+        Those of the service's file; those of the set-up page begin as soon as everything runs.
     dry_run : bool
         Everything but writing to equipment, whatever the file says.
 
     Raises
     ------
     VppError
-        If a site cannot be begun.
+        If a site of the service's file cannot be begun.
     """
     clock = clock or SystemClock()
-    memory = folder / config.memory
+    house = _House(config, store, clock, folder, dry_run, {one.site.id: one for one in sites})
+    live = house.live = LiveService({one.site.id: house.maker(one) for one in sites})
     for one in sites:
         keep_site(store, one.site, at=clock.now())
-    desks = {one.site.id: ForecastDesk(one.site, store) for one in sites}
-    live = LiveService(
-        {one.site.id: _maker(one, store, clock, memory, desks[one.site.id], dry_run=dry_run) for one in sites}
+    files = SiteFiles(
+        setup_folder=config.web.setup_folder,
+        folder=folder,
+        named={one.site.id: one.settings for one in sites},
     )
+    marks = {one.site.id: files.mark_of(one.site.id) for one in sites}
     live.start()
-    supervisor: Supervisor | None = None
+    supervisor, watch = None, None
     try:
-        supervisor = _supervisor(config, store, clock, sites, folder=folder, desks=desks)
-        yield Running(live, supervisor, clock)
+        limits = Limits(lanes={Lane.QUICK: config.jobs.at_once, Lane.HEAVY: config.jobs.heavy_at_once})
+        supervisor = house.supervisor = start_supervisor(store, clock, house.jobs(), limits=limits)
+        watch = SiteWatch(
+            look=files.look,
+            hands=house,
+            store=store,
+            clock=clock,
+            running=marks,
+        )
+        watch.start()
+        yield Running(live, supervisor, clock, watch)
     finally:
-        live.stop()  # first: equipment does not wait for papers
+        if watch is not None:
+            watch.stop()
+        live.stop()  # before the jobs: equipment does not wait for papers
         if supervisor is not None:
             supervisor.stop()
 
 
-def _supervisor(
-    config: ServiceConfig,
-    store: Store,
-    clock: Clock,
-    sites: Sequence[KnownSite],
-    *,
-    folder: Path,
-    desks: Mapping[str, ForecastDesk],
-) -> Supervisor:
-    jobs = standard_jobs(
-        store,
-        [one.site for one in sites],
-        config.jobs,
-        terms={one.site.id: MonthTerms(coin=one.coin) for one in sites},
-        more=ops_jobs(config.ops, address=config.store.address, folder=folder),
-        desks=desks.__getitem__,
-        webhook_hosts=config.web.webhook_hosts,
+@dataclass(slots=True)
+class _House:
+    """Sites by id, and what each needs to run."""
+
+    config: ServiceConfig
+    store: Store
+    clock: Clock
+    folder: Path
+    dry_run: bool
+    sites: dict[str, KnownSite]
+    live: LiveService = field(init=False)
+    supervisor: Supervisor = field(init=False)
+    _desks: dict[str, ForecastDesk] = field(default_factory=dict)
+
+    def take(self, site: KnownSite) -> None:
+        """Run a site from now on, in place of one of the same id."""
+        name, before = site.site.id, self.sites.get(site.site.id)
+        keep_site(self.store, site.site, at=self.clock.now())
+        if before is None or before.site != site.site:
+            self._desks.pop(name, None)  # models of what stood there before
+        self.sites = {**self.sites, name: site}
+        self.live.put(name, self.maker(site))
+        self.supervisor.replace(self.jobs())
+
+    def let_go(self, name: str) -> bool:
+        """Run a site no more; whether it was left safe in time."""
+        safe = self.live.remove(name)
+        self._desks.pop(name, None)
+        self.sites = {one: known for one, known in self.sites.items() if one != name}
+        self.supervisor.replace(self.jobs())
+        return safe
+
+    def desk(self, name: str) -> ForecastDesk:
+        """The forecast desk of a site, one for its loop and its jobs."""
+        if name not in self._desks:
+            self._desks[name] = ForecastDesk(self.sites[name].site, self.store)
+        return self._desks[name]
+
+    def jobs(self) -> tuple[Job, ...]:
+        """What is done again and again for the sites that there are."""
+        sites, config = self.sites, self.config
+        return standard_jobs(
+            self.store,
+            [one.site for one in sites.values()],
+            config.jobs,
+            terms={name: MonthTerms(coin=one.coin) for name, one in sites.items()},
+            more=ops_jobs(config.ops, address=config.store.address, folder=self.folder),
+            desks=self.desk,
+            webhook_hosts=config.web.webhook_hosts,
+        )
+
+    def maker(self, known: KnownSite) -> Callable[[], LiveSite]:
+        """Makes a site with its equipment, afresh each time."""
+        memory = self.folder / self.config.memory
+        access = SiteAccess.DRY_RUN if self.dry_run else known.settings.access
+        desk = self.desk(known.site.id)
+        return lambda: _live_site(known, self.store, self.clock, memory, desk, access=access)
+
+
+def _live_site(
+    known: KnownSite, store: Store, clock: Clock, memory: Path, desk: ForecastDesk, *, access: SiteAccess
+) -> LiveSite:
+    gateway = assemble(load_site(known.devices), clock=clock, access=_ACCESS[access])
+    memory.mkdir(parents=True, exist_ok=True)
+    served = GatewayService(
+        gateway,
+        clock=clock,
+        memory=memory / f"{known.site.id}-counters.json",
+        notify=lambda _said: None,  # the service as a whole speaks to the service manager (vpp.ops.alive)
     )
-    lanes = {Lane.QUICK: config.jobs.at_once, Lane.HEAVY: config.jobs.heavy_at_once}
-    limits = Limits(lanes=lanes)
-    return start_supervisor(store, clock, jobs, limits=limits)
-
-
-def _maker(
-    known: KnownSite, store: Store, clock: Clock, memory: Path, desk: ForecastDesk, *, dry_run: bool
-) -> Callable[[], LiveSite]:
-    """Makes a site with its equipment, afresh each time."""
-
-    def make() -> LiveSite:
-        wanted = SiteAccess.DRY_RUN if dry_run else known.settings.access
-        gateway = assemble(load_site(known.devices), clock=clock, access=_ACCESS[wanted])
-        memory.mkdir(parents=True, exist_ok=True)
-        served = GatewayService(
-            gateway,
-            clock=clock,
-            memory=memory / f"{known.site.id}-counters.json",
-            notify=lambda _said: None,  # the service as a whole speaks to the service manager (vpp.ops.alive)
-        )
-        plant = ServedPlant(served)
-        operator = SiteOperator(
-            site=known.site,
-            mode=known.settings.planning.value,
-            store=store,
-            clock=clock,
-            equipment=plant,
-            trips=(),
-            coin=known.coin,
-            desk=desk,
-            step=known.settings.step,
-        )
-        gateway.envelope = operator.control.allowed
-        return LiveSite(
-            operator=operator,
-            plant=plant,
-            pace=RealPace(clock),
-            deadline_s=float(known.settings.plan_deadline_seconds),
-            memory=MemoryFile(memory / f"{known.site.id}.json"),
-        )
-
-    return make
+    plant = ServedPlant(served)
+    operator = SiteOperator(
+        site=known.site,
+        mode=known.settings.planning.value,
+        store=store,
+        clock=clock,
+        equipment=plant,
+        trips=(),
+        coin=known.coin,
+        desk=desk,
+        step=known.settings.step,
+    )
+    gateway.envelope = operator.control.allowed
+    not_yet = tuple(f"not_commissioned:{name}" for name in gateway.untried)
+    return LiveSite(
+        operator=operator,
+        plant=plant,
+        pace=RealPace(clock),
+        deadline_s=float(known.settings.plan_deadline_seconds),
+        memory=MemoryFile(memory / f"{known.site.id}.json"),
+        told=(*_TOLD[access], *not_yet),
+    )

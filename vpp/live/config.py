@@ -19,7 +19,7 @@ from energy.ledger import CoinRule
 from vpp.config import read_yaml
 from vpp.scenario import load_scenario, scenario_names
 
-__all__ = ["KnownSite", "Planning", "SiteAccess", "SiteFile", "SiteSettings", "load_site_file"]
+__all__ = ["KnownSite", "Planning", "SiteAccess", "SiteFile", "SiteRun", "SiteSettings", "load_site_file"]
 
 
 class SiteAccess(StrEnum):
@@ -68,6 +68,19 @@ class SiteSettings:
     def step(self) -> timedelta:
         """Time between two steps of control."""
         return timedelta(seconds=self.control_seconds)
+
+
+@dataclass(frozen=True, slots=True, config=strict, kw_only=True)
+class SiteRun:
+    """How a site of the set-up page is run: ``run.yaml`` beside its files.
+
+    Parameters
+    ----------
+    access : SiteAccess
+        What may be done to its equipment.
+    """
+
+    access: SiteAccess = SiteAccess.READ_ONLY
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)

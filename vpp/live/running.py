@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 from devices.service import notify_systemd
 from energy.core.errors import ConfigError, ExitStatus
 from energy.store import open_store
-from vpp.live.assembly import known_sites, running
+from vpp.live.assembly import running
+from vpp.live.known import known_sites
 
 if TYPE_CHECKING:
     from vpp.web.config import ServiceConfig
@@ -69,11 +70,11 @@ def run_sites(
     from vpp.web.serving import log_as_json
 
     sites = known_sites(config, folder)
-    if not sites:
+    if not sites and not config.web.setup_folder:
         raise ConfigError(
             "the file names no site to run",
             where="sites",
-            hint="add sites: [{site: FILE, devices: FILE}]; vpp serve shows a database without running one",
+            hint="add sites: [{site: FILE, devices: FILE}], or web.setup_folder; vpp serve needs none",
         )
     log_as_json()
     with (

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from energy.store import Store
-from vpp.live.assembly import known_sites, running
+from vpp.live.assembly import running
+from vpp.live.known import known_sites
 from vpp.web.serving import Beside
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def beside(
     @contextmanager
     def start(store: Store) -> Iterator[Beside]:
         with running(config, store, sites, folder=folder, dry_run=dry_run) as made:
-            yield Beside(parts=made.parts, clock=made.clock, supervised=True)
+            yield Beside(
+                parts=made.parts, clock=made.clock, supervised=True, said=made.said, apart=made.live.apart
+            )
 
     return start

@@ -68,6 +68,8 @@ class LiveSite:
         Called after each step.
     spawn : callable
         How planning is started beside control.
+    told : tuple of str
+        What it is not to do (:attr:`vpp.live.status.Part.told`).
     """
 
     operator: SiteOperator
@@ -77,6 +79,7 @@ class LiveSite:
     memory: MemoryFile | None = None
     after_step: Callable[[], object] = lambda: None
     spawn: Spawn = in_thread
+    told: tuple[str, ...] = ()
     part: Part = field(init=False)
     steps: int = 0
     _planner: PlannerThread = field(init=False)
@@ -91,7 +94,7 @@ class LiveSite:
 
     def __post_init__(self) -> None:
         site = self.operator.site.id
-        self.part = Part(name=f"site:{site}", state=PartState.STARTING, why=("starting",))
+        self.part = Part(name=f"site:{site}", state=PartState.STARTING, why=("starting",), told=self.told)
         self._clerk = Clerk(site)
         self._planner = PlannerThread(
             self.operator.plan, renew=self.operator.renew, deadline_s=self.deadline_s, spawn=self.spawn
@@ -253,7 +256,8 @@ class LiveSite:
             state = PartState.FAILED
         if (state, why) != (self.part.state, self.part.why):
             log.info("live.state site=%s state=%s why=%s", self.operator.site.id, state, ",".join(why))
-            self.part = Part(name=self.part.name, state=state, why=why, since=self.pace.now())
+            since = self.pace.now()
+            self.part = Part(name=self.part.name, state=state, why=why, since=since, told=self.told)
 
     def _faults(self) -> list[str]:
         faults = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-__all__ = ["Part", "PartState", "worst"]
+__all__ = ["Part", "PartState", "is_hopeless", "worst"]
 
 
 class PartState(StrEnum):
@@ -28,15 +28,19 @@ class Part:
         ``site:kitakata``, ``jobs`` and the like.
     why : tuple of str
         What is wrong: ``meter_silent``, ``device_lost:charger-1``, ``plan_late``, ``plan_failed``,
-        ``store_unavailable``, ``control_failing``, ``starting``, ``ended``.
+        ``store_unavailable``, ``control_failing``, ``starting``, ``ended``, ``cannot_begin``,
+        ``being_tried``; of a site whose files are not ready ``no_devices``, ``no_meter``, ``file_unusable``.
     since : datetime or None
         When it came into this state. UTC.
+    told : tuple of str
+        What it is not to do, though nothing is wrong: ``read_only``, ``dry_run``, ``not_commissioned:ID``.
     """
 
     name: str
     state: PartState
     why: tuple[str, ...] = ()
     since: datetime | None = None
+    told: tuple[str, ...] = ()
 
 
 _ORDER = tuple(PartState)
@@ -45,3 +49,13 @@ _ORDER = tuple(PartState)
 def worst(parts: tuple[Part, ...]) -> PartState:
     """The state of the whole: that of its worst part."""
     return max((part.state for part in parts), key=_ORDER.index, default=PartState.OK)
+
+
+def is_hopeless(parts: tuple[Part, ...]) -> bool:
+    """Whether the whole is of no use: something that all need has failed, or every site has.
+
+    One failed site among others is no reason to end them all: it is left safe and started again.
+    """
+    sites = [one for one in parts if one.name.startswith("site:")]
+    failed = [one for one in parts if one.state is PartState.FAILED]
+    return any(one not in sites for one in failed) or (bool(sites) and all(one in failed for one in sites))

@@ -9,7 +9,7 @@ from typing import Final
 from devices.service import notify_systemd
 from energy.core.errors import VppError
 from energy.store import Store
-from vpp.live.status import Part, PartState, worst
+from vpp.live.status import Part, is_hopeless
 
 __all__ = ["Notify", "alive_every_s", "say_alive"]
 
@@ -25,8 +25,8 @@ def alive_every_s(environment: Mapping[str, str] = os.environ) -> float:
 
 
 def say_alive(store: Store, parts: tuple[Part, ...], notify: Notify = notify_systemd) -> bool:
-    """Say that the service is alive, if its database answers and no part of it has failed."""
-    if worst(parts) is PartState.FAILED:
+    """Say that the service is alive, if its database answers and its sites are not all lost."""
+    if is_hopeless(parts):
         return False
     try:
         store.rows.accounts.one(id="")

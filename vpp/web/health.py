@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import VppError
-from vpp.live.status import PartState, worst
+from vpp.live.status import is_hopeless, worst
 from vpp.ops.figures import read_figures
 from vpp.web.access import service_of
 from vpp.web.metrics import METRICS_TYPE
@@ -26,9 +26,9 @@ async def live(request: Request) -> Response:  # noqa: ARG001 - the framework ha
 
 
 async def ready(request: Request) -> Response:
-    """The process takes requests: the database answers, no part has failed and nobody told it to stop."""
+    """The process takes requests: the database answers, not all is lost and nobody told it to stop."""
     service = service_of(request)
-    if service.stopping or worst(service.parts()) is PartState.FAILED:
+    if service.stopping or is_hopeless(service.parts()):
         raise Problem("unavailable", headers={"Retry-After": "10"})
     try:
         await run_in_threadpool(service.store.rows.accounts.one, id="")
@@ -47,6 +47,7 @@ async def health(request: Request) -> Response:
                 "name": part.name,
                 "status": part.state.value,
                 "why": list(part.why),
+                "told": list(part.told),
                 "since": None if part.since is None else part.since.isoformat(),
             }
             for part in parts

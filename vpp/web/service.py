@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -32,6 +33,10 @@ class Service:
         Whether a supervisor of jobs runs on this store (:mod:`vpp.jobs`): it sends the webhooks then.
     parts : callable
         How each part that runs in this process does.
+    said : callable
+        What is in the way of a site that this process should run, in words.
+    apart : callable
+        Leaves the equipment of a site alone, safe, while somebody tries it.
     demo_speed : float
         How much faster than real time this demonstration runs; 0 if nothing here is a demonstration.
     door_clock : Clock or None
@@ -50,6 +55,8 @@ class Service:
     stopping: bool = False
     supervised: bool = False
     parts: Callable[[], tuple[Part, ...]] = tuple
+    said: Callable[[str], str] = lambda _site: ""
+    apart: Callable[[str], AbstractContextManager[None]] = lambda _site: nullcontext()
     demo_speed: float = 0.0
     door_clock: Clock | None = None
     disk: DiskSpace | None = None

@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Final
@@ -44,12 +44,18 @@ class Beside:
         Its time; that of the machine but in a demonstration.
     demo_speed : float
         How much faster than real time it runs; 0 if it is real.
+    said : callable
+        What is in the way of a site, in words.
+    apart : callable
+        Leaves the equipment of a site alone, safe, while somebody tries it.
     """
 
     parts: Callable[[], tuple[Part, ...]] = tuple
     clock: Clock = field(default_factory=SystemClock)
     supervised: bool = False
     demo_speed: float = 0.0
+    said: Callable[[str], str] = lambda _site: ""
+    apart: Callable[[str], AbstractContextManager[None]] = lambda _site: nullcontext()
 
 
 Start = Callable[[Store], AbstractContextManager[Beside]]
@@ -90,6 +96,8 @@ def serve(config: ServiceConfig, start: Start = _nothing) -> int:
             supervised=beside.supervised,
             parts=beside.parts,
             demo_speed=beside.demo_speed,
+            said=beside.said,
+            apart=beside.apart,
             door_clock=SystemClock(),
         )
         server = uvicorn.Server(

@@ -33,6 +33,7 @@ def test_a_degraded_part_is_named_and_the_service_stays_ready() -> None:
         "status": "degraded",
         "why": ["meter_silent"],
         "since": NOON.isoformat(),
+        "told": [],
     }
     assert town.browser().get("/health/ready").status_code == 200
 
