@@ -213,7 +213,12 @@ def _whole_days(import_kwh: Series) -> list[date]:
 
 
 def bills_by_month(
-    tariff: Tariff, import_kwh: Series, memory: PeakMemory, *, spot: Series | None = None
+    tariff: Tariff,
+    import_kwh: Series,
+    memory: PeakMemory,
+    *,
+    spot: Series | None = None,
+    metered_kwh: Series | None = None,
 ) -> list[Bill]:
     """Bills of the months that a stretch of whole days touches, in order.
 
@@ -227,6 +232,9 @@ def bills_by_month(
         Highest demand of the months before, and of the first month's days before this stretch.
     spot : Series, optional
         Market price of the same slots, for tariffs that follow it. [yen/kWh]
+    metered_kwh : Series, optional
+        What the meter counted on the same slots, where somebody else supplies part of it: the demand goes by
+        the meter, the energy by ``import_kwh``. [kWh]
 
     Notes
     -----
@@ -251,7 +259,8 @@ def bills_by_month(
     complete = import_kwh.require_complete("imported energy")
     charges = _charges(tariff, days, complete, spot)
     bills = []
-    for month, demand in split_by_month(demand_kw(complete)).items():
+    metered = complete if metered_kwh is None else metered_kwh.require_complete("metered energy")
+    for month, demand in split_by_month(demand_kw(metered)).items():
         peak = exact(float(demand.values.max()))
         memory = memory.with_peak(month, peak)
         bills.append(
@@ -293,10 +302,15 @@ def _charges(
 
 
 def period_bill(
-    tariff: Tariff, import_kwh: Series, memory: PeakMemory, *, spot: Series | None = None
+    tariff: Tariff,
+    import_kwh: Series,
+    memory: PeakMemory,
+    *,
+    spot: Series | None = None,
+    metered_kwh: Series | None = None,
 ) -> Bill:
     """Bill of any number of whole days: the sum of :func:`bills_by_month`, with the same arguments."""
-    bills = bills_by_month(tariff, import_kwh, memory, spot=spot)
+    bills = bills_by_month(tariff, import_kwh, memory, spot=spot, metered_kwh=metered_kwh)
     return Bill(
         contract_kw=bills[-1].contract_kw,
         max_demand_kw=max(bill.max_demand_kw for bill in bills),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vpp.settlement.ppa import NewClaim, PpaMonth
     from vpp.settlement.record import KeptSettlement
 
-__all__ = ["app"]
+__all__ = ["app", "plant_files"]
 
 app = typer.Typer(
     help="Power purchase agreements of a place: invoices, renewable share, CO2.", no_args_is_help=True
@@ -73,10 +73,10 @@ def settle(
     console = cast("Console", context.obj)
     told = read_yaml(supply, Supply)
     files: dict[str, Path | None] = {"supply": supply, "meter": meter, "export": export, "co2": co2}
-    files |= _plants(generation)
+    files |= plant_files(generation)
     key = f"ppa/{told.place}/{month}" if keep_it else None
     with noted_refusal(database, key, actor, files):
-        plants = {name: read_meter(path) for name, path in _plants(generation).items()}
+        plants = {name: read_meter(path) for name, path in plant_files(generation).items()}
         made = ppa_month(
             told,
             month,
@@ -99,7 +99,8 @@ def settle(
     _show(console, told, made)
 
 
-def _plants(told: list[str]) -> dict[str, Path]:
+def plant_files(told: list[str]) -> dict[str, Path]:
+    """Files by plant from words such as ``roof=FILE``; each plant once."""
     plants: dict[str, Path] = {}
     for one in told:
         plant, equals, file = one.partition("=")

@@ -16,6 +16,7 @@ from vpp.cli.keeping import Actor, open_named
 
 if TYPE_CHECKING:
     from vpp.settlement.month import ImbalancePrices, MonthAccount
+    from vpp.settlement.month_ppa import PpaTerms
 
 __all__ = ["app"]
 
@@ -45,6 +46,13 @@ def month(
     voltage: Annotated[
         Literal["special_high", "high", "low"], typer.Option(help="Voltage whose loss rate holds.")
     ] = "high",
+    supply: Annotated[
+        Path | None, typer.Option(help="Purchase agreements of the site, YAML: their invoices are lines.")
+    ] = None,
+    generation: Annotated[
+        list[str] | None,
+        typer.Option(help="PLANT=FILE: generation of a plant that is not the site's own array; repeat."),
+    ] = None,
     pdf: Annotated[Path | None, typer.Option(help="Folder for the month's report as PDF.")] = None,
     keep_it: Annotated[bool, typer.Option("--keep", help="Keep the account in the same database.")] = False,
     actor: Actor = "operator",
@@ -53,7 +61,9 @@ def month(
     """Hold a month's promise against its settlement, line by line; the lines add up to the yen.
 
     The promise of a day is the plan made at 11:30 of the day before. Each cause has its line: forecast of the
-    load, sun, rooms, cars, peak, imbalance, delivery and verification of events, points, rounding.
+    load, sun, rooms, cars, peak, imbalance, delivery and verification of events, points, purchase agreements,
+    rounding. With --supply the bill is that of what the agreements leave, and each invoice is a line: made
+    from the plans for the promise, from the meters for the settlement (whole months only).
 
         slot_start,yen_per_kwh,status           slot_start,percent
         2026-08-01T00:00+09:00,12.5,final       2026-08-01T00:00+09:00,14.0
@@ -70,7 +80,8 @@ def month(
     if place is None:
         place = str(_newest(state, scenario, wanted, controller))
     prices = _prices(price, margin, area, voltage, wanted)
-    made = _account(scenario, place, wanted, Decimal(repr(dr)), prices, days=(since, until))
+    terms = (Decimal(repr(dr)), prices, _agreements(supply, generation or []))
+    made = _account(scenario, place, wanted, terms, days=(since, until))
     warn_unverified(console, made.rules)
     if keep_it:
         _keep(console, place, made, actor)
@@ -166,12 +177,42 @@ def _prices(
     )
 
 
+def _agreements(supply: Path | None, generation: list[str]) -> PpaTerms | None:
+    from energy.market.ppa import Supply
+    from vpp.cli.market_ppa import plant_files
+    from vpp.config import read_yaml
+    from vpp.settlement.files import read_meter
+    from vpp.settlement.month_ppa import PpaTerms
+    from vpp.settlement.record import Evidence
+
+    if supply is None:
+        if generation:
+            raise ConfigError(
+                "generation without an agreement",
+                where=f"--generation {generation[0]}",
+                hint="name the agreements with --supply, or leave --generation out",
+            )
+        return None
+    told, files = read_yaml(supply, Supply), plant_files(generation)
+    unknown = files.keys() - {one.plant for one in told.contracts}
+    if unknown:
+        raise ConfigError(
+            f"no agreement is about plant {min(unknown)!r}",
+            where=f"{supply}: {', '.join(one.plant for one in told.contracts)}",
+            hint="check the name before the equals sign",
+        )
+    return PpaTerms(
+        supply=told,
+        generation={name: read_meter(path) for name, path in files.items()},
+        evidence=tuple(Evidence.of(role, path) for role, path in {"supply": supply, **files}.items()),
+    )
+
+
 def _account(
     scenario: str,
     place: str,
     wanted: str,
-    rate: Decimal,
-    prices: ImbalancePrices | None,
+    terms: tuple[Decimal, ImbalancePrices | None, PpaTerms | None],
     *,
     days: tuple[str | None, str | None],
 ) -> MonthAccount:
@@ -181,6 +222,7 @@ def _account(
     from vpp.settlement.month_events import known_events
 
     told, _ = load_scenario(scenario)
+    rate, prices, agreements = terms
     first, last = (
         None if told_day is None else day_named(told_day, option)
         for told_day, option in zip(days, ("--from", "--until"), strict=True)
@@ -190,7 +232,7 @@ def _account(
             store,
             told.site,
             wanted,
-            MonthTerms(dr_yen_per_kwh=rate, coin=told.coin, imbalance=prices),
+            MonthTerms(dr_yen_per_kwh=rate, coin=told.coin, imbalance=prices, ppa=agreements),
             events=known_events(store),
             from_day=first,
             last_day=last,

@@ -13,19 +13,20 @@ import numpy as np
 from energy.core.errors import DataError
 from energy.core.series import FloatArray, Grid, Unit
 from energy.core.site import Site
-from energy.core.slots import SLOT_HOURS, SLOTS_PER_DAY, Slot, jst_midnight
+from energy.core.slots import JST, SLOT_HOURS, SLOTS_PER_DAY, Slot, jst_midnight
 from energy.core.units import round_half_up
 from energy.ledger import CoinRule, Journal, TightEvent
 from energy.market.bill import Bill
 from energy.market.demand import PeakMemory, first_day, month_shift
 from energy.market.imbalance import price_rules, settle_slots
-from energy.market.prices import MICRO
+from energy.market.prices import MICRO, IntArray, micro
 from energy.market.rule_table import Area, RuleFact
 from energy.store import Snapshot, Store
 from vpp.recorder import SiteSeries
 from vpp.settlement.month_events import CalledEvent, event_rules, event_steps, settle_call
+from vpp.settlement.month_ppa import PpaInvoice, PpaTerms, SiteFlow, arriving, ppa_invoices
 from vpp.settlement.promise import DayPromise, promises
-from vpp.settlement.record import Derivation, KeptSettlement
+from vpp.settlement.record import Derivation, Evidence, KeptSettlement
 from vpp.settlement.waterfall import Flows, Step, bill_steps, flows_of, whole_yen
 
 __all__ = [
@@ -65,11 +66,14 @@ class MonthTerms:
         Rule of the points; a point counts as a yen.
     imbalance : ImbalancePrices, optional
         Without them no imbalance is settled, and the account says so.
+    ppa : PpaTerms, optional
+        Agreements whose invoices are lines of the account; the bill is then that of the rest.
     """
 
     dr_yen_per_kwh: Decimal = Decimal(0)
     coin: CoinRule | None = None
     imbalance: ImbalancePrices | None = None
+    ppa: PpaTerms | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +113,10 @@ class MonthAccount:
         Days of the month, and those for which a plan had promised; the others are taken as they came.
     unmetered_slots : int
         Half hours without a sub-meter reading; what happened in them stands under ``rest``.
+    ppa : tuple of PpaInvoice
+        Invoices of purchase agreements.
+    evidence : tuple of Evidence
+        Files that figures were made from, beside the store.
     """
 
     site: str
@@ -128,6 +136,8 @@ class MonthAccount:
     day_kwh: tuple[float, ...]
     rules: tuple[RuleFact, ...]
     notes: tuple[AccountNote, ...]
+    ppa: tuple[PpaInvoice, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
     @property
     def unverified(self) -> tuple[str, ...]:
@@ -175,12 +185,16 @@ def month_account(
         )
     plan = _promised(told, real, first)
     memory = PeakMemory(dict(site.peak_memory_kw))
-    planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory)
+    others = None if terms.ppa is None else arriving(terms.ppa, grid)
+    planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory, others=others)
+    invoices, ppa_rules = _invoices(known, site, grid, month, told=told, plan=plan, real=real, terms=terms)
     calls = _calls(store, known, site, events, grid=grid, told=told, terms=terms)
     imbalance, rules = _imbalance(grid, plan, real, terms.imbalance)
     steps += imbalance
     steps += event_steps(calls)
+    steps += [one.step() for one in invoices]
     promised = planned_bill.total_yen - sum(one.promised_dr_yen - one.promised_points for one in calls)
+    promised += sum(one.expected.total_yen for one in invoices)
     extra = sum((step.yen for step in steps), Decimal(0))
     settled = promised + int(extra)
     return MonthAccount(
@@ -195,21 +209,23 @@ def month_account(
         days=(last - first).days + 1,
         days_promised=len(told),
         unmetered_slots=unmetered,
-        kwh=bill.kwh,
+        kwh=bill.kwh if terms.ppa is None else Decimal(int(real.imported.sum())) / MICRO,
         peak_kw=bill.max_demand_kw,
         promised_peak_kw=planned_bill.max_demand_kw,
         day_kwh=tuple((real.imported.reshape(-1, SLOTS_PER_DAY).sum(axis=1) / MICRO).tolist()),
-        rules=tuple(
-            dict.fromkeys(
-                [*bill.rules, *rules, *event_rules([event for event in events if _lies_in(event, grid)])]
-            )
-        ),
+        rules=tuple(dict.fromkeys([*bill.rules, *rules, *_event_rules(events, grid), *ppa_rules])),
         notes=_notes(told, (last - first).days + 1, unmetered, terms.imbalance),
+        ppa=tuple(invoices),
+        evidence=() if terms.ppa is None else terms.ppa.evidence,
     )
 
 
 def _lies_in(event: TightEvent, grid: Grid) -> bool:
     return grid.start <= event.start.start < grid.end
+
+
+def _event_rules(events: Sequence[TightEvent], grid: Grid) -> list[RuleFact]:
+    return event_rules([event for event in events if _lies_in(event, grid)])
 
 
 def _calls(
@@ -311,6 +327,43 @@ def _promised(told: Mapping[date, DayPromise], real: Flows, first: date) -> Flow
     return Flows(**parts)
 
 
+# -- purchase agreements -------------------------------------------------------------------------------
+
+
+def _invoices(
+    known: Snapshot,
+    site: Site,
+    grid: Grid,
+    month: str,
+    *,
+    told: Mapping[date, DayPromise],
+    plan: Flows,
+    real: Flows,
+    terms: MonthTerms,
+) -> tuple[list[PpaInvoice], list[RuleFact]]:
+    """Invoices of the agreements by plan and by meter; a missing half hour of a meter is not guessed."""
+    if terms.ppa is None:
+        return [], []
+    names = SiteSeries(site.id)
+
+    def read(asset: str, quantity: str, what: str) -> IntArray:
+        told_kwh = known.series(names[asset, quantity], grid, Unit.KWH)
+        return micro(told_kwh.require_complete(what).values)
+
+    none = np.zeros(grid.count, dtype=np.int64)
+    made = none if site.pv is None else read(site.pv.id, "generation_kwh", "generation on the site")
+    sent = none if site.pv is None else read("meter", "export_kwh", "exported energy")
+    metered = SiteFlow(imported=real.imported, exported=sent, generated=made)
+    expected, generated = sent.copy(), np.maximum(0, plan.pv)
+    first = grid.start.astimezone(JST).date()
+    for day, one in told.items():
+        at = slice((day - first).days * SLOTS_PER_DAY, ((day - first).days + 1) * SLOTS_PER_DAY)
+        expected[at] = micro(np.maximum(0.0, -np.array(one.import_kwh)))
+    # A plan may send out what storages give: an agreement is about the sun alone.
+    planned = SiteFlow(imported=plan.imported, exported=np.minimum(expected, generated), generated=generated)
+    return ppa_invoices(terms.ppa, grid, month, planned=planned, metered=metered)
+
+
 # -- imbalance -----------------------------------------------------------------------------------------
 
 
@@ -362,6 +415,7 @@ def document(told: MonthAccount) -> dict[str, Any]:
         "days_promised": told.days_promised,
         "unmetered_slots": told.unmetered_slots,
         "notes": [{"name": one.name, "count": one.count} for one in told.notes],
+        **({"ppa": [one.document() for one in told.ppa]} if told.ppa else {}),
     }
 
 
@@ -374,12 +428,17 @@ def to_keep(told: MonthAccount) -> KeptSettlement:
             readings=readings,
         )
         for one in told.lines
+        if one.name != "ppa"
     }
+    for made in told.ppa:
+        trace |= made.trace(readings)
     trace["settled_yen"] = Derivation(
         how=f"{told.promised_yen} promised plus the lines; {told.bill.facts[0]}"
     )
     trace["promised_yen"] = Derivation(
-        how="bill of the planned import, less planned pay of events", readings=readings
+        how="bill of the planned import, less planned pay of events"
+        + (", plus expected invoices" if told.ppa else ""),
+        readings=readings,
     )
     return KeptSettlement(
         what="month",
@@ -388,5 +447,6 @@ def to_keep(told: MonthAccount) -> KeptSettlement:
         figures={name: value for name, value in document(told).items() if name != "notes"},
         trace=trace,
         rules=told.rules,
+        evidence=told.evidence,
         notes=tuple(f"{one.name}: {one.count}" for one in told.notes),
     )

@@ -72,7 +72,13 @@ class Step:
 
 
 def bill_steps(
-    tariff: Tariff, grid: Grid, promised: Flows, metered: Flows, memory: PeakMemory
+    tariff: Tariff,
+    grid: Grid,
+    promised: Flows,
+    metered: Flows,
+    memory: PeakMemory,
+    *,
+    others: IntArray | None = None,
 ) -> tuple[Bill, Bill, list[Step]]:
     """Bills of the promised and the metered month, and the steps between them; they add up exactly.
 
@@ -82,9 +88,20 @@ def bill_steps(
         Whole Japanese days.
     memory : PeakMemory
         Demand of the months before.
+    others : ndarray of int, optional
+        What others than the retailer send: so much of the import is not on the bill. [kWh / 1e6]
     """
+
+    def billed(imported: IntArray) -> IntArray:
+        return imported if others is None else imported - np.minimum(others, np.maximum(imported, 0))
+
     plan, real = (
-        period_bill(tariff, Series(grid, flows.imported / MICRO, Unit.KWH), memory)
+        period_bill(
+            tariff,
+            Series(grid, billed(flows.imported) / MICRO, Unit.KWH),
+            memory,
+            metered_kwh=Series(grid, flows.imported / MICRO, Unit.KWH),
+        )
         for flows in (promised, metered)
     )
     changes: Mapping[str, IntArray] = {
@@ -94,17 +111,18 @@ def bill_steps(
         "cars": (metered.charge - promised.charge) - (metered.discharge - promised.discharge),
         "rest": metered.rest() - promised.rest(),
     }
-    steps, at, before = [], promised.imported, _energy_yen(tariff, grid, promised.imported)
+    first = _energy_yen(tariff, grid, billed(promised.imported))
+    steps, at, before = [], promised.imported, first
     for name in STEPS:
         at = at + changes[name]
-        after = _energy_yen(tariff, grid, at)
+        after = _energy_yen(tariff, grid, billed(at))
         steps.append(Step(name=name, yen=after - before, facts={"kwh": _kwh(int(changes[name].sum()))}))
         before = after
     peak = _basic_yen(real) - _basic_yen(plan)
     facts = {"planned": str(plan.max_demand_kw), "metered": str(real.max_demand_kw)}
     facts |= {"contract": str(real.contract_kw)}
     steps.append(Step(name="peak", yen=peak, facts=facts))
-    rounding = _rounded_off(real, before) - _rounded_off(plan, _energy_yen(tariff, grid, promised.imported))
+    rounding = _rounded_off(real, before) - _rounded_off(plan, first)
     steps.append(Step(name="rounding", yen=rounding, facts={}))
     return plan, real, steps
 

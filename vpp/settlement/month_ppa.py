@@ -1,0 +1,159 @@
+"""Power purchase agreements in a month's account: what they were expected to cost, and what they did.
+
+The invoice of an agreement is made twice by the same code: from the planned and from the metered half hours.
+What an off-site plant sends takes the place of the retailer's energy, so the bill counts the rest alone; its
+basic charge goes by the meter. Nobody plans an off-site plant: its generation is taken as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from energy.core.series import Grid, Series, Unit
+from energy.market.ppa import Invoice, PpaContract, PpaKind, Supply, deliver, invoice, price_facts
+from energy.market.prices import MICRO, IntArray, micro
+from energy.market.rule_table import RuleFact
+from vpp.settlement.record import Derivation, Evidence
+from vpp.settlement.traces import invoice_trace
+from vpp.settlement.waterfall import Step
+
+__all__ = ["PpaInvoice", "PpaTerms", "SiteFlow", "arriving", "ppa_invoices"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpaTerms:
+    """What a site is supplied from, beside its retailer.
+
+    Parameters
+    ----------
+    generation : mapping of str to Series
+        Generation by plant; a plant on site that is not named is the site's own array. [kWh]
+    evidence : sequence of Evidence
+        The files of both.
+    """
+
+    supply: Supply
+    generation: Mapping[str, Series]
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFlow:
+    """Imported, exported and generated energy of a site, as planned or as metered. [kWh / 1e6]"""
+
+    imported: IntArray
+    exported: IntArray
+    generated: IntArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PpaInvoice:
+    """One agreement in a month: the invoice, and the one that the plans led to expect."""
+
+    contract: PpaContract
+    made: Invoice
+    expected: Invoice
+
+    def step(self) -> Step:
+        """What it adds to the difference between promised and settled."""
+        return Step(
+            name="ppa",
+            yen=Decimal(self.made.total_yen - self.expected.total_yen),
+            facts={
+                "contract": self.contract.id,
+                "planned": f"{self.expected.delivered_kwh:,.1f}",
+                "delivered": f"{self.made.delivered_kwh:,.1f}",
+                "invoice": f"{self.made.total_yen:,}",
+            },
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The invoice as plain values."""
+        return {
+            "contract": self.contract.id,
+            "planned_kwh": str(self.expected.delivered_kwh),
+            "delivered_kwh": str(self.made.delivered_kwh),
+            "planned_yen": self.expected.total_yen,
+            "subtotal_yen": self.made.subtotal_yen,
+            "tax_yen": self.made.tax_yen,
+            "total_yen": self.made.total_yen,
+        }
+
+    def trace(self, readings: tuple[str, ...]) -> dict[str, Derivation]:
+        """Every figure of the invoice, and the line it makes."""
+        line = Derivation(
+            how=f"invoice {self.made.total_yen} yen less {self.expected.total_yen} yen expected",
+            readings=readings,
+        )
+        found = {f"lines.ppa.{self.contract.id}": line}
+        return found | {f"ppa.{name}": one for name, one in invoice_trace(self.contract, self.made).items()}
+
+
+def arriving(terms: PpaTerms, grid: Grid) -> IntArray:
+    """What off-site plants send to the site, losses taken off. [kWh / 1e6]
+
+    Raises
+    ------
+    GapError
+        If the generation of a plant is incomplete.
+    """
+    total = np.zeros(grid.count, dtype=np.int64)
+    for contract in terms.supply.contracts:
+        if contract.kind is PpaKind.OFFSITE and contract.plant in terms.generation:
+            name = f"plant {contract.plant}"
+            told = terms.generation[contract.plant].between(grid.start, grid.end).require_complete(name)
+            factor = contract.share * (1 - contract.loss_rate)
+            total += np.array([int(value * factor) for value in micro(told.values).tolist()], dtype=np.int64)
+    return total
+
+
+def ppa_invoices(
+    terms: PpaTerms, grid: Grid, month: str, *, planned: SiteFlow, metered: SiteFlow
+) -> tuple[list[PpaInvoice], list[RuleFact]]:
+    """The invoices of a month, and the rules and prices behind them.
+
+    Raises
+    ------
+    DataError
+        If the stretch is not the whole month, or a plant's generation is missing.
+    """
+    supply = terms.supply
+    # A site's own array that no agreement is about may export: that is nobody's invoice.
+    here = any(one.kind is PpaKind.ONSITE for one in supply.contracts)
+    made, expected = (
+        deliver(
+            supply,
+            _series(grid, flow.imported),
+            _generation(terms, grid, flow),
+            export_kwh=_series(grid, flow.exported) if here else None,
+        )
+        for flow in (metered, planned)
+    )
+    found = [
+        PpaInvoice(
+            contract=contract,
+            made=invoice(contract, made, month),
+            expected=invoice(contract, expected, month),
+        )
+        for contract in supply.contracts
+    ]
+    rules = [*price_facts(supply, month), *(fact for one in found for fact in one.made.rules)]
+    return found, rules
+
+
+def _generation(terms: PpaTerms, grid: Grid, flow: SiteFlow) -> dict[str, Series]:
+    """Generation by plant: of files, and of the site's own array for the first on-site plant without one."""
+    found = {name: one.between(grid.start, grid.end) for name, one in terms.generation.items()}
+    own = [one.plant for one in terms.supply.contracts if one.kind is PpaKind.ONSITE]
+    for plant in own[:1]:
+        found.setdefault(plant, _series(grid, flow.generated))
+    return found
+
+
+def _series(grid: Grid, parts: IntArray) -> Series:
+    return Series(grid, parts / MICRO, Unit.KWH)
