@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 import yaml
 from pydantic import TypeAdapter
 
-from devices.address import parse_address
+from devices.address import Address, parse_address
 from devices.assembly import assemble
 from devices.commissioning import Finding, Record, StepTest, map_digest, passed, signed
 from devices.config import DeviceConfig
@@ -29,8 +29,10 @@ from devices.hold import hold, place_of
 from devices.modbus import ModbusTransport
 from devices.probe import Look, look_at
 from devices.profile import Profile, load_profile, profile_names
+from devices.secret import must_be_private
 from devices.site_file import load_site
-from devices.transport import Framing
+from devices.transport import Framing, Tls
+from energy.core.assets import Battery, HvacZone, PvArray
 from energy.core.clock import Clock, SystemClock
 from energy.core.errors import ConfigError, UnreachableError
 from energy.core.site import Site
@@ -42,6 +44,9 @@ from vpp.wholefile import whole_file
 __all__ = ["KeptDevice", "SiteFolder", "look_once", "try_orders"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+_PEM: Final = ("ca.pem", "client.pem", "client.key")
+_STAY: Final = ("pace", "rated_kw", "timeout_s", "mains")  # what the page does not know of a device
 _PATIENCE_S: Final = 15.0
 _SITE_FILE: Final = TypeAdapter(SiteFile)
 Wait = Callable[[float], Awaitable[None]]
@@ -59,6 +64,10 @@ class KeptDevice:
         For whom it speaks.
     record : str
         File of the step test that unlocks its control; empty for a device that is only read.
+    certificates : str
+        For a TLS link: folder below that of the site with ``ca.pem``, ``client.pem`` and ``client.key``.
+    stated : bool
+        Whether the file says in words that somebody has tried orders there.
     """
 
     id: str
@@ -67,9 +76,16 @@ class KeptDevice:
     unit: int | None
     assets: tuple[str, ...]
     record: str = ""
+    certificates: str = ""
+    stated: bool = False
 
-    def check(self, site: Site) -> Profile:
+    def check(self, site: Site, home: Path) -> Profile:
         """Its profile, if all of it makes sense on a site.
+
+        Parameters
+        ----------
+        home : Path
+            Folder of the site's files.
 
         Raises
         ------
@@ -84,10 +100,7 @@ class KeptDevice:
             )
         profile = load_profile(self.profile)
         address = parse_address(self.address, port=profile.wire.port)
-        if address.framing is Framing.TLS:
-            raise ConfigError(
-                "a TLS link needs certificates", where="address", hint="set it up in devices.yaml"
-            )
+        self._check_certificates(address, home)
         if self.unit is not None and not 0 <= self.unit <= 255:
             raise ConfigError(f"unit {self.unit} is none", where="unit", hint="0 to 255")
         known = {one.id for part in (site.vehicles, site.zones, site.meters, site.batteries) for one in part}
@@ -101,8 +114,47 @@ class KeptDevice:
             )
         return profile
 
-    def config(self, *, commissioned: bool = False) -> DeviceConfig:
+    def _check_certificates(self, address: Address, home: Path) -> None:
+        """Refuse certificates that are missing, do not fit together, or that others may read."""
+        secured = address.framing is Framing.TLS
+        if not secured and self.certificates:
+            raise ConfigError(
+                "certificates belong to a TLS link",
+                where="certificates",
+                hint="choose TLS, or leave them out",
+            )
+        if not secured:
+            return
+        if not _FOLDER.fullmatch(self.certificates):
+            raise ConfigError(
+                "a TLS link needs certificates",
+                where=f"certificates: {self.certificates[:40]!r}",
+                hint=f"name a folder below {home} with {', '.join(_PEM)}",
+            )
+        missing = [name for name in _PEM if not (home / self.certificates / name).is_file()]
+        if missing:
+            raise ConfigError(
+                f"no {missing[0]}",
+                where=str(home / self.certificates),
+                hint=f"put {', '.join(_PEM)} there",
+            )
+        must_be_private(home / self.certificates / "client.key", key="client.key")
+        self.link(self.config(home=home))
+
+    def link(self, config: DeviceConfig) -> ModbusTransport:
+        """The link, not yet open; its certificates are read."""
+        return ModbusTransport(
+            config.host,
+            config.port,
+            wire=load_profile(self.profile).wire,
+            access=Access.READ_ONLY,
+            framing=config.framing,
+            tls=config.tls,
+        )
+
+    def config(self, *, home: Path, commissioned: bool = False) -> DeviceConfig:
         """For the gateway."""
+        place = home / self.certificates
         profile = load_profile(self.profile)
         address = parse_address(self.address, port=profile.wire.port)
         return DeviceConfig(
@@ -113,6 +165,7 @@ class KeptDevice:
             unit_id=profile.wire.unit_id if self.unit is None else self.unit,
             assets=tuple(AssetId(one) for one in self.assets),
             framing=address.framing,
+            tls=Tls(*(place / name for name in _PEM)) if self.certificates else None,
             commissioned=commissioned,
         )
 
@@ -121,6 +174,7 @@ class KeptDevice:
         told: dict[str, object] = {"id": self.id, "profile": self.profile, "address": self.address}
         told |= {} if self.unit is None else {"unit": self.unit}
         told["assets"] = list(self.assets)
+        told |= {"certificates": self.certificates} if self.certificates else {}
         return told | ({"record": self.record} if self.record else {})
 
 
@@ -166,6 +220,34 @@ class SiteFolder:
             )
         return self.folder / name
 
+    def home(self, site: str) -> Path:
+        """Folder of a site's files."""
+        return self._of(site)
+
+    def equip(self, site: str, part: Battery | HvacZone | PvArray) -> Site:
+        """Write a battery, a room or the roof into the file of a site, in the place of one of the same id.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such site, or the roof would be a second one.
+        ValueError
+            If the site as a whole would contradict itself; then the file stays as it was.
+        """
+        folder = self._of(site)
+        told = load_site_file("site.yaml", folder)
+        made = replace(told, site=_with(told.site, part))
+        self._write_site(folder / "site.yaml", made)
+        return made.site
+
+    def _write_site(self, path: Path, told: SiteFile) -> None:
+        body = _SITE_FILE.dump_python(told, mode="json", exclude_defaults=True)
+        text = yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
+        _SITE_FILE.validate_python(yaml.safe_load(text))  # what is written can be read
+        path.parent.mkdir(exist_ok=True)
+        with whole_file(path) as file:
+            file.write(text)
+
     def add(self, site: Site) -> Path:
         """Write the file of a new site.
 
@@ -178,12 +260,7 @@ class SiteFolder:
         path = folder / "site.yaml"
         if path.exists():
             raise ConfigError(f"site {site.id!r} is there already", where=str(path), hint="choose another id")
-        body = _SITE_FILE.dump_python(SiteFile(site=site), mode="json", exclude_defaults=True)
-        text = yaml.safe_dump(body, allow_unicode=True, sort_keys=False)
-        _SITE_FILE.validate_python(yaml.safe_load(text))  # what is written can be read
-        folder.mkdir(exist_ok=True)
-        with whole_file(path) as file:
-            file.write(text)
+        self._write_site(path, SiteFile(site=site))
         return path
 
     def access(self, site: str) -> SiteAccess:
@@ -246,6 +323,8 @@ class SiteFolder:
                 unit=one.get("unit"),
                 assets=tuple(one["assets"]),
                 record=one.get("record") or "",
+                certificates=one.get("certificates") or "",
+                stated="commissioned" in one,
             )
             for one in found
         ]
@@ -267,8 +346,10 @@ class SiteFolder:
             If the file as a whole would contradict itself; then it stays as it was.
         """
         told = self._read(site)
-        others = [one for one in told.get("devices") or [] if one["id"] != device.id]
-        told["devices"] = [*others, device.to_yaml()]
+        rows = told.get("devices") or []
+        before: dict[str, Any] = next((one for one in rows if one["id"] == device.id), {})
+        kept = {key: before[key] for key in _STAY if key in before and before["profile"] == device.profile}
+        told["devices"] = [*(one for one in rows if one["id"] != device.id), device.to_yaml() | kept]
         self._write(site, told)
 
     def drop(self, site: str, device_id: str) -> bool:
@@ -309,7 +390,7 @@ class SiteFolder:
         """
         if not passed(findings) or not by.strip():
             raise ConfigError("nothing to sign", where=device.id, hint="a test that is passed, and a name")
-        profile, config = load_profile(device.profile), device.config()
+        profile, config = load_profile(device.profile), device.config(home=self._of(site))
         record = Record(
             profile=profile.id,
             map=map_digest(profile),
@@ -322,33 +403,51 @@ class SiteFolder:
         name = f"{device.id}.record.json"
         with whole_file(self._of(site) / name) as file:
             file.write(signed(record))
-        unlocked = KeptDevice(
-            id=device.id,
-            profile=device.profile,
-            address=device.address,
-            unit=device.unit,
-            assets=device.assets,
-            record=name,
-        )
+        unlocked = replace(device, record=name, stated=False)
         self.keep(site, unlocked)
         return unlocked
 
 
-async def look_once(device: KeptDevice) -> Look:
-    """Reach a device and read all its points once; nothing is written.
+def _with(site: Site, part: Battery | HvacZone | PvArray) -> Site:
+    """A site with one part more, or another one of the same id."""
+    match part:
+        case PvArray():
+            if site.pv is not None and site.pv.id != part.id:
+                raise ConfigError(
+                    f"{site.id} has a roof already",
+                    where=f"pv: {site.pv.id}",
+                    hint="a site has one; keep its id",
+                )
+            return replace(site, pv=part)
+        case Battery():
+            return replace(site, batteries=(*(one for one in site.batteries if one.id != part.id), part))
+        case HvacZone():
+            return replace(site, zones=(*(one for one in site.zones if one.id != part.id), part))
+
+
+async def look_once(device: KeptDevice, home: Path) -> Look:
+    """Reach a device and read all its points once, of each asset behind it; nothing is written.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of the site's files.
 
     Raises
     ------
     DeviceError
         If it does not answer, or is not the device of its profile.
     """
-    config, profile = device.config(), load_profile(device.profile)
-    link = ModbusTransport(
-        config.host, config.port, wire=profile.wire, access=Access.READ_ONLY, framing=config.framing
-    )
+    config, profile = device.config(home=home), load_profile(device.profile)
+    link = device.link(config)
     try:
         one = Device(config, profile, transport=link, clock=SystemClock(), access=Access.READ_ONLY)
-        return await asyncio.wait_for(look_at(one), _PATIENCE_S)
+        first = await asyncio.wait_for(look_at(one), _PATIENCE_S)
+        readings = dict(first.readings)
+        for unit, asset in enumerate(config.assets[1:], 1):
+            more = await asyncio.wait_for(look_at(one, unit=unit), _PATIENCE_S)
+            readings |= {f"{asset}: {name}": reading for name, reading in more.readings.items()}
+        return replace(first, readings=readings)
     except TimeoutError:
         raise UnreachableError(
             "the device is too slow", where=f"{device.address}: no end after {_PATIENCE_S:g} s"
@@ -358,23 +457,33 @@ async def look_once(device: KeptDevice) -> Look:
 
 
 async def try_orders(
-    device: KeptDevice, *, clock: Clock | None = None, wait: Wait = asyncio.sleep
+    device: KeptDevice, home: Path, *, clock: Clock | None = None, wait: Wait = asyncio.sleep
 ) -> tuple[Finding, ...]:
-    """The step test of a device, which ends in its safe state. Power flows.
+    """The step test of each asset behind a device, which ends in its safe state. Power flows.
+
+    Parameters
+    ----------
+    home : Path
+        Folder of the site's files.
 
     Raises
     ------
     RefusedError
         If another program commands the link.
     """
-    config, profile = device.config(commissioned=True), load_profile(device.profile)
+    config, profile = device.config(home=home, commissioned=True), load_profile(device.profile)
     time = clock or SystemClock()
+    found: list[Finding] = []
     with hold([place_of(config.host, config.port)]):
         gateway = Gateway([config], clock=time, access=Access.CONTROL)
         try:
             await gateway.connect()
-            return await StepTest(gateway, config.assets[-1], profile, clock=time, wait=wait).run(
-                watchdog=False
-            )
+            for asset in config.assets:
+                tried = await StepTest(gateway, asset, profile, clock=time, wait=wait).run(watchdog=False)
+                several = len(config.assets) > 1
+                found += [replace(one, why=f"{asset} {one.why}".strip()) if several else one for one in tried]
+                if not passed(tried):
+                    break
         finally:
             await gateway.close()
+    return tuple(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
@@ -14,16 +15,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from devices.commissioning import Finding, passed
+from devices.natures import Nature
 from devices.probe import Look
 from devices.profile import load_profile, profile_names
-from energy.core.assets import Charger, Meter, OwnerType, Vehicle
 from energy.core.errors import ConfigError, VppError
 from energy.core.site import Site
 from energy.core.slots import JST
-from energy.core.tariff import Tariff, TariffPeriod
 from energy.store import Snapshot
 from vpp.api.common import known_now
 from vpp.i18n import Messages
+from vpp.live.config import SiteAccess
 from vpp.people.rights import About
 from vpp.sitebook import keep_site
 from vpp.sitefolder import KeptDevice, SiteFolder, look_once, try_orders
@@ -31,12 +32,12 @@ from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 from vpp.web.problems import Problem
+from vpp.web.setup_forms import LINKS, PARTS, device_of_form, part_of_form, site_of_form
 
-__all__ = ["PAGES", "site_of_form"]
+__all__ = ["PAGES"]
 
 _LATE: Final = timedelta(minutes=10)
-_NUMBERS: Final = ("latitude", "longitude", "contract_kw", "target_demand_kw")
-_YEN: Final = ("basic_yen", "summer_yen", "other_yen")
+_NO_DEVICE: Final = dict.fromkeys(("id", "profile", "link", "address", "unit", "certificates", "assets"), "")
 _USUAL: Final = {"latitude": "37.65", "longitude": "139.87", "cars": ""}
 
 
@@ -109,75 +110,6 @@ def _said(error: Exception) -> str:
     return str(error)
 
 
-def site_of_form(fields: Mapping[str, str], today: date) -> Site:
-    """A site from the fields of the form; its tariff holds for the fiscal year of a day.
-
-    Raises
-    ------
-    ValueError
-        If a number is none, a line of a car cannot be read, or the parts do not fit.
-    """
-    values = {name: _number(fields, name) for name in _NUMBERS}
-    yen = {name: _yen(fields, name) for name in _YEN}
-    year = today.year if today.month >= 4 else today.year - 1
-    period = TariffPeriod(
-        valid_from=date(year, 4, 1),
-        valid_to=date(year + 1, 3, 31),
-        basic_yen_per_kw_month=yen["basic_yen"],
-        summer_yen_per_kwh=yen["summer_yen"],
-        other_yen_per_kwh=yen["other_yen"],
-    )
-    cars = [_car(line) for line in fields.get("cars", "").splitlines() if line.strip()]
-    return Site(
-        id=fields.get("id", "").strip(),
-        name_ja=fields.get("name_ja", "").strip() or fields.get("id", ""),
-        name_en=fields.get("name_en", "").strip() or fields.get("id", ""),
-        latitude=values["latitude"],
-        longitude=values["longitude"],
-        contract_kw=values["contract_kw"],
-        target_demand_kw=values["target_demand_kw"],
-        tariff=Tariff(name_ja="契約の単価", name_en="contract", periods=(period,)),
-        vehicles=tuple(vehicle for vehicle, _ in cars),
-        chargers=tuple(charger for _, charger in cars),
-        meters=(Meter(id="meter", measures="site"),),
-    )
-
-
-def _number(fields: Mapping[str, str], name: str) -> float:
-    try:
-        return float(fields.get(name, ""))
-    except ValueError:
-        msg = f"{name}: {fields.get(name, '')[:20]!r} is no number"
-        raise ValueError(msg) from None
-
-
-def _yen(fields: Mapping[str, str], name: str) -> Decimal:
-    try:
-        return Decimal(fields.get(name, ""))
-    except InvalidOperation:
-        msg = f"{name}: {fields.get(name, '')[:20]!r} is no amount"
-        raise ValueError(msg) from None
-
-
-def _car(line: str) -> tuple[Vehicle, Charger]:
-    """A car and its charger from ``id, name, kWh, charge kW, discharge kW``."""
-    parts = [part.strip() for part in line.replace("、", ",").split(",")]
-    if len(parts) != 5:
-        msg = f"cars: {line[:40]!r}: write id, name, kWh, charge kW, discharge kW"
-        raise ValueError(msg)
-    name, shown, capacity, charge, discharge = parts
-    charger = Charger(id=f"charger-{name}", max_charge_kw=float(charge), max_discharge_kw=float(discharge))
-    vehicle = Vehicle(
-        id=name,
-        name_ja=shown or name,
-        name_en=shown or name,
-        capacity_kwh=float(capacity),
-        charger=charger.id,
-        owner=OwnerType.COMPANY,
-    )
-    return vehicle, charger
-
-
 # -- one site ----------------------------------------------------------------------------------------------
 
 
@@ -190,6 +122,15 @@ class _Row:
     takes_orders: bool
     heard: datetime | None
     late: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """How the loop of a site does: a state, what is to be known of it, and what is in the way."""
+
+    name: str
+    words: tuple[str, ...]
+    said: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +160,11 @@ class _Desk:
             raise Problem("not_found")
         return cls(access, folder, site)
 
+    @property
+    def home(self) -> Path:
+        """Folder of the site's files."""
+        return self.folder.home(self.site.id)
+
     def device(self, request: Request) -> KeptDevice:
         """The device that an address names."""
         wanted = str(request.path_params["device"])
@@ -240,6 +186,7 @@ def _site(
     fault: str = "",
     said: str = "",
     typed: Mapping[str, str] | None = None,
+    part: Mapping[str, str] | None = None,
     look: Look | None = None,
     tried: tuple[KeptDevice, tuple[Finding, ...]] | None = None,
 ) -> Response:
@@ -253,17 +200,74 @@ def _site(
         status=status,
         site=desk.site,
         rows=[_row(known, desk.site.id, one, now) for one in desk.folder.devices(desk.site.id)],
-        profiles=[(one, load_profile(one).title) for one in profile_names()],
+        profiles=_profiles(),
+        links=LINKS,
+        parts=PARTS,
+        state=_state(desk),
+        access=_allowed(desk),
+        may_control=_may_control(desk),
         assets=_assets(desk.site),
         fault=fault,
         said=said,
-        form=typed or {"id": "", "profile": "", "address": "", "unit": "", "assets": ""},
+        form={**_NO_DEVICE, **(typed or {})},
+        part={"kind": "", **(part or {})},
         look=look,
         readings=() if look is None else _readings(look),
         tried=tried,
         good=tried is not None and passed(tried[1]),
         m=Messages(desk.access.lang),
     )
+
+
+def _profiles() -> dict[str, list[tuple[str, str]]]:
+    """Models by what they can do: kind, then name and title."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name in profile_names():
+        profile = load_profile(name)
+        found.setdefault(profile.nature.value, []).append((name, profile.title))
+    return {
+        kind.value: sorted(found[kind.value], key=lambda one: one[1])
+        for kind in Nature
+        if kind.value in found
+    }
+
+
+def _state(desk: _Desk) -> _State:
+    """How the loop of a site does in this process."""
+    service = desk.access.service
+    part = next((one for one in service.parts() if one.name == f"site:{desk.site.id}"), None)
+    if part is None:
+        return _State("elsewhere" if not service.supervised else "soon", (), "")
+    texts = Messages(desk.access.lang)
+    words = tuple(_word(texts, one) for one in (*part.why, *part.told))
+    return _State(part.state.value, words, service.said(desk.site.id))
+
+
+def _word(texts: Messages, why: str) -> str:
+    """One of the words of a part of the service, for people."""
+    name, _, device = why.partition(":")
+    key = f"setup_run.why.{name}"
+    return (
+        texts.text(key, id=device)
+        if device and texts.has(key)
+        else texts.text(key)
+        if texts.has(key)
+        else why
+    )
+
+
+def _allowed(desk: _Desk) -> str:
+    try:
+        return desk.folder.access(desk.site.id).value
+    except ConfigError:
+        return SiteAccess.READ_ONLY.value
+
+
+def _may_control(desk: _Desk) -> bool:
+    try:
+        return desk.folder.tried(desk.site.id)
+    except VppError:
+        return False
 
 
 def _assets(place: Site) -> list[str]:
@@ -296,28 +300,13 @@ def _readings(look: Look) -> list[tuple[str, str, str]]:
 # -- devices -----------------------------------------------------------------------------------------------
 
 
-def _device_of(fields: Mapping[str, str], place: Site) -> KeptDevice:
-    unit = fields.get("unit", "").strip()
-    if unit and not (unit.isascii() and unit.isdigit() and len(unit) < 4):
-        raise ConfigError(f"unit {unit[:20]!r} is none", where="unit", hint="0 to 255")
-    device = KeptDevice(
-        id=fields.get("id", "").strip(),
-        profile=fields.get("profile", ""),
-        address=fields.get("address", "").strip(),
-        unit=int(unit) if unit else None,
-        assets=tuple(fields.get("assets", "").replace(",", " ").split()),
-    )
-    device.check(place)
-    return device
-
-
 async def look(request: Request) -> Response:
     """Reach a device and show what it says; nothing is written, neither there nor here."""
     fields = await fields_of(request)
     desk = await run_in_threadpool(_Desk.of, request)
     try:
-        device = _device_of(fields, desk.site)
-        found = await look_once(device)
+        device = device_of_form(fields, desk.site, desk.home)
+        found = await look_once(device, desk.home)
     except VppError as error:
         said = _said(error)
         return await run_in_threadpool(
@@ -339,7 +328,7 @@ async def keep(request: Request) -> Response:
 def _keep(request: Request, fields: dict[str, str]) -> Response:
     desk = _Desk.of(request)
     try:
-        device = _device_of(fields, desk.site)
+        device = device_of_form(fields, desk.site, desk.home)
         desk.folder.keep(desk.site.id, device)
     except VppError as error:
         return _site(request, status=422, fault="setup.not_kept", said=_said(error), typed=fields)
@@ -357,11 +346,17 @@ async def commission(request: Request) -> Response:
     if fields.get("sure") != "yes" or not by or load_profile(device.profile).control == "none":
         return await run_in_threadpool(lambda: _site(request, status=422, fault="setup.not_sure"))
     try:
-        findings = await try_orders(device)
+        findings = await run_in_threadpool(_try_apart, desk, device)
     except VppError as error:
         said = _said(error)
         return await run_in_threadpool(lambda: _site(request, status=422, fault="setup.not_tried", said=said))
     return await run_in_threadpool(_tried, request, device, findings, by)
+
+
+def _try_apart(desk: _Desk, device: KeptDevice) -> tuple[Finding, ...]:
+    """The step test while the site's own loop leaves the equipment alone."""
+    with desk.access.service.apart(desk.site.id):
+        return asyncio.run(try_orders(device, desk.home))
 
 
 def _tried(request: Request, device: KeptDevice, findings: tuple[Finding, ...], by: str) -> Response:
@@ -383,10 +378,67 @@ def drop(request: Request) -> Response:
     return go(f"/setup/{desk.site.id}")
 
 
+# -- the site itself ---------------------------------------------------------------------------------------
+
+
+async def equip(request: Request) -> Response:
+    """Write a roof, a battery or a room into the site's file; the same id again replaces it."""
+    fields = await fields_of(request)
+    return await run_in_threadpool(_equip, request, fields)
+
+
+def _equip(request: Request, fields: dict[str, str]) -> Response:
+    desk = _Desk.of(request)
+    try:
+        part = part_of_form(fields)
+        site = desk.folder.equip(desk.site.id, part)
+    except (ConfigError, ValidationError, ValueError) as error:
+        return _site(request, status=422, fault="setup_run.bad_part", said=_said(error), part=fields)
+    keep_site(desk.access.service.store, site, at=desk.access.service.clock.now())
+    desk.access.audit("site.equipped", f"asset/{site.id}/{part.id}", kind=fields["kind"])
+    return go(f"/setup/{site.id}")
+
+
+async def allow(request: Request) -> Response:
+    """Say what may be done to a site's equipment; control only where somebody has tried orders."""
+    fields = await fields_of(request)
+    return await run_in_threadpool(_allow, request, fields)
+
+
+def _allow(request: Request, fields: dict[str, str]) -> Response:
+    desk, wanted = _Desk.of(request), fields.get("access", "")
+    if wanted not in {one.value for one in SiteAccess} or fields.get("sure") != "yes":
+        return _site(request, status=422, fault="setup_run.not_sure")
+    try:
+        desk.folder.allow(desk.site.id, SiteAccess(wanted))
+    except VppError as error:
+        return _site(request, status=422, fault="setup_run.not_allowed", said=_said(error))
+    desk.access.audit("site.allowed", f"site/{desk.site.id}", access=wanted)
+    return go(f"/setup/{desk.site.id}")
+
+
+async def remove(request: Request) -> Response:
+    """Take a site out of service: its loop ends in its safe state, its files are put aside."""
+    fields = await fields_of(request)
+    return await run_in_threadpool(_remove, request, fields)
+
+
+def _remove(request: Request, fields: dict[str, str]) -> Response:
+    desk = _Desk.of(request)
+    if fields.get("sure") != "yes":
+        return _site(request, status=422, fault="setup_run.not_sure")
+    aside = desk.folder.remove(desk.site.id, at=desk.access.service.clock.now())
+    desk.access.audit("site.removed", f"site/{desk.site.id}", kept_as="" if aside is None else aside.name)
+    return go("/setup")
+
+
 PAGES: Final = (
     Page(path="/setup", endpoint=sites, rule="setup", nav="nav.setup"),
     Page(path="/setup", endpoint=add_site, rule="setup", method="POST"),
     Page(path="/setup/{site}", endpoint=site, rule="setup", about=About.SITE),
+    Page(path="/setup/{site}/equipment", endpoint=equip, rule="setup", about=About.SITE, method="POST"),
+    Page(path="/setup/{site}/access", endpoint=allow, rule="setup", about=About.SITE, method="POST"),
+    Page(path="/setup/{site}/remove", endpoint=remove, rule="setup", about=About.SITE, method="POST"),
     Page(path="/setup/{site}/look", endpoint=look, rule="setup", about=About.SITE, method="POST"),
     Page(path="/setup/{site}/devices", endpoint=keep, rule="setup", about=About.SITE, method="POST"),
     Page(

@@ -14,7 +14,7 @@ from tests.e2e.console.served import Console
 from tests.unit.vpp.cli.test_device_command import running
 from tests.unit.vpp.web.test_setup import FORM
 from vpp.sitefolder import KeptDevice, SiteFolder
-from vpp.web.setup import site_of_form
+from vpp.web.setup_forms import site_of_form
 from vpp.wishes import wishes_at
 
 pytestmark = pytest.mark.e2e

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from starlette.testclient import TestClient
 
 from devices.commissioning import passed
 from devices.site_file import load_site
+from devices.transport import Framing
 from energy.core.errors import ConfigError
 from tests.unit.devices.bench import bench
 from tests.unit.vpp.cli.test_device_command import running
 from tests.unit.vpp.web.browser import Town, form_key
-from vpp.live.config import load_site_file
+from vpp.live.config import SiteAccess, load_site_file
+from vpp.live.status import Part, PartState
 from vpp.people.roles import Role
 from vpp.sitebook import site_of
 from vpp.sitefolder import KeptDevice, SiteFolder, try_orders
 from vpp.web.config import WebSettings
-from vpp.web.setup import site_of_form
+from vpp.web.setup_forms import site_of_form
 
 FORM = {
     "id": "kitakata",
@@ -175,10 +180,10 @@ async def test_a_test_that_is_passed_unlocks_the_device_with_a_signed_record(tmp
             unit=None,
             assets=("leaf",),
         )
-        device.check(site)
+        device.check(site, tmp_path / "kitakata")
         folder.keep("kitakata", device)
         assert not load_site(tmp_path / "kitakata" / "devices.yaml").devices[0].commissioned
-        findings = await try_orders(device, clock=made.clock, wait=wait)
+        findings = await try_orders(device, tmp_path / "kitakata", clock=made.clock, wait=wait)
         assert passed(findings)
         unlocked = folder.sign("kitakata", device, findings, by="花子", clock=made.clock)
     assert load_site(tmp_path / "kitakata" / "devices.yaml").devices[0].commissioned
@@ -228,3 +233,157 @@ def test_a_site_of_others_is_not_there(town: Town) -> None:
 def test_a_name_that_is_no_id_leads_to_no_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match="no id of a site"):
         SiteFolder(str(tmp_path)).site(name)
+
+
+PARTS = {
+    "pv": {"id": "pv", "capacity_kw": "20", "inverter_kw": "18", "tilt_deg": "20", "azimuth_deg": "180"},
+    "battery": {
+        "id": "store-1",
+        "capacity_kwh": "30",
+        "max_charge_kw": "10",
+        "max_discharge_kw": "10",
+        "reserve_percent": "60",
+    },
+    "room": {"id": "hall", "max_electric_kw": "8", "capacitance_kwh_per_k": "6", "loss_kw_per_k": "0.8"},
+}
+
+
+@pytest.mark.parametrize("kind", sorted(PARTS))
+def test_a_roof_a_battery_and_a_room_are_added_and_a_device_may_speak_for_them(
+    town: Town, tmp_path: Path, kind: str
+) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    part = {"kind": kind, **PARTS[kind]}
+    for _ in range(2):  # the same id again replaces it
+        town.house.clock.advance(timedelta(minutes=1))
+        status, page = send(installer, "/setup/kitakata/equipment", part)
+        assert status == 303, words(page)[:900]
+    site = load_site_file("site.yaml", tmp_path / "kitakata").site
+    made = [one.id for one in site.batteries] + [one.id for one in site.zones]
+    assert made + ([site.pv.id] if site.pv is not None else []) == [part["id"]]
+    assert site_of(town.house.store.as_of(town.house.clock.now()), "kitakata") == site
+    profile = {"pv": "sunspec-inverter", "battery": "sunspec-der-storage", "room": "daikin-dta116a51"}[kind]
+    device = {"id": "d-1", "profile": profile, "address": "192.0.2.9", "unit": "", "assets": part["id"]}
+    assert send(installer, "/setup/kitakata/devices", device)[0] == 303
+    assert [one.profile for one in load_site(tmp_path / "kitakata" / "devices.yaml").devices] == [profile]
+    assert "site.equipped" in [
+        one.act for one in town.house.store.audit_trail(f"asset/kitakata/{part['id']}")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "volcano"}, "is none of pv, battery, room"),
+        ({"capacity_kw": "-1"}, "greater than 0"),
+        ({"capacity_kw": "viel"}, "is no number"),
+        ({"tilt_deg": "200"}, "less than or equal to 90"),
+        ({"id": "Ä"}, "id"),
+        ({"id": "leaf"}, "used 2 times"),
+    ],
+)
+def test_equipment_that_cannot_be_is_refused_and_the_file_stays(
+    town: Town, tmp_path: Path, changes: dict[str, str], said: str
+) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    before = (tmp_path / "kitakata" / "site.yaml").read_bytes()
+    fields = {"kind": "pv", **PARTS["pv"], **changes}
+    status, page = send(installer, "/setup/kitakata/equipment", fields)
+    assert (status, said in words(page)) == (422, True), words(page)[:600]
+    assert (tmp_path / "kitakata" / "site.yaml").read_bytes() == before
+
+
+def test_rtu_behind_a_converter_is_kept_as_its_address(town: Town, tmp_path: Path) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    fields = DEVICE | {"address": "192.0.2.9:4001", "link": "rtu+tcp", "unit": "3"}
+    assert send(installer, "/setup/kitakata/devices", fields)[0] == 303
+    [kept] = load_site(tmp_path / "kitakata" / "devices.yaml").devices
+    assert (kept.framing, kept.host, kept.port, kept.unit_id) == (Framing.RTU_TCP, "192.0.2.9", 4001, 3)
+    assert send(installer, "/setup/kitakata/devices", fields | {"link": "pigeon"})[0] == 422
+
+
+def test_a_tls_link_needs_certificates_that_fit_and_a_key_that_nobody_else_reads(
+    town: Town, tmp_path: Path
+) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    fields = DEVICE | {"address": "192.0.2.9", "link": "tls"}
+
+    def said(**changes: str) -> str:
+        status, page = send(installer, "/setup/kitakata/devices", fields | changes)
+        return "" if status == 303 else words(page)
+
+    assert "needs certificates" in said()
+    assert "needs certificates" in said(certificates="../../etc")
+    assert "certificates belong to a TLS link" in said(link="tcp", certificates="meter-tls")
+    folder = tmp_path / "kitakata" / "meter-tls"
+    folder.mkdir()
+    assert "no ca.pem" in said(certificates="meter-tls")
+    for name in ("ca.pem", "client.pem", "client.key"):
+        (folder / name).write_text("no certificate", encoding="utf-8")
+    (folder / "client.key").chmod(0o644)
+    assert "client.key" in said(certificates="meter-tls")
+    (folder / "client.key").chmod(0o600)
+    assert "the certificates cannot be used" in said(certificates="meter-tls")
+    assert not (tmp_path / "kitakata" / "devices.yaml").exists()
+    make_certificates(folder)
+    assert said(certificates="meter-tls") == ""
+    [kept] = load_site(tmp_path / "kitakata" / "devices.yaml").devices
+    assert (kept.framing, kept.port) == (Framing.TLS, 802)
+    assert kept.tls is not None
+    assert kept.tls.key == folder / "client.key"
+
+
+def make_certificates(folder: Path) -> None:
+    """A self-signed certificate that is its own authority."""
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=test", "-days", "2")
+    files = ("-keyout", str(folder / "client.key"), "-out", str(folder / "client.pem"))
+    subprocess.run([*made, *files], check=True, capture_output=True, timeout=60)
+    (folder / "client.key").chmod(0o600)
+    (folder / "ca.pem").write_bytes((folder / "client.pem").read_bytes())
+
+
+def test_control_is_allowed_only_after_a_test_and_a_site_is_taken_out_on_purpose(
+    town: Town, tmp_path: Path
+) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    charger = DEVICE | {"id": "cp", "profile": "wallbox-quasar1", "assets": "leaf", "address": "192.0.2.8"}
+    send(installer, "/setup/kitakata/devices", charger)
+    path = "/setup/kitakata/access"
+    assert "nothing was changed" in words(send(installer, path, {"access": "dry-run"})[1]).lower()
+    status, page = send(installer, path, {"access": "control", "sure": "yes"})
+    assert (status, "no device of kitakata may be commanded" in page) == (422, True)
+    assert send(installer, path, {"access": "dry-run", "sure": "yes"})[0] == 303
+    folder = SiteFolder(str(tmp_path))
+    assert folder.access("kitakata") is SiteAccess.DRY_RUN
+    stated = yaml.safe_load((tmp_path / "kitakata" / "devices.yaml").read_text(encoding="utf-8"))
+    stated["devices"][0]["commissioned"] = {"by": "花子", "date": "2026-11-20", "seen": "3 kW"}
+    (tmp_path / "kitakata" / "devices.yaml").write_text(json.dumps(stated), encoding="utf-8")
+    assert "as its file says" in installer.get("/setup/kitakata").text
+    assert send(installer, path, {"access": "control", "sure": "yes"})[0] == 303
+    assert folder.access("kitakata") is SiteAccess.CONTROL
+    assert send(installer, "/setup/kitakata/remove", {})[0] == 422
+    assert send(installer, "/setup/kitakata/remove", {"sure": "yes"})[0] == 303
+    assert folder.sites() == []
+    [aside] = (tmp_path / ".removed").iterdir()
+    assert (aside / "site.yaml").is_file()
+    acts = [one.act for one in town.house.store.audit_trail("site/kitakata")]
+    assert acts == ["site.added", "site.allowed", "site.allowed", "site.removed"]
+    assert send(installer, "/setup", FORM)[0] == 303  # the id is free again
+
+
+def test_the_page_says_how_the_site_runs_in_this_process(town: Town) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    assert "This process runs no sites" in installer.get("/setup/kitakata").text
+    told = ("read_only", "not_commissioned:cp")
+    town.service.parts = lambda: (Part(name="site:kitakata", state=PartState.OK, told=told),)
+    page = words(installer.get("/setup/kitakata").text)
+    assert "Read only until commissioned" in page
+    assert "cp is only read: nobody has tried orders there." in page
+    town.service.parts = lambda: (Part(name="site:kitakata", state=PartState.STARTING, why=("no_meter",)),)
+    assert "waits for a device that speaks for the meter" in installer.get("/setup/kitakata").text
