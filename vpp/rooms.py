@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from forecasting.room_record import RoomRecord
 
 __all__ = [
+    "FIT_DAYS",
+    "LEARN_HOUR",
     "ROOM_FIT",
     "RoomStanding",
     "RoomState",
@@ -109,7 +111,8 @@ class RoomStanding:
     Parameters
     ----------
     why : str
-        :class:`forecasting.room_use.UseWhy`, or ``unreadable`` where the readings cannot be what they say.
+        :class:`forecasting.room_use.UseWhy`; ``unmeasured`` where a series has no reading, ``unreadable``
+        where the readings cannot be what they say.
     facts : mapping of str to str
         What the reason is about.
     since : date or None
@@ -221,6 +224,9 @@ def _tonight(known: Snapshot, site: Site, zone: HvacZone, today: date) -> RoomSt
     )
     try:
         record = room_record(known, site, zone, jst_midnight(today))
+        for name, values in (("room_c", record.room_c), ("energy_kwh", record.hvac_kw)):
+            if np.isnan(values).all():
+                return _or_before(replace(blank, why="unmeasured", facts={"name": name}), known, site, zone)
         rating = Rating(cooling=zone.cooling_cop.at(COOL_AT_C), heating=zone.heating_cop.at(HEAT_AT_C))
         fit = fit_room(record, rating=rating)
         judged = judge(record, fit, zone, occupied=partial(band_applies, site, zone))
@@ -237,11 +243,17 @@ def _tonight(known: Snapshot, site: Site, zone: HvacZone, today: date) -> RoomSt
     )
     if judged.zone is not None:
         return replace(told, state=RoomState.LEARNED, since=today, values=RoomValues.of(judged.zone))
-    if judged.why is UseWhy.NOT_KNOWN or judged.why is UseWhy.UNPROVED:
-        before = standing_of(known, site, zone)  # silence contradicts nothing
-        if before is not None and before.since is not None and (today - before.since).days <= KEPT_DAYS:
-            return replace(told, state=RoomState.KEPT, since=before.since, values=before.values)
+    if judged.why in (UseWhy.NOT_KNOWN, UseWhy.UNPROVED):
+        return _or_before(told, known, site, zone)
     return told
+
+
+def _or_before(told: RoomStanding, known: Snapshot, site: Site, zone: HvacZone) -> RoomStanding:
+    """What was learned before, for a while: readings that say nothing contradict nothing."""
+    before = standing_of(known, site, zone)
+    if before is None or before.since is None or (told.day - before.since).days > KEPT_DAYS:
+        return told
+    return replace(told, state=RoomState.KEPT, since=before.since, values=before.values)
 
 
 def room_record(known: Snapshot, site: Site, zone: HvacZone, end: datetime) -> RoomRecord:

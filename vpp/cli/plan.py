@@ -13,7 +13,8 @@ from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_databa
 from vpp.cli.plan_file import bench, check, diff, explain_file, make
 
 if TYPE_CHECKING:
-    from energy.store import Document
+    from energy.store import Document, Snapshot
+    from vpp.i18n import Messages
     from vpp.operate import SlotRecord
 
 __all__ = ["app"]
@@ -67,6 +68,7 @@ def explain(
         )
     from energy.core.slots import Slot
     from vpp.explain import asset_names, explain_slot
+    from vpp.i18n import Messages
     from vpp.operate import SLOT_RECORD
 
     console = cast("Console", context.obj)
@@ -79,14 +81,31 @@ def explain(
         wanted = Slot.containing(_instant(slot, documents))
         record = _find(documents, wanted.start)
         said = explain_slot(record, asset, names=asset_names(known), lang=console.lang)
+        rooms = _rooms(store.as_of(wanted.start), asset, Messages(console.lang))
     finally:
         store.close()
     if json:
         from json import dumps
 
-        print(dumps(said.to_json(), ensure_ascii=False, indent=1))
+        print(dumps({**said.to_json(), "room": rooms}, ensure_ascii=False, indent=1))
     else:
-        print("\n".join(said.sentences))
+        print("\n".join([*said.sentences, *rooms]))
+
+
+def _rooms(known: Snapshot, asset: str, words: Messages) -> list[str]:
+    """What the plan reckoned with, if the asset is a room that learns."""
+    from vpp.rooms import standing_of
+    from vpp.roomwords import room_sentences
+    from vpp.sitebook import kept_sites, site_of
+
+    sites = [site for name in kept_sites(known) if (site := site_of(known, name)) is not None]
+    return [
+        sentence
+        for site in sites
+        for zone in site.zones
+        if zone.id == asset
+        for sentence in room_sentences(words, zone, standing_of(known, site, zone))
+    ]
 
 
 _END_OF_TIME = datetime.fromisoformat("9999-01-01T00:00:00+00:00")

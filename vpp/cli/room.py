@@ -1,4 +1,4 @@
-"""``vpp room``: a room learned from its own history."""
+"""``vpp room``: a room learned from its own history, from a file or while it runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import typer
 
 from energy.core.errors import ConfigError, DataError, ExitStatus
 from vpp.cli.console import Console
+from vpp.cli.room_show import show
 
 if TYPE_CHECKING:
     from energy.core.assets import HvacZone
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Rooms: learn one from its own history.", no_args_is_help=True)
+app.command()(show)
 
 
 @app.callback()

@@ -15,11 +15,12 @@ from energy.store import Store
 from vpp.api.webhooks import Send, http_send, tell_all
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import DAY_AHEAD_HOURS
-from vpp.jobs import forecasting, market, money
+from vpp.jobs import forecasting, market, money, rooms
 from vpp.jobs.book import RunBook
 from vpp.jobs.config import JobSettings
 from vpp.jobs.due import Every, at_hours, each_month
 from vpp.jobs.job import Job, Lane, Misfire, Outcome, Run
+from vpp.rooms import LEARN_HOUR
 from vpp.settlement.month import MonthTerms
 
 __all__ = ["standard_jobs"]
@@ -66,6 +67,7 @@ def standard_jobs(
     made = [
         *_watching(names, planners or {}),
         *_forecasting(store, by_id, desks),
+        *_learning(by_id),
         *_gates(told),
         *_money(by_id, terms or {}, told),
         *_rest(told, webhook_hosts, send),
@@ -155,6 +157,25 @@ def _forecasting(
             patience=10 * _MINUTE,
             **heavy,  # type: ignore[arg-type]
         ),
+    ]
+
+
+def _learning(sites: dict[str, Site]) -> list[Job]:
+    """Rooms that learn, where there are any; a night that was missed is the next night's."""
+    names = tuple(site.id for site in sites.values() if any(zone.learn for zone in site.zones))
+    if not names:
+        return []
+    return [
+        Job(
+            name="rooms",
+            subjects=names,
+            due=at_hours(time(LEARN_HOUR)),
+            function=rooms.learn(sites),
+            needs=("measure",),
+            longest=timedelta(minutes=20),
+            retries=(10 * _MINUTE, timedelta(hours=1)),
+            lane=Lane.HEAVY,
+        )
     ]
 
 

@@ -27,6 +27,8 @@ from vpp.override import preview
 from vpp.people.rights import About
 from vpp.recorder import SiteSeries
 from vpp.report.svg import chart_css
+from vpp.rooms import standing_of
+from vpp.roomwords import room_sentences, value_rows
 from vpp.settlement.dr_events import EventBook
 from vpp.sitebook import kept_sites, site_of
 from vpp.sitewatch import AssetRow, Watch, watch_site
@@ -258,6 +260,7 @@ def _why(
         else preview(desk.known, desk.site, asset, asked.act, until=asked.until, now=desk.now)
     )
     zone = next((one for one in desk.site.zones if one.id == asset), None)
+    standing = None if zone is None else standing_of(desk.known, desk.site, zone)
     return render(
         request,
         "factory_why.html",
@@ -270,6 +273,8 @@ def _why(
         chosen=None if span is None else desk.messages.day_slot(span.start, span.end - span.start),
         hours=HOURS,
         room=None if zone is None else _room_choices(desk, zone.id),
+        learned=() if zone is None else room_sentences(desk.messages, zone, standing),
+        values=[] if standing is None else value_rows(desk.messages, standing),
         hold=_holds(desk).get(asset),
         fault=fault,
         asked=asked,
