@@ -19,6 +19,7 @@ from energy.core.series import FloatArray
 __all__ = [
     "agreed_yen",
     "called_as_tight",
+    "calm_kw",
     "event_values",
     "event_yen",
     "feeder_limits_kw",
@@ -50,6 +51,22 @@ def called_as_tight(problem: Problem) -> Problem:
         return problem
     called = in_event(problem)[slots_of(problem)] | np.asarray(problem.tight, dtype=bool)
     return replace(problem, tight=tuple(called.tolist()))
+
+
+def calm_kw(problem: Problem) -> FloatArray:
+    """Demand that is asked of the hours around an event, per interval; infinite where nothing is. [kW]
+
+    In an event nothing: as little as promises leave. In its window and after it, what was agreed.
+    """
+    limit = np.where(in_event(problem), 0.0, np.inf)
+    for event in problem.events:
+        limit = np.minimum(limit, recovery_limit_kw(problem, event))
+    for step in problem.limits.steps:
+        if step.last is not None and step.yen_per_kw > 0.0:  # those of memory and target have no end
+            inside = _inside(problem, step.first, step.last)
+            limit = np.minimum(limit, np.where(inside, step.level_kw, np.inf))
+    asked: FloatArray = limit[slots_of(problem)]
+    return asked
 
 
 def _so_far_kw(problem: Problem) -> float:
@@ -85,11 +102,12 @@ def event_values(problem: Problem, event: DrEvent) -> Values:
     """Data of an event; half-hours outside of it, of its window and of its recovery count nothing."""
     share, slots, n = share_of_slot(problem), slots_of(problem), problem.grid.count
     inside = _inside(problem, event.first, event.last)
-    baseline, window, recovery = np.zeros(n), np.zeros(n), np.zeros(n)
+    baseline, weight, window, recovery = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     baseline[event.first : event.last] = event.baseline_kw
     adjustment, window_kw = event.adjustment, 0.0
     if adjustment is not None:
-        baseline[inside] += adjustment.most_kw
+        weight[inside] = adjustment.weights or 1.0
+        baseline += weight * adjustment.most_kw
         window[adjustment.first : adjustment.last] = 1.0 / adjustment.slots
         gone = adjustment.so_far_kw - sum(adjustment.usual_kw) + _so_far_kw(problem) * bool(window[0])
         window_kw = adjustment.most_kw - gone / adjustment.slots
@@ -101,7 +119,7 @@ def event_values(problem: Problem, event: DrEvent) -> Values:
         "window": share * window[slots],
         "after": share * after[slots],
         "window_kw": window_kw,
-        "inside": inside * float(adjustment is not None),
+        "inside": weight,
         "baseline_kw": baseline,
         "most_kw": inside * event.most_kw,
         "deepest_kw": inside * _DEEPEST_KW,
@@ -114,14 +132,15 @@ def event_values(problem: Problem, event: DrEvent) -> Values:
 def reduction_kw(event: DrEvent, demand: FloatArray) -> FloatArray:
     """What an event pays for, per half-hour of it, for the demand of all half-hours. [kW]
 
-    ``min(most, baseline + a - demand)``, negative above the baseline; ``a`` is the adjustment that the demand
-    of the window gives, at most that of a site where nobody moved anything.
+    ``min(most, baseline + weight * a - demand)``, negative above the baseline; ``a`` is the adjustment that
+    the demand of the window gives, at most that of a site where nobody moved anything.
     """
-    shift = 0.0
+    shift: FloatArray | float = 0.0
     if event.adjustment is not None:
         window = event.adjustment
         ahead = float(np.sum(demand[window.first : window.last] - np.asarray(window.usual_kw)))
-        shift = min(window.most_kw, (window.so_far_kw + ahead) / window.slots)
+        moved = min(window.most_kw, (window.so_far_kw + ahead) / window.slots)
+        shift = moved * np.asarray(window.weights or 1.0)
     below = np.asarray(event.baseline_kw) + shift - demand[event.first : event.last]
     paid: FloatArray = np.minimum(below, event.most_kw)
     return paid

@@ -332,8 +332,9 @@ class _Check:
                 usual = dict(zip(range(window.first, window.last), window.usual_kw, strict=True))
                 moved = sum(float(demand[s]) - kw for s, kw in usual.items())
                 shift = min(window.most_kw, (moved + window.so_far_kw) / window.slots)
-            rows = zip(range(event.first, event.last), event.baseline_kw, strict=True)
-            paid = sum(min(event.most_kw, baseline + shift - float(demand[s])) for s, baseline in rows)
+            weights = (window.weights if window is not None else ()) or (1.0,) * len(event.baseline_kw)
+            rows = zip(range(event.first, event.last), event.baseline_kw, weights, strict=True)
+            paid = sum(min(event.most_kw, kw + lift * shift - float(demand[s])) for s, kw, lift in rows)
             if paid > 0.0 or event.negative_counts:
                 earned += self.step_h * event.reward_yen_per_kwh * paid
             after = zip(range(event.last, len(demand)), event.recovery_kw, strict=False)

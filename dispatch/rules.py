@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dispatch.agreed import called_as_tight
+from dispatch.agreed import called_as_tight, calm_kw
 from dispatch.assemble import Origin, assemble
 from dispatch.carrules import charge_and_give
 from dispatch.kinds import kind_of
@@ -65,21 +65,24 @@ def charge_on_arrival_plan(problem: Problem) -> Plan:
 def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> Schedule:
     """Powers by rules of thumb: rooms first, then batteries, then cars in order of their departures.
 
-    The hours of an event are served like tight ones.
+    The hours of an event are served like tight ones, with rooms at the relaxed edge of their bands. In its
+    window no more is drawn than without it, after it no more than was agreed, but for promises.
     """
+    calm = calm_kw(problem)
     problem = called_as_tight(problem)
     limits, margin = problem.limits, rise_kw(problem, peak_quantile_share)
     others = _wishes(problem)
     rest = np.asarray(problem.load_p50_kw) - available_kw(problem) + others.sum(axis=0)
     contract = limits.contract_kw - margin
-    hvac = hold_rooms(problem, contract - rest)
+    hvac = hold_rooms(problem, contract - rest, calm_kw=calm - rest)
     net = rest + hvac.sum(axis=0)
-    paid = np.minimum(contract, limits.peak_memory_kw - margin)
+    paid = np.minimum(np.minimum(contract, limits.peak_memory_kw - margin), _after(problem, calm))
     battery = []
     for storage in problem.batteries:
         battery.append(_battery(problem, storage, net, paid))
         net = net + battery[-1]
     peak = np.minimum(contract, max(limits.peak_memory_kw, float(np.max(net + margin))) - margin)
+    peak = np.minimum(peak, _after(problem, calm))
     cars: dict[int, FloatArray] = {}
     for k in sorted(range(len(problem.cars)), key=lambda k: _first_departure(problem, k)):
         cars[k] = charge_and_give(problem, problem.cars[k], net, peak_kw=peak, contract_kw=contract)
@@ -93,6 +96,11 @@ def rules_schedule(problem: Problem, *, peak_quantile_share: float = _SHARE) -> 
         other_kw=others,
     )
     return settle(problem, wanted)
+
+
+def _after(problem: Problem, calm: FloatArray) -> FloatArray:
+    """What was agreed for the hours around an event; in it, the hours themselves say what to do. [kW]"""
+    return np.where(problem.tight, np.inf, calm)
 
 
 def _wishes(problem: Problem) -> FloatArray:

@@ -107,6 +107,9 @@ def _event(event: DrEvent, n: int) -> Iterator[Finding]:
     yield from series(event.id, "adjustment.usual_kw", window.usual_kw, window.last - window.first)
     told = {"adjustment.so_far_kw": window.so_far_kw, "adjustment.most_kw": window.most_kw}
     yield from numbers(event.id, told, least=-math.inf)
+    if window.weights:
+        hours = event.last - event.first
+        yield from series(event.id, "adjustment.weights", window.weights, hours, least=0.0)
     if window.slots < max(1, window.last - window.first):
         yield event.id, f"adjustment.slots is {window.slots}, fewer than the window has"
     if window.last > event.first:

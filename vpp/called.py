@@ -16,25 +16,23 @@ import numpy as np
 
 from energy.core.errors import DataError
 from energy.core.plan import Plan, Problem
-from energy.core.plan_parts import Adjustment, DemandStep
+from energy.core.plan_parts import Adjustment as Window
+from energy.core.plan_parts import DemandStep
 from energy.core.plan_parts import DrEvent as EventProblem
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import DrTerms, Site
 from energy.core.slots import SLOT_LENGTH, Slot
-from energy.market.baseline import Baseline, BaselineRequest, baseline
+from energy.market.baseline import Adjustment, Baseline, Method, baseline
 from energy.market.dr_products import Product
 from energy.market.rules import BaselineDays, rule_row
 from energy.store import Store
 from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import Call, DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_settling import baseline_request, enrolled
 
 __all__ = ["with_calls"]
 
-# Several times what a kWh costs, far below what keeping a promise is worth.
-RECOVERY_YEN_PER_KWH = 200.0
-# More than waiting for two hours is worth to a car, less than any event pays.
-WINDOW_YEN_PER_KWH = 10.0
 # The book keeps acts of one instant a microsecond apart: a cancel of this instant counts in this plan.
 _SAME_INSTANT = timedelta(milliseconds=1)
 
@@ -46,6 +44,7 @@ def with_calls(
     *,
     plan: Callable[[Problem], Plan],
     counts: Counter[str],
+    known_at: datetime | None = None,
 ) -> Problem:
     """The problem with the events that its site is called for; without a call as it was.
 
@@ -57,14 +56,17 @@ def with_calls(
     counts : Counter
         ``calls_not_planned`` counts calls that no plan can serve: the site names no price (``dr``), the
         event asks for more load, or there are too few days for a baseline.
+    known_at : datetime, optional
+        What is known by then counts; the instant of the plan unless said (a bound knows what will come).
     """
     events = []
+    known_at = known_at or problem.made_at
     problem = _after_events(problem, site, store)
-    for event, call in _calls(EventBook(store), site, problem.made_at):
+    for event, call in _calls(EventBook(store), site, problem.made_at, known_at):
         span = _span(problem.grid, call.start, call.end)
         if span is None:
             continue
-        usual = None if event.product is Product.UP else _baseline(store, site, event, problem.made_at)
+        usual = None if event.product is Product.UP else _baseline(store, site, event, known_at)
         if site.dr is None or usual is None:
             counts["calls_not_planned"] += 1
             continue
@@ -72,7 +74,7 @@ def with_calls(
     if not events:
         return problem
     idle_kw = np.asarray(plan(problem).trajectory.import_kw)
-    steps = [one for called, _ in events for one in _window_steps(problem, called.usual, idle_kw)]
+    steps = [one for called, _ in events for one in _window_steps(problem, called, idle_kw)]
     return replace(
         problem,
         events=tuple(_event(problem, called, span, idle_kw) for called, span in events),
@@ -80,15 +82,16 @@ def with_calls(
     )
 
 
-def _window_steps(problem: Problem, usual: _Usual, idle_kw: FloatArray) -> list[DemandStep]:
+def _window_steps(problem: Problem, called: _Called, idle_kw: FloatArray) -> list[DemandStep]:
     """A small price on drawing more in the window than without the event.
 
     That it earns nothing leaves a tie: what is charged ahead of the event might as well be charged in the
     window, and would lift the baseline that is settled (RULES-JP T31). Gone half-hours cost nothing, but
     stay in the number of rows, so that the structure is the same until the event is over.
     """
-    first, last = _span(problem.grid, usual.window[0].start, usual.window[-1].end) or (0, 0)
-    yen = WINDOW_YEN_PER_KWH * problem.grid.hours
+    usual = called.usual
+    first, last = _ahead(problem.grid, usual)
+    yen = called.terms.window_yen_per_kwh * problem.grid.hours
     ahead = [
         DemandStep(level_kw=max(0.0, float(idle_kw[k])), yen_per_kw=yen, first=k, last=k + 1)
         for k in range(first, last)
@@ -97,24 +100,27 @@ def _window_steps(problem: Problem, usual: _Usual, idle_kw: FloatArray) -> list[
     return [*ahead, *(gone for _ in range(len(usual.window) - len(ahead)))]
 
 
-def _calls(book: EventBook, site: Site, now: datetime) -> list[tuple[DrEvent, Call]]:
+def _calls(book: EventBook, site: Site, now: datetime, known_at: datetime) -> list[tuple[DrEvent, Call]]:
     """What the site has to do from an instant on, as the book says then."""
-    known_at = now + _SAME_INSTANT
     return [
         (event, call)
-        for event, call in book.calls(site.id, now, known_at=known_at)
+        for event, call in book.calls(site.id, now, known_at=known_at + _SAME_INSTANT)
         if site.id not in event.opted_out
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Usual:
-    """The days behind a baseline, and what the day of the event shows so far. [kW]"""
+    """The days behind a baseline, and what the day of the event shows so far. [kW]
+
+    ``weights`` say by how much of the adjustment each half-hour is lifted; without a ``window`` by nothing.
+    """
 
     baseline_kw: FloatArray
     window: tuple[Slot, ...]
     window_kw: float
     so_far_kw: float
+    weights: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +151,9 @@ def _after_events(problem: Problem, site: Site, store: Store) -> Problem:
             continue
         usual = _baseline(store, site, replace(event, end=calm), now)
         if usual is not None:
-            level = float(usual.baseline_kw.max()) + usual.so_far_kw / len(usual.window)
-            yen = RECOVERY_YEN_PER_KWH * problem.grid.hours * (span[1] - span[0])
+            moved = usual.so_far_kw / max(1, len(usual.window))
+            level = float((usual.baseline_kw + usual.weights * moved).max())
+            yen = site.dr.recovery_yen_per_kwh * problem.grid.hours * (span[1] - span[0])
             steps.append(DemandStep(level_kw=max(0.0, level), yen_per_kw=yen, first=span[0], last=span[1]))
     limits = problem.limits
     return replace(problem, limits=replace(limits, steps=(*limits.steps, *steps))) if steps else problem
@@ -155,12 +162,8 @@ def _after_events(problem: Problem, site: Site, store: Store) -> Problem:
 def _baseline(store: Store, site: Site, event: DrEvent, now: datetime) -> _Usual | None:
     """The settlement's baseline before its adjustment; None if there are too few days."""
     try:
-        request = BaselineRequest(  # of the event as announced: a release must not choose other days
-            start=Slot(event.start),
-            end=Slot(event.end),
-            event_days=EventBook(store).event_days(site.id, event),
-        )
-    except DataError:  # longer than a day: has no baseline, and is not paid
+        request = baseline_request(event, enrolled(site), EventBook(store).event_days(site.id, event))
+    except DataError:  # longer than a day, or nothing agreed: has no baseline, and is not paid
         return None
     window = request.window()
     lookback = timedelta(days=rule_row(BaselineDays, request.day).values.lookback_days + 1)
@@ -175,12 +178,21 @@ def _baseline(store: Store, site: Site, event: DrEvent, now: datetime) -> _Usual
     if not isinstance(found, Baseline):
         return None
     usual_kw = 2.0 * float(found.usual_window_kwh)
+    baseline_kw = np.array([2.0 * float(slot.baseline_kwh) for slot in found.slots])
+    weights = np.ones(len(baseline_kw))
+    if request.method is Method.SAME_DAY:  # nothing is usual: all of the window is the baseline
+        usual_kw, baseline_kw = 0.0, 0.0 * baseline_kw
+    elif request.adjustment is Adjustment.NONE:
+        window, today, weights = [], today[:0], 0.0 * weights
+    elif request.adjustment is Adjustment.RATIO:
+        weights = baseline_kw / usual_kw if usual_kw > 0.0 else 0.0 * weights
     gone = ~np.isnan(today)
     return _Usual(
-        baseline_kw=np.array([2.0 * float(slot.baseline_kwh) for slot in found.slots]),
+        baseline_kw=baseline_kw,
         window=tuple(window),
         window_kw=usual_kw,
         so_far_kw=float((2.0 * today[gone] - usual_kw).sum()),
+        weights=weights,
     )
 
 
@@ -193,36 +205,45 @@ def _event(problem: Problem, called: _Called, span: tuple[int, int], idle_kw: Fl
     event, usual, terms = called.event, called.usual, called.terms
     first, last = span
     skipped = (problem.grid.time(first) - event.start) // SLOT_LENGTH
+    here = slice(skipped, skipped + last - first)
     after = idle_kw[last : last + terms.recovery_slots]
     calm_kw = float(max(idle_kw[first : last + terms.recovery_slots], default=0.0))
     return EventProblem(
         id=event.id,
         first=first,
         last=last,
-        baseline_kw=tuple(float(one) for one in usual.baseline_kw[skipped : skipped + last - first]),
+        baseline_kw=tuple(float(one) for one in usual.baseline_kw[here]),
         reward_yen_per_kwh=terms.reward_yen_per_kwh,
         most_kw=float(called.call.kw),
-        adjustment=_adjustment(problem.grid, usual, idle_kw),
+        adjustment=_adjustment(problem.grid, usual, idle_kw, here) if usual.window else None,
         recovery_kw=(calm_kw,) * len(after),
-        recovery_yen_per_kwh=RECOVERY_YEN_PER_KWH,
+        recovery_yen_per_kwh=terms.recovery_yen_per_kwh,
         negative_counts=terms.negative_counts,
     )
 
 
-def _adjustment(grid: Grid, usual: _Usual, idle_kw: FloatArray) -> Adjustment:
+def _adjustment(grid: Grid, usual: _Usual, idle_kw: FloatArray, here: slice) -> Window:
     """The window: what is gone is known, of what lies ahead counts what would be drawn without the event."""
-    ahead = _span(grid, usual.window[0].start, usual.window[-1].end) or (0, 0)
-    first, last = ahead
+    first, last = _ahead(grid, usual)
     idle = float((idle_kw[first:last] - usual.window_kw).sum())
     count = len(usual.window)
-    return Adjustment(
+    plain = bool((usual.weights == 1.0).all())
+    return Window(
         first=first,
         last=last,
         usual_kw=(usual.window_kw,) * (last - first),
         slots=count,
         so_far_kw=usual.so_far_kw,
         most_kw=(usual.so_far_kw + idle) / count,
+        weights=() if plain else tuple(float(one) for one in usual.weights[here]),
     )
+
+
+def _ahead(grid: Grid, usual: _Usual) -> tuple[int, int]:
+    """Half-hours of the window that still lie ahead; none if there is no window."""
+    if not usual.window:
+        return (0, 0)
+    return _span(grid, usual.window[0].start, usual.window[-1].end) or (0, 0)
 
 
 def _span(grid: Grid, start: datetime, end: datetime) -> tuple[int, int] | None:

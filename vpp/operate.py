@@ -313,6 +313,7 @@ class SiteOperator:
         problem = problem_with_wishes(problem, asked_now(wishes))
         self.counts["plans"] += 1
         if self.mode == "rules":
+            problem = with_calls(problem, self.site, self.store, plan=rules_plan, counts=self.counts)
             plan, target, expected = rules_plan(problem), self.site.target_demand_kw, None
         elif self.mode == "valley":
             plan, target, expected = rules_plan(_cars_only(problem)), None, None

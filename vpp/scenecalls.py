@@ -7,7 +7,6 @@ special.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
 
 from energy.core.series import Grid, Unit
 from energy.market.dr_products import Product
@@ -19,7 +18,7 @@ from vpp.scenario import DrCall, Scenario
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import EventState
-from vpp.settlement.dr_settling import Measuring, settle_from_readings, settlement_rules
+from vpp.settlement.dr_settling import enrolled, settle_from_readings, settlement_rules
 
 __all__ = ["announce_calls", "settle_calls"]
 
@@ -39,19 +38,18 @@ def announce_calls(store: Store, scenario: Scenario, now: datetime) -> None:
 
 def settle_calls(store: Store, scenario: Scenario, now: datetime) -> None:
     """Measure and settle the events that are over, from the readings of the site's meter; twice is once."""
-    book, site, terms = EventBook(store), scenario.site, scenario.site.dr
+    book, site = EventBook(store), scenario.site
     for call in scenario.world.calls:
         event = book.find(call.id)
-        if terms is None or event is None or now < call.end or event.state is EventState.SETTLED:
+        if event is None or now < call.end or event.state is EventState.SETTLED:
             continue
-        price = Decimal(str(terms.reward_yen_per_kwh))
-        how = Measuring(meters={}, yen_per_kwh=price, calendar=site.calendar.calendar())
+        how = enrolled(site)
         days = rule_row(BaselineDays, event.day).values.lookback_days + 1
         grid = Grid.between(event.start - timedelta(days=days), event.end)
         meter = store.as_of(now).series(SiteSeries(site.id)["meter", "import_kwh"], grid, Unit.KWH)
         settled = settle_from_readings(store, event, site.id, meter, how)
         rules = settlement_rules(event)
-        book.settle(call.id, [settled], yen_per_kwh=price, at=now, actor=_ACTOR, rules=rules)
+        book.settle(call.id, [settled], yen_per_kwh=how.yen_per_kwh, at=now, actor=_ACTOR, rules=rules)
 
 
 def _event(call: DrCall) -> DrEvent:

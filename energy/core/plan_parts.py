@@ -40,10 +40,11 @@ class DemandStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adjustment:
-    """The same-day adjustment of a baseline (RULES-JP 3.1): additive, one number for the event.
+    """The same-day adjustment of a baseline (RULES-JP 3.1): one number for the event.
 
     ``a = (sum over the window of actual - usual) / slots``, but at most ``most_kw``: load that the plan
-    moves into the window earns nothing, load that it takes out of it costs.
+    moves into the window earns nothing, load that it takes out of it costs. Each half-hour of the event is
+    lifted by ``weights[s] * a``.
 
     Parameters
     ----------
@@ -57,6 +58,8 @@ class Adjustment:
         Sum over its gone half-hours of actual less usual. [kW]
     most_kw : float
         Adjustment of the site if nobody moved anything. [kW]
+    weights : tuple of float
+        Per half-hour of the event; empty for 1 (additive), baseline over usual for a ratio. [-]
     """
 
     first: int
@@ -65,6 +68,7 @@ class Adjustment:
     slots: int
     so_far_kw: float = 0.0
     most_kw: float = 0.0
+    weights: Floats = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

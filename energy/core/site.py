@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -120,7 +120,7 @@ def _calendar(rules: CalendarRules) -> SiteCalendar:
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class DrTerms:
-    """What a site is paid in events of demand response that it is called for.
+    """How a site is enrolled in demand response: what events it is called for pay, and against what.
 
     Parameters
     ----------
@@ -131,11 +131,27 @@ class DrTerms:
     recovery_slots : int
         Half hours after an event in which the site shall not draw more than it would have drawn at most
         without it.
+    recovery_yen_per_kwh : float
+        What a kWh above that is taken to cost. Ours: several times what a kWh costs, far below what a promise
+        is worth; no public programme names one. [yen/kWh]
+    window_yen_per_kwh : float
+        What a kWh that is moved into the adjustment window is taken to cost. Ours: more than waiting for two
+        hours is worth to a car, less than any event pays; loading the window is gaming (RULES-JP T31).
+        [yen/kWh]
+    baseline : {"high4of5", "same-day"}
+        The standard one (High 2 of 3 on days of rest), or the hours of the adjustment window of the same day
+        (RULES-JP 3.1).
+    adjustment : {"add", "ratio", "none"}
+        What the hours before the event do to the standard one.
     """
 
     reward_yen_per_kwh: Annotated[float, Field(gt=0.0, le=10_000.0)]
     negative_counts: bool = False
     recovery_slots: Annotated[int, Field(ge=0, le=24)] = 4
+    recovery_yen_per_kwh: Annotated[float, Field(ge=0.0, le=10_000.0)] = 200.0
+    window_yen_per_kwh: Annotated[float, Field(ge=0.0, le=10_000.0)] = 10.0
+    baseline: Literal["high4of5", "same-day"] = "high4of5"  # as energy.market.baseline has them
+    adjustment: Literal["add", "ratio", "none"] = "add"
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)

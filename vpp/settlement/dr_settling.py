@@ -12,8 +12,9 @@ from pathlib import Path
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
 from energy.core.series import Series
+from energy.core.site import Site
 from energy.core.slots import Slot
-from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
+from energy.market.baseline import Adjustment, Baseline, BaselineRequest, Method, baseline
 from energy.market.dr_products import Product, product_facts
 from energy.market.rule_table import RuleFact
 from energy.market.rules import facts_on
@@ -26,12 +27,20 @@ from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
 from vpp.settlement.many import CHUNK, Run, chunks, here
 
-__all__ = ["Measuring", "settle_from_readings", "settle_sites", "settlement_rules", "without_consent"]
+__all__ = [
+    "Measuring",
+    "baseline_request",
+    "enrolled",
+    "settle_from_readings",
+    "settle_sites",
+    "settlement_rules",
+    "without_consent",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measuring:
-    """How sites are measured: meter files, price, adjustment, days of rest.
+    """How sites are measured: meter files, price, baseline, days of rest.
 
     Parameters
     ----------
@@ -45,6 +54,48 @@ class Measuring:
     yen_per_kwh: Decimal
     adjustment: Adjustment = Adjustment.ADD
     calendar: SiteCalendar | None = None
+    method: Method = Method.HIGH_4_OF_5
+
+
+def enrolled(site: Site) -> Measuring:
+    """How a site that is enrolled in demand response is measured: as its ``dr`` says.
+
+    Raises
+    ------
+    DataError
+        If the site has no ``dr``.
+    """
+    if site.dr is None:
+        raise DataError(
+            "the site is not enrolled in demand response", where=site.id, hint="give the site a dr: part"
+        )
+    return Measuring(
+        meters={},
+        yen_per_kwh=Decimal(str(site.dr.reward_yen_per_kwh)),
+        adjustment=Adjustment(site.dr.adjustment),
+        calendar=site.calendar.calendar(),
+        method=Method(site.dr.baseline),
+    )
+
+
+def baseline_request(event: DrEvent, how: Measuring, event_days: frozenset[date]) -> BaselineRequest:
+    """What plan, settlement and report ask for: the baseline of the event as announced.
+
+    A stop or a release must not choose other days.
+
+    Raises
+    ------
+    DataError
+        If the event is longer than a day.
+    """
+    return BaselineRequest(
+        start=Slot(event.start),
+        end=Slot(event.end),
+        event_days=event_days,
+        calendar=how.calendar or SiteCalendar(),
+        method=how.method,
+        adjustment=how.adjustment,
+    )
 
 
 def settle_sites(
@@ -158,15 +209,8 @@ def _measured(
 ) -> SettledSite:
     """Delivered energy against the baseline, in the half hours that count."""
     paid = set(event.paid_slots(task.site))
-    request = BaselineRequest(  # of the event as announced: a stop must not choose other days
-        start=Slot(event.start),
-        end=Slot(event.end),
-        event_days=task.event_days,
-        calendar=how.calendar or SiteCalendar(),
-        adjustment=how.adjustment,
-    )
     try:
-        found = baseline(request, meter())
+        found = baseline(baseline_request(event, how, task.event_days), meter())
     except DataError as error:
         return replace(nothing, why=error.what)
     if not isinstance(found, Baseline):

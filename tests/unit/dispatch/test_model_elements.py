@@ -195,6 +195,17 @@ def test_load_taken_out_of_the_adjustment_window_costs() -> None:
     assert sum(powers(bound, BATTERY)[:2]) > -20.0
 
 
+def test_an_adjustment_by_a_ratio_lifts_each_half_hour_by_its_own_share() -> None:
+    # the window shows 120 instead of 100 kW: 20 % more, which is 20 and 10 kW
+    window = Adjustment(
+        first=0, last=2, usual_kw=(80.0,) * 2, slots=2, most_kw=20.0, weights=(100.0 / 80.0, 50.0 / 80.0)
+    )
+    one = event(baseline_kw=(100.0, 50.0), most_kw=50.0, adjustment=window, negative_counts=True)
+    still = free_battery(events=(one,), batteries=())
+    # the load is 100 kW: 25 kW below 125 kW, 37.5 kW above 62.5 kW
+    assert planned(still).trajectory.event_yen == pytest.approx((25.0 - 37.5) * 60.0 / 2.0)
+
+
 def test_cars_do_not_all_recharge_at_once_after_an_event() -> None:
     # RULES-JP T25: 290 kW and four cars at 6 kW would make 314
     cars = tuple(

@@ -14,6 +14,7 @@ from dispatch.checks import check_plan
 from dispatch.rules import charge_on_arrival_plan, rules_plan
 from energy.core.errors import DataError
 from energy.core.plan import Plan, PlanSource, Problem, Promise
+from energy.core.plan_parts import DemandStep, DrEvent
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import battery, car, factory, limits, problem, pv, trip, zone
 
@@ -188,3 +189,60 @@ def test_rules_and_checks_do_not_load_an_optimiser() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# --- events that the site is called for -----------------------------------------------------------------
+
+
+def called(**changes: object) -> Problem:
+    """Sixteen half-hours with an event in the second two hours, and four after it that are held."""
+    event = DrEvent(
+        id="dr",
+        first=4,
+        last=8,
+        baseline_kw=(100.0,) * 4,
+        reward_yen_per_kwh=60.0,
+        most_kw=20.0,
+        recovery_kw=(104.0,) * 4,
+    )
+    site = problem(100.0, 16, events=(event,), limits=limits(peak_memory_kw=200.0))
+    return replace(site, **changes)  # type: ignore[arg-type] # named by the caller
+
+
+def test_in_an_event_cars_give_back_and_wait_and_come_back_as_agreed() -> None:
+    leaf = car(16, soc0_kwh=24.0, promises=(Promise(index=16, soc_kwh=24.0),))
+    without, with_call = (powers(ruled(called(cars=(leaf,), events=e)), LEAF) for e in ((), called().events))
+    assert min(without) >= 0.0
+    assert max(with_call[4:8]) < 0.0
+    assert max(with_call[8:12]) <= 4.0 + 1e-6  # 104 kW were agreed, 100 kW the rest draws
+    assert states(ruled(called(cars=(leaf,))), LEAF)[-1] == pytest.approx(24.0)
+
+
+def test_a_promise_right_after_an_event_is_kept_first() -> None:
+    leaf = car(16, soc0_kwh=12.0, promises=(Promise(index=8, soc_kwh=20.0),))
+    plan = ruled(called(cars=(leaf,)))
+    assert states(plan, LEAF)[7] == pytest.approx(20.0)
+    assert plan.shortfalls == ()
+
+
+def test_in_an_event_rooms_go_to_the_relaxed_edge_of_their_band_and_no_further() -> None:
+    hall = zone(16, temp0_c=20.75)  # held in the middle of 18.5 to 23
+    usual, eased = (states(ruled(called(zones=(hall,), events=e)), HALL) for e in ((), called().events))
+    assert usual == pytest.approx(np.full(16, 20.75), abs=0.01)
+    assert eased[:4] == pytest.approx(np.full(4, 20.75), abs=0.01)
+    assert eased[7] < 20.0
+    assert min(eased) >= 18.5 - 1e-6
+
+
+def test_a_room_comes_back_within_what_was_agreed_and_then_to_the_middle() -> None:
+    hall = zone(16, temp0_c=20.75)
+    plan = ruled(called(zones=(hall,)))
+    assert max(plan.trajectory.import_kw[8:12]) <= 104.0 + 1e-6
+    assert states(plan, HALL)[-1] == pytest.approx(20.75, abs=0.01)
+
+
+def test_after_an_event_that_is_over_its_hours_are_held_as_well() -> None:
+    held = DemandStep(level_kw=103.0, yen_per_kw=100.0, first=0, last=4)
+    leaf = car(16, soc0_kwh=14.0, promises=(Promise(index=16, soc_kwh=24.0),), max_charge_kw=6.0)
+    site = called(cars=(leaf,), events=(), limits=limits(peak_memory_kw=200.0, steps=(held,)))
+    assert max(ruled(site).trajectory.import_kw[:4]) <= 103.0 + 1e-6

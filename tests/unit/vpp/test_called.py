@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from functools import cache
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
@@ -21,6 +22,8 @@ from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import DrTerms
 from energy.core.slots import SLOT_LENGTH, parse_jst
 from energy.core.units import AssetId
+from energy.market.baseline import Adjustment as Shift
+from energy.market.baseline import Method
 from energy.market.dr_products import Product
 from energy.market.portfolio import Resource
 from energy.store import SqlStore, open_store, points_of
@@ -207,6 +210,63 @@ def test_too_few_days_for_a_baseline_are_counted() -> None:
     with open_store("sqlite://") as empty:
         call(empty)
         assert planned(empty) == (0, Counter(calls_not_planned=1))
+
+
+def problem_of(store: SqlStore, **terms: object) -> Problem:
+    """The first problem of the day with the call, the site being enrolled as said."""
+    call(store)
+    dr = replace(SCENARIO.site.dr, **terms)  # type: ignore[type-var, arg-type] # as a YAML file would say
+    site = replace(SCENARIO.site, dr=dr)
+    return with_calls(first_problem(), site, store, plan=rules_plan, counts=Counter())
+
+
+def test_the_names_of_baselines_are_those_of_the_settlement() -> None:
+    hints = get_type_hints(DrTerms)
+    assert set(get_args(hints["baseline"])) == {one.value for one in Method}
+    assert set(get_args(hints["adjustment"])) == {one.value for one in Shift}
+
+
+def test_a_baseline_without_adjustment_leaves_the_window_alone(store: SqlStore) -> None:
+    problem = problem_of(store, adjustment="none")
+    (event,) = problem.events
+    assert event.baseline_kw == (200.0,) * 4
+    assert event.adjustment is None
+    assert problem.limits.steps == first_problem().limits.steps
+
+
+def test_a_ratio_lifts_a_half_hour_by_what_it_is_of_the_usual_window(store: SqlStore) -> None:
+    for back in range(1, 15):  # the event's hours draw half of what the window does
+        name = SiteSeries("kitakata")["meter", "import_kwh"]
+        half = Series(Grid(FIRST - timedelta(days=back), 4), np.full(4, 50.0), Unit.KWH)
+        store.append(points_of(name, half, known_at=lambda at: at + 2 * SLOT_LENGTH, source="test"))
+    (event,) = problem_of(store, adjustment="ratio").events
+    assert event.baseline_kw == (100.0,) * 4
+    assert event.adjustment is not None
+    assert event.adjustment.weights == (0.5,) * 4
+
+
+def test_the_baseline_of_the_same_day_is_the_window_itself(store: SqlStore) -> None:
+    (event,) = problem_of(store, baseline="same-day").events
+    window = event.adjustment
+    assert event.baseline_kw == (0.0,) * 4
+    assert window is not None
+    assert window.usual_kw == (0.0,) * 6
+    idle = rules_plan(first_problem()).trajectory.import_kw[WINDOW]
+    assert window.most_kw == pytest.approx(np.mean(idle))  # what would be drawn in it is the baseline
+
+
+def test_the_site_says_what_the_window_and_the_hours_after_cost(store: SqlStore) -> None:
+    problem = problem_of(store, window_yen_per_kwh=4.0, recovery_yen_per_kwh=90.0)
+    assert {step.yen_per_kw for step in problem.limits.steps if step.last is not None} == {2.0}
+    assert problem.events[0].recovery_yen_per_kwh == 90.0
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"baseline": "high5of5"}, {"adjustment": "times"}, {"window_yen_per_kwh": -1.0}]
+)
+def test_terms_that_nobody_knows_are_refused_by_name(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        DrTerms(reward_yen_per_kwh=60.0, **wrong)  # type: ignore[arg-type] # as a YAML file would say
 
 
 @pytest.mark.parametrize("yen", [0.0, -1.0, float("nan"), 1e9])
