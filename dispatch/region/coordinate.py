@@ -293,15 +293,20 @@ class Coordinator:
         region = _Region(self._cards, self._accounts_known(), self._yen, self._power, self._drop)
         return self._settle(region, share, (), begun)
 
-    def hand_out(self, function: Callable[..., Any], share: FloatArray) -> list[tuple[np.ndarray, Any]]:
+    def hand_out(
+        self, function: Callable[..., Any], share: FloatArray, *tables: FloatArray
+    ) -> list[tuple[np.ndarray, Any]]:
         """Let the blocks do something with a mixture of their bids, where the sites are.
 
         Parameters
         ----------
         function : callable
-            Of block, settings, rounds and weights, as :func:`~dispatch.region.work.schedules_of_block`.
+            Of block, settings, rounds and weights, as :func:`~dispatch.region.work.schedules_of_block`, and
+            of the block's rows of each table.
         share : ndarray, shape (sites, rounds)
             As :attr:`share`. [-]
+        *tables : ndarray
+            With a row for each site; a block gets its own rows.
 
         Returns
         -------
@@ -309,7 +314,13 @@ class Coordinator:
             Rows of the region and what was answered, by block.
         """
         calls = [
-            (place.block, self._work, tuple(place.rounds), Weights(share[place.rows][:, place.at]))
+            (
+                place.block,
+                self._work,
+                tuple(place.rounds),
+                Weights(share[place.rows][:, place.at]),
+                *(table[place.rows] for table in tables),
+            )
             for place in self._places
         ]
         answers = self._crew.run(function, calls, at=range(len(calls)))

@@ -37,6 +37,9 @@ def simulate(
     derated: Annotated[
         float, typer.Option(help="What a feeder under repair carries, of its highest before. [-]")
     ] = 0.9,
+    corrections: Annotated[
+        bool, typer.Option(help="Ask sites back to their plans while the tight evening runs.")
+    ] = True,
     workers: Workers = 2,
     executor: ExecutorName = "process",
     failures: Failures = 0.01,
@@ -66,6 +69,7 @@ def simulate(
         dr_share=dr_share,
         offline=offline,
         derated=derated,
+        corrections=corrections,
     )
     document = _run(console, week, _folder(state, week), executor=executor, workers=workers)
     if document is None:

@@ -6,23 +6,25 @@ block, yen, and how many promises were kept. States, trips and temperatures stay
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from dispatch.region.messages import Prices, Weights
-from dispatch.region.sites import Block
+from dispatch.region.sites import Block, SiteInput
 from dispatch.region.work import WorkSettings, schedules_of_block
 from energy.core.series import FloatArray
 from vpp.region.plan import sizes_of_blocks
-from vpp.region.week.horizon import WeekSites, forecast_kw, read_states, write_states
-from vpp.region.week.play import Lived, live
+from vpp.region.week.horizon import SiteState, WeekSites, forecast_kw, read_states, write_states
+from vpp.region.week.play import Living
 from vpp.region.week.request import Mode, Week, day_request
-from vpp.region.week.truth import forecasts_of, site_day
+from vpp.region.week.truth import SiteDay, forecasts_of, site_day
 
-__all__ = ["Played", "forecast_block", "play_block", "week_blocks"]
+__all__ = ["Followed", "Played", "follow_block", "forecast_block", "play_block", "week_blocks"]
 
 _LATELY = 4  # half-hours that say how a load goes on
 _WORKERS = 2  # that blocks are cut for: states on disk stay good when there are more
@@ -83,28 +85,123 @@ def forecast_block(week: Week, first: int, stop: int, *, day: date, folder: str)
     return total
 
 
-def play_block(block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights) -> Played:
-    """Play the window that a plan begins with, and keep what the sites are like after it."""
-    source = block.source
-    assert isinstance(source, WeekSites)
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Block to region in the middle of a window: what the meters showed, and what could be moved next.
+
+    Parameters
+    ----------
+    power_kw : ndarray, shape (sites, half-hours so far)
+        At the connections. [kW]
+    room_kw : ndarray, shape (sites,)
+        How much less each site could take in the next half-hour. [kW]
+    """
+
+    power_kw: FloatArray
+    room_kw: FloatArray
+
+
+@dataclass(slots=True)
+class _Window:
+    """A block in the middle of a window: the sites, what they carry, and what was asked so far."""
+
+    sites: list[SiteInput]
+    states: list[SiteState]
+    before: list[tuple[float, FloatArray]]  # highest demand, load as it was forecast
+    days: list[tuple[SiteDay, SiteDay]]
+    living: list[Living]
+    asked: FloatArray
+
+    def go_on(self, asked: FloatArray) -> None:
+        """Live the half-hours that were asked for and are not lived yet."""
+        for t in range(self.asked.shape[1], asked.shape[1]):
+            for one, less in zip(self.living, asked[:, t].tolist(), strict=True):
+                one.half_hour(less)
+        self.asked = asked
+
+
+_windows: OrderedDict[str, _Window] = OrderedDict()
+_KEPT_WINDOWS: Final = 512
+
+
+def _window(
+    block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights, asked: FloatArray
+) -> _Window:
+    """A block's window, lived as far as it was asked: from what this process kept, or from its beginning."""
+    key = _key(block)
+    found = _windows.pop(key, None)
+    if found is None or not np.array_equal(found.asked, asked[:, : found.asked.shape[1]]):
+        found = _opened(block, settings, rounds, weights)
+    found.go_on(asked)
+    _windows[key] = found
+    while len(_windows) > _KEPT_WINDOWS:
+        _windows.popitem(last=False)
+    return found
+
+
+def _opened(block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights) -> _Window:
+    source = _source(block)
     week, mode, step = source.week, source.mode, source.step
     day, first = week.place(mode, step)
     count, states = week.window(mode), read_states(source)
-    lives: list[Lived] = []
-    peaks = []
+    planned = schedules_of_block(block, settings, rounds, weights)
+    days, before, living = [], [], []
     for number, state, (site, schedule) in zip(
-        range(source.first, source.stop),
-        states,
-        schedules_of_block(block, settings, rounds, weights),
-        strict=True,
+        range(source.first, source.stop), states, planned, strict=True
     ):
-        days = tuple(site_day(day_request(week, day + timedelta(days=k)), number) for k in (0, 1))
-        before, forecast = state.peak_kw, forecast_kw(site, state, count)
-        lives.append(live(site.problem, schedule, state, (days[0], days[1]), first=first, count=count))
-        beyond = np.nan_to_num(days[0].load_kw[first : first + count] - forecast)
+        here, then = (site_day(day_request(week, day + timedelta(days=k)), number) for k in (0, 1))
+        before.append((state.peak_kw, forecast_kw(site, state, count)))
+        days.append((here, then))
+        living.append(Living(site.problem, schedule, state, (here, then), first=first, count=count))
+    sites = [site for site, _ in planned]
+    return _Window(sites, states, before, days, living, np.zeros((len(sites), 0)))
+
+
+def _key(block: Block) -> str:
+    return f"{_source(block).folder} {block.key}"
+
+
+def _source(block: Block) -> WeekSites:
+    assert isinstance(block.source, WeekSites)
+    return block.source
+
+
+def follow_block(
+    block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights, asked: FloatArray
+) -> Followed:
+    """Live the beginning of a window, and tell what the sites could do otherwise in its next half-hour.
+
+    Parameters
+    ----------
+    asked : ndarray, shape (sites, half-hours so far)
+        What each site was asked to take less than its plan, >= 0. [kW]
+    """
+    window = _window(block, settings, rounds, weights, asked)
+    power = np.array([one.lived.power_kw[: asked.shape[1]] for one in window.living])
+    return Followed(power, np.array([one.room_kw() for one in window.living]))
+
+
+def play_block(
+    block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights, asked: FloatArray
+) -> Played:
+    """Live the window that a plan begins with to its end, and keep what the sites are like after it.
+
+    Parameters
+    ----------
+    asked : ndarray, shape (sites, half-hours of the window)
+        As for :func:`follow_block`. [kW]
+    """
+    source, window = _source(block), _window(block, settings, rounds, weights, asked)
+    del _windows[_key(block)]
+    _, first = source.week.place(source.mode, source.step)
+    count, peaks = source.week.window(source.mode), []
+    rows = zip(window.sites, window.states, window.before, window.days, strict=True)
+    for site, state, (highest, forecast), (here, _) in rows:
+        beyond = np.nan_to_num(here.load_kw[first : first + count] - forecast)
         state.beyond_kw = round(float(beyond[-_LATELY:].mean()), 4)
-        peaks.append((state.peak_kw - before) * site.problem.limits.peak_yen_per_kw)
-    write_states(source, states)
+        peaks.append((state.peak_kw - highest) * site.problem.limits.peak_yen_per_kw)
+    write_states(source, window.states)
+    lives = [one.lived for one in window.living]
     return Played(
         power_kw=np.array([one.power_kw for one in lives]),
         sun_kw=np.sum([one.sun_kw for one in lives], axis=0),

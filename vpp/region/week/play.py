@@ -18,12 +18,13 @@ from energy.core.series import FloatArray
 from vpp.region.week.horizon import SiteState
 from vpp.region.week.truth import SiteDay
 
-__all__ = ["Lived", "live"]
+__all__ = ["Lived", "Living"]
 
 HOURS = 0.5
 _KWH = 0.05  # of a promise: below the resolution of a car's display
 _KELVIN = 1e-6
 _WATT = 1e-3
+_IN_TIME = 0.5  # of a charger's power must suffice for what is put off
 
 
 @dataclass(slots=True)
@@ -74,14 +75,14 @@ class _Car:
     plugged: np.ndarray  # what comes, to the end of the day after the window's
     drive: FloatArray
 
-    def least_kw(self, t: int) -> float:
-        """What it must take now so that full power suffices afterwards. [kW]"""
+    def least_kw(self, t: int, *, share: float = 1.0) -> float:
+        """What it must take now so that full power, or a share of it, suffices afterwards. [kW]"""
         ahead = [at for at in self.leaves if at > t]
         if not ahead or not self.plugged[t]:
             return 0.0
         at = min(ahead)
         slots = float(self.plugged[t + 1 : at].sum())
-        later = HOURS * self.car.charge_efficiency * self.car.max_charge_kw * slots
+        later = share * HOURS * self.car.charge_efficiency * self.car.max_charge_kw * slots
         short = self.leaves[at] + float(self.drive[t:at].sum()) - self.soc - later
         return min(self.car.max_charge_kw, max(0.0, short / (HOURS * self.car.charge_efficiency)))
 
@@ -105,11 +106,8 @@ class _Car:
             self.best = self.soc
 
 
-def live(
-    problem: Problem, schedule: Schedule | None, state: SiteState, days: tuple[SiteDay, SiteDay], *,
-    first: int, count: int,
-) -> Lived:  # fmt: skip
-    """Play the first ``count`` half-hours of a plan that begins at half-hour ``first`` of a day.
+class Living:
+    """A site in a window of ``count`` half-hours that begins at half-hour ``first`` of a day.
 
     Parameters
     ----------
@@ -122,14 +120,46 @@ def live(
     days : tuple of SiteDay
         The day and the next.
     """
-    cars = [_car(k, problem, state, days, first) for k in range(len(problem.cars))]
-    truth = _Truth(days, first, count)
-    lived = Lived(np.empty(count), np.empty(count), np.empty(count))
-    for t in range(count):
-        _departures(cars, t, lived)
-        _half_hour(t, problem, schedule, state, cars=cars, truth=truth, lived=lived)
-    state.car_kwh, state.best_kwh = [car.soc for car in cars], [car.best for car in cars]
-    return lived
+
+    def __init__(
+        self, problem: Problem, schedule: Schedule | None, state: SiteState, days: tuple[SiteDay, SiteDay], *,
+        first: int, count: int,
+    ) -> None:  # fmt: skip
+        self._problem, self._schedule, self._state, self._count = problem, schedule, state, count
+        self._cars = [_car(k, problem, state, days, first) for k in range(len(problem.cars))]
+        self._truth = _Truth(days, first, count)
+        self._t = 0
+        self.lived = Lived(np.empty(count), np.empty(count), np.empty(count))
+
+    def half_hour(self, less_kw: float = 0.0) -> None:
+        """Live one half-hour.
+
+        Parameters
+        ----------
+        less_kw : float
+            What the site shall take less than its plan, >= 0; it does so as far as :meth:`room_kw` says. [kW]
+        """
+        _departures(self._cars, self._t, self.lived)
+        _half_hour(
+            self._t, self._problem, self._schedule, self._state,
+            cars=self._cars, truth=self._truth, lived=self.lived, less_kw=less_kw,
+        )  # fmt: skip
+        self._t += 1
+        self._state.car_kwh = [car.soc for car in self._cars]
+        self._state.best_kwh = [car.best for car in self._cars]
+
+    def room_kw(self) -> float:
+        """How much less than its plan the site can take in the next half-hour. [kW]
+
+        Cars put off what half of their charger's power can still bring in time, and give where their drivers
+        and the plan's floor allow; batteries give down to their reserve; rooms go to the edge of their band.
+        """
+        if self._schedule is None or self._t >= self._count:
+            return 0.0
+        here = (self._t, self._problem, self._schedule, self._state)
+        wants = _wants(*here, cars=self._cars, truth=self._truth)
+        least = _least(self._t, wants, self._problem, self._state, cars=self._cars, truth=self._truth)
+        return max(0.0, sum(wants.all) - sum(least.all))
 
 
 class _Truth:
@@ -209,13 +239,25 @@ def _departures(cars: list[_Car], t: int, lived: Lived) -> None:
             lived.missed += 1
 
 
-def _half_hour(
+@dataclass(slots=True)
+class _Wants:
+    """Powers of what can be moved, before anything has to give way. [kW]"""
+
+    charge: list[float]
+    rooms: list[float]
+    battery: list[float]
+
+    @property
+    def all(self) -> list[float]:
+        """Cars, rooms, batteries."""
+        return [*self.charge, *self.rooms, *self.battery]
+
+
+def _wants(
     t: int, problem: Problem, schedule: Schedule | None, state: SiteState, *,
-    cars: list[_Car], truth: _Truth, lived: Lived,
-) -> None:  # fmt: skip
-    """One half-hour: what is wanted, what must be, what fits, and where it leads."""
-    charge = [_wanted(car, k, t, schedule) for k, car in enumerate(cars)]
-    least = [car.possible_kw(t, car.least_kw(t), may_give=False) for car in cars]
+    cars: list[_Car], truth: _Truth,
+) -> _Wants:  # fmt: skip
+    """What the plan wants and what must be."""
     rooms = [
         room.held_kw(t, temp, 0.0 if schedule is None else float(schedule.hvac_kw[k, t]))
         for k, (room, temp) in enumerate(zip(truth.rooms, state.room_c, strict=True))
@@ -224,8 +266,53 @@ def _half_hour(
         0.0 if schedule is None else _battery_kw(problem, k, kwh, float(schedule.battery_kw[k, t]))
         for k, kwh in enumerate(state.battery_kwh)
     ]
+    return _Wants([_wanted(car, k, t, schedule) for k, car in enumerate(cars)], rooms, battery)
+
+
+def _least(
+    t: int, wants: _Wants, problem: Problem, state: SiteState, *, cars: list[_Car], truth: _Truth
+) -> _Wants:  # fmt: skip
+    """The least that breaks no promise, leaves no band and rests with no reserve. [kW]"""
+    charge = []
+    for car, kw in zip(cars, wants.charge, strict=True):
+        rest = -car.car.max_discharge_kw if car.car.may_discharge[t] else min(0.0, kw)
+        low = car.possible_kw(t, max(rest, car.least_kw(t, share=_IN_TIME)), may_give=True)
+        charge.append(min(kw, low))
+    rooms = [
+        min(kw, room.held_kw(t, temp, 0.0))
+        for room, temp, kw in zip(truth.rooms, state.room_c, wants.rooms, strict=True)
+    ]
+    battery = [
+        min(kw, _battery_kw(problem, k, kwh, -problem.batteries[k].max_discharge_kw))
+        for k, (kwh, kw) in enumerate(zip(state.battery_kwh, wants.battery, strict=True))
+    ]
+    return _Wants(charge, rooms, battery)
+
+
+def _lowered(wants: _Wants, less_kw: float, least: _Wants) -> _Wants:
+    """What is wanted, lowered: each part by the same share of what it can give up."""
+    powers, room = wants.all, [kw - low for kw, low in zip(wants.all, least.all, strict=True)]
+    total = sum(room)
+    share = min(1.0, less_kw / total) if total > 0.0 else 0.0
+    moved = [kw - share * one for kw, one in zip(powers, room, strict=True)]
+    cars, rooms = len(wants.charge), len(wants.rooms)
+    return _Wants(moved[:cars], moved[cars : cars + rooms], moved[cars + rooms :])
+
+
+def _half_hour(
+    t: int, problem: Problem, schedule: Schedule | None, state: SiteState, *,
+    cars: list[_Car], truth: _Truth, lived: Lived, less_kw: float,
+) -> None:  # fmt: skip
+    """One half-hour: what is wanted, what must be, what fits, and where it leads."""
+    least = [car.possible_kw(t, car.least_kw(t), may_give=False) for car in cars]
+    wants = _wants(t, problem, schedule, state, cars=cars, truth=truth)
     sun = float(truth.sun[t]) * _used(problem, schedule, t)
-    total = float(truth.load[t]) + sum(charge) + sum(rooms) + sum(battery) - sun
+    still = float(truth.load[t]) - sun
+    if less_kw > 0.0:
+        low = _least(t, wants, problem, state, cars=cars, truth=truth)
+        wants = _lowered(wants, less_kw, low)
+    charge, rooms, battery = wants.charge, wants.rooms, wants.battery
+    total = still + sum(charge) + sum(rooms) + sum(battery)
     over = total - problem.limits.contract_kw
     if over > 0.0:
         over = _give_way(over, battery, [0.0] * len(battery))

@@ -45,6 +45,8 @@ class Week:
         Sites that fall silent for a day.
     derated : float
         What a feeder under repair carries, of the highest that it had in the days before. [-]
+    corrections : bool
+        Whether the region asks sites back to their plans while the tight evening runs.
     """
 
     region: Request
@@ -54,6 +56,7 @@ class Week:
     dr_share: float = 0.06
     offline: int = 2
     derated: float = 0.9
+    corrections: bool = True
 
     def __post_init__(self) -> None:
         check_request(self.region)

@@ -28,6 +28,7 @@ from vpp.region.crew import Executor, peak_rss_mb
 from vpp.region.pools import SLOTS
 from vpp.region.shared import RegionRules
 from vpp.region.week.blocks import Played, forecast_block, play_block, week_blocks
+from vpp.region.week.correct import correct_window
 from vpp.region.week.limits import FeederLimits, Known, joined_of, limits_at
 from vpp.region.week.request import MODES, Mode, Week, happenings_of
 from vpp.wholefile import whole_file
@@ -135,6 +136,7 @@ class _Runner:
         usual, drop = coordinator.alone_kw.copy(), coordinator.alone_droppable_kw.copy()
         told: dict[str, Any] = {}
         calls: dict[str, FloatArray] = {}
+        asked = np.zeros((len(usual), week.window(mode)))
         if mode == "together":
             plan, planned = self._planned(coordinator, step, usual, drop, told)
             share, calls = coordinator.share, self._calls(coordinator, step, plan.droppable_kw, told)
@@ -142,7 +144,9 @@ class _Runner:
             planned, share = usual, np.ones((len(usual), 1))
             told["left_out"] = {card.site: card.fault for card in coordinator.cards if card.fault}
         plan_s = time.perf_counter() - begun
-        played = _gathered(len(usual), coordinator.hand_out(play_block, share))
+        if mode == "together" and week.corrections and week.dr_share:
+            asked = self._corrected(coordinator, step, share, planned, told)
+        played = _gathered(len(usual), coordinator.hand_out(play_block, share, asked))
         self._crew.run(forget, [()] * self._crew.workers, at=range(self._crew.workers))
         peaks = self._crew.run(peak_rss_mb, [()] * self._crew.workers, at=range(self._crew.workers))
         told |= {
@@ -159,6 +163,17 @@ class _Runner:
         feeders = self._by_feeder(coordinator.cards, planned, played["power_kw"])
         self._keep(mode, step, {**played, **calls, **sums, **feeders}, told)
         log.info("region.step mode=%s step=%d s=%.1f", mode, step, told["total_s"])
+
+    def _corrected(
+        self, coordinator: Coordinator, step: int, share: FloatArray, planned: FloatArray,
+        told: dict[str, Any],
+    ) -> FloatArray:  # fmt: skip
+        """What sites are asked to take less than their plans while the call runs. [kW]"""
+        count, dr = self._week.window("together"), self._happen.dr
+        call = range(dr.start - step * count, dr.stop - step * count)
+        asked = correct_window(coordinator, share, planned, call=call, count=count)
+        told["asked_back_kwh"] = round(0.5 * float(asked.sum()), 3)
+        return asked
 
     def _forecast(self, mode: Mode, step: int) -> None:
         """Issue what is to be issued before the step: at noon for the next two days."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from dispatch.schedule import Schedule
 from energy.core.plan import Problem
 from vpp.region.draw import Request
 from vpp.region.week.horizon import SiteState, WeekSites, first_state
-from vpp.region.week.play import Lived, live
+from vpp.region.week.play import Lived, Living
 from vpp.region.week.request import Week, day_request
 from vpp.region.week.truth import SiteDay, site_day
 
@@ -40,7 +41,10 @@ def with_cars(tmp_path: Path) -> tuple[Problem, SiteState, tuple[SiteDay, SiteDa
 def played(
     problem: Problem, state: SiteState, days: tuple[SiteDay, SiteDay], schedule: Schedule | None
 ) -> Lived:
-    return live(problem, schedule, state, days, first=0, count=48)
+    living = Living(problem, schedule, state, days, first=0, count=48)
+    for _ in range(48):
+        living.half_hour()
+    return living.lived
 
 
 def test_a_plan_that_forgets_the_cars_and_the_rooms_breaks_no_promise(tmp_path: Path) -> None:
@@ -97,3 +101,50 @@ def test_energy_is_neither_made_nor_lost(tmp_path: Path) -> None:
     lived = played(problem, state, days, None)
     np.testing.assert_allclose(lived.load_kw, lived.power_kw + lived.sun_kw)
     assert (lived.load_kw >= days[0].load_kw - 1e-9).all()
+
+
+def charging(problem: Problem) -> Schedule:
+    """A plan that charges every car at full power and heats at half."""
+    idle, n = Schedule.idle(problem), problem.count
+    full = np.array([[car.max_charge_kw] * n for car in problem.cars])
+    half = np.array([[0.5 * zone.max_electric_kw] * n for zone in problem.zones])
+    return replace(idle, car_kw=full, hvac_kw=half)
+
+
+def test_a_site_that_is_asked_back_takes_less_by_that_and_never_less_than_it_said_it_could(
+    tmp_path: Path,
+) -> None:
+    problem, state, days = with_cars(tmp_path)
+    plan = charging(problem)
+    pairs = []
+    for part in (0.0, 0.5, 1.0, 5.0):
+        living = Living(problem, plan, deepcopy(state), days, first=0, count=48)
+        for _ in range(12):
+            living.half_hour()
+        room = living.room_kw()
+        living.half_hour(part * room)
+        pairs.append((part, room, living.lived.power_kw[12]))
+    usual = pairs[0][2]
+    assert pairs[0][1] > 0.0
+    for part, room, power in pairs[1:]:
+        assert usual - power == pytest.approx(min(1.0, part) * room, abs=1e-6)
+
+
+def test_a_site_that_is_asked_back_all_day_misses_no_departure_and_leaves_no_band(tmp_path: Path) -> None:
+    problem, state, days = with_cars(tmp_path)
+    living = Living(problem, charging(problem), state, days, first=0, count=48)
+    asked = 0.0
+    for _ in range(48):
+        room = living.room_kw()
+        asked += room
+        living.half_hour(room)
+    assert asked > 0.0
+    assert living.lived.kept > 0
+    assert living.lived.missed == 0
+    assert living.lived.discomfort_kh == pytest.approx(living.lived.unheld_kh)
+    assert living.room_kw() == 0.0  # the window is over
+
+
+def test_a_site_without_a_plan_has_nothing_to_give_up(tmp_path: Path) -> None:
+    problem, state, days = with_cars(tmp_path)
+    assert Living(problem, None, state, days, first=0, count=48).room_kw() == 0.0

@@ -20,7 +20,7 @@ from dispatch.region.work import WorkSettings
 from energy.core.errors import ConfigError, DataError
 from vpp.region.crew import Executor, InlineCrew, open_executor, peak_rss_mb
 from vpp.region.draw import Request
-from vpp.region.week.blocks import Played
+from vpp.region.week.blocks import Followed, Played
 from vpp.region.week.report import render_region_report
 from vpp.region.week.request import Week, happenings_of
 from vpp.region.week.results import read_result, week_document
@@ -197,7 +197,7 @@ def test_the_tight_evening_is_called_settled_and_told_against_the_week_without_i
 
 def test_only_powers_yen_and_counts_cross_the_border(lived: tuple[dict[str, Any], Path, Watched]) -> None:
     _, _, crew = lived
-    messages = {Bids, Card, Opened, Prices, Settled, Weights, Played}
+    messages = {Bids, Card, Opened, Prices, Settled, Weights, Played, Followed}
     names = {
         "power_kw", "sun_kw", "load_kw", "yen", "peak_yen", "wear_yen", "discomfort_kh", "unheld_kh",
         "gave_kwh", "over_contract_kw", "kept", "missed", "hopeless",
@@ -220,7 +220,25 @@ def test_only_powers_yen_and_counts_cross_the_border(lived: tuple[dict[str, Any]
             for part in flat:
                 allowed = isinstance(part, Block | WorkSettings | Week | int | date | str)
                 settling = name == "_settled_chunk"  # the aggregator's own meters of sites that consented
-                assert allowed or settling or type(part) in messages, f"{type(part).__name__} is sent"
+                asked = name in ("follow_block", "play_block") and isinstance(part, float | np.ndarray)
+                assert allowed or settling or asked or type(part) in messages, (
+                    f"{type(part).__name__} is sent"
+                )
+
+
+def test_while_the_call_runs_sites_tell_how_much_less_they_could_take_and_nothing_else(
+    lived: tuple[dict[str, Any], Path, Watched],
+) -> None:
+    _, folder, crew = lived
+    followed = [answer for answer in crew.answers if isinstance(answer, Followed)]
+    assert followed
+    assert {part.name for part in fields(Followed)} == {"power_kw", "room_kw"}
+    for one in followed:
+        assert one.room_kw.shape == (len(one.power_kw),)
+        assert (one.room_kw >= 0.0).all()
+    evening = happenings_of(WEEK).dr.start // WEEK.window("together")
+    asked = [read_step(folder, "together", step).told["asked_back_kwh"] for step in range(6)]
+    assert all(kwh == 0.0 for step, kwh in enumerate(asked) if step != evening)
 
 
 def test_what_workers_tell_names_no_car_no_room_and_no_state(
