@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import configparser
+import os
 import shutil
 import socket
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -71,6 +75,55 @@ def test_nginx_takes_its_file(tmp_path: Path) -> None:
         check=False,
     )
     assert found.returncode == 0, found.stderr
+
+
+class _Behind(BaseHTTPRequestHandler):
+    """Stands where the service does, and answers who the proxy says is asking."""
+
+    def do_GET(self) -> None:
+        body = f"{self.path} {self.headers.get_all('X-Forwarded-For')}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Say nothing."""
+
+
+def test_caddy_takes_its_file_and_hands_on_who_asks_but_no_figures(tmp_path: Path) -> None:
+    if shutil.which("caddy") is None:
+        pytest.skip("caddy is not installed")
+    file = FOLDER / "Caddyfile"
+    env = {
+        **os.environ,
+        "HOME": str(tmp_path),
+        "XDG_DATA_HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path),
+    }
+    words = ["caddy", "validate", "--adapter", "caddyfile", "--config", str(file)]
+    found = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    with HTTPServer(("127.0.0.1", 0), _Behind) as behind, socket.socket() as free:
+        threading.Thread(target=behind.serve_forever, daemon=True).start()
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        text = file.read_text(encoding="utf-8").replace("vpp.example {", f"http://127.0.0.1:{port} {{")
+        text = text.replace("127.0.0.1:8080", f"127.0.0.1:{behind.server_address[1]}")
+        (tmp_path / "Caddyfile").write_text("{\n\tadmin off\n}\n" + text, encoding="utf-8")
+        words = ["caddy", "run", "--adapter", "caddyfile", "--config", str(tmp_path / "Caddyfile")]
+        with subprocess.Popen(words, env=env, stderr=subprocess.PIPE, text=True) as proxy:
+            try:
+                assert proxy.stderr is not None
+                assert any("serving initial configuration" in line for line in proxy.stderr)
+                with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as asks:
+                    pretended = {"X-Forwarded-For": "203.0.113.9"}
+                    assert asks.get("/health", headers=pretended).text == "/health ['127.0.0.1']"
+                    assert asks.get("/metrics").status_code == 404
+            finally:
+                proxy.terminate()
+        behind.shutdown()
 
 
 def test_the_example_of_a_service_is_read_and_says_where_its_secret_stands() -> None:
