@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, select
 
 from energy.core.errors import DataError
 from energy.core.units import SeriesId
 from energy.store import schema
+from energy.store.beginnings import begins_with
 from energy.store.engine import Connections
 from energy.store.values import Erased
 
@@ -42,7 +43,7 @@ def erase(connections: Connections, folders: Sequence[str], documents: Sequence[
         if connection.dialect.name == "sqlite":
             connection.exec_driver_sql("PRAGMA secure_delete = ON")
         for folder in folders:
-            chosen = func.substr(series.name, 1, len(folder)) == folder
+            chosen = and_(*begins_with(series.name, folder))
             names += connection.scalars(select(series.name).where(chosen)).all()
             inside = select(series.id).where(chosen)
             points += connection.execute(

@@ -53,7 +53,7 @@ __all__ = [
     "token",
 ]
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 VERSION_TABLE: Final = "vpp_schema_version"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -84,6 +84,10 @@ class Instant(TypeDecorator[datetime]):
         return None if value is None else from_micros(value)
 
 
+# Text that is looked up by its beginning: in the order of its code points on both databases, so that an index
+# finds "all that begin with" whatever language a server sorts in.
+_Sorted: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -98,7 +102,7 @@ series = Table(
     "series",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", _Sorted, nullable=False, unique=True),
 )
 
 source = Table(
@@ -125,7 +129,7 @@ document = Table(
     "document",
     metadata,
     Column("kind", Text, primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("key", _Sorted, primary_key=True),
     Column("known_at", BigInteger, primary_key=True),
     Column("body", Text, nullable=False),
 )

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NoReturn
 
 import numpy as np
-from sqlalchemy import ColumnElement, Row, Select, and_, func, select
+from sqlalchemy import Row, Select, and_, func, select
 
 from energy.core.clock import require_aware
 from energy.core.errors import AlignmentError
@@ -14,6 +14,7 @@ from energy.core.measurement import Quality
 from energy.core.series import Grid, Series, Unit
 from energy.core.units import SeriesId
 from energy.store import schema
+from energy.store.beginnings import begins_with
 from energy.store.engine import Connections
 from energy.store.schema import from_micros, to_micros
 from energy.store.values import Document, StoredValue
@@ -103,7 +104,7 @@ class SqlSnapshot:
     def ids(self, prefix: str = "") -> list[SeriesId]:
         """Names of the series of which something is known, sorted."""
         something = select(_P.at).where(_P.series_id == _S.id, _P.known_at <= self._limit).exists()
-        query = select(_S.name).where(_starts_with(_S.name, prefix), something)
+        query = select(_S.name).where(*begins_with(_S.name, prefix), something)
         with self._connections.read() as connection:
             return sorted(SeriesId(name) for name in connection.scalars(query))
 
@@ -123,7 +124,7 @@ class SqlSnapshot:
         """Newest version of every document of a kind, sorted by key."""
         newest = (
             select(_D.key, func.max(_D.known_at).label("known_at"))
-            .where(_D.kind == kind, _D.known_at <= self._limit, _starts_with(_D.key, prefix))
+            .where(_D.kind == kind, _D.known_at <= self._limit, *begins_with(_D.key, prefix))
             .group_by(_D.key)
             .subquery()
         )
@@ -167,11 +168,6 @@ class SqlSnapshot:
         return (
             select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id).join(newest, same).order_by(_P.at)
         )
-
-
-def _starts_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    # Not LIKE, which takes "_" for any letter and, in SQLite, "A" for "a".
-    return func.substr(column, 1, len(prefix)) == prefix
 
 
 def _stored(row: Row[int, int, float | None, str, str]) -> StoredValue:

@@ -16,6 +16,7 @@ from energy.core.clock import require_aware
 from energy.core.errors import DataError
 from energy.store import schema
 from energy.store.across import SqlAcross
+from energy.store.adding import add_points
 from energy.store.canonical import canonical_json
 from energy.store.engine import Connections, Durability, connect_errors, make_engine
 from energy.store.erasing import erase
@@ -128,7 +129,7 @@ class SqlStore:
                 (series[name], at, known_at, value, quality, sources[source])
                 for (name, at, known_at), (value, quality, source) in wanted.items()
             )
-            written = _add(connection, schema.point, rows)
+            written = add_points(connection, rows)
             if written < len(rows):
                 _must_agree(connection, wanted)
         return AppendReport(written, len(rows) - written + repeated)

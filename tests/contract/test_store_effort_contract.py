@@ -1,0 +1,112 @@
+"""How much a store asks its database for a thing: statements are counted and explained, never timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, text
+
+from energy.core.units import series_id
+from energy.store import AppendReport, SqlStore, open_store
+from energy.store.beginnings import after
+from tests.contract.statements import asked
+from tests.contract.store_backends import ALL, LATER, NOON, SHARED, database, point, slot
+
+ODD = (
+    "plan",
+    "plan/",
+    "plan/a",
+    "plan/_",
+    "plan/A",
+    "plan/é",
+    "plan/計画",
+    "plan/\U0010ffff",
+    "plan0",
+    "Plan/a",
+)
+
+
+@pytest.fixture(params=ALL)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
+    with database(request.param, tmp_path) as url, open_store(url, durability="process") as opened:
+        yield opened
+
+
+def test_a_thousand_values_are_written_with_as_many_statements_as_one(store: SqlStore) -> None:
+    store.append([point(slot(-1))])  # series and source have their numbers
+    counts = []
+    for points in ([point(slot(0))], [point(slot(k)) for k in range(1, 1001)]):
+        with asked() as said:
+            assert store.append(points) == AppendReport(len(points), 0)
+        counts.append(len(said))
+    assert counts == [1, 1]
+
+
+def test_values_that_stood_there_in_part_are_counted_rightly(store: SqlStore) -> None:
+    store.append([point(slot(k), float(k)) for k in range(0, 100, 3)])
+    report = store.append([point(slot(k), float(k)) for k in range(100)])
+    assert report == AppendReport(100 - 34, 34)
+    found = store.as_of(LATER + 60 * (LATER - NOON)).values(point().series, slot(0), slot(100))
+    assert [one.value for one in found] == [float(k) for k in range(100)]
+
+
+def test_more_values_than_a_statement_takes_arrive_once_and_in_full(store: SqlStore) -> None:
+    points = [replace(point(slot(k), None if k % 7 == 0 else k / 3)) for k in range(20_003)]
+    assert store.append(points) == AppendReport(20_003, 0)
+    assert store.append(points[-3:]) == AppendReport(0, 3)
+    found = store.as_of(slot(30_000)).values(point().series, slot(0), slot(20_003))
+    assert [one.value for one in found] == [one.value for one in points]
+
+
+@pytest.mark.parametrize("prefix", [*ODD, "", "p", "plan/\U0010ffff\U0010ffff", "z"])
+def test_documents_of_a_beginning_are_those_that_begin_so(store: SqlStore, prefix: str) -> None:
+    for key in ODD:
+        store.put_document("kind", key, known_at=NOON, body=key)
+        store.put_document("other", key, known_at=NOON, body=key)
+    found = [one.key for one in store.as_of(LATER).documents("kind", prefix=prefix)]
+    assert found == sorted(key for key in ODD if key.startswith(prefix))
+
+
+def test_series_of_a_beginning_are_those_that_begin_so(store: SqlStore) -> None:
+    names = [series_id(site, "meter", "import_kwh") for site in ("home-1", "home-10", "home-2", "home_1")]
+    store.append([replace(point(), series=name) for name in names])
+    assert store.as_of(LATER).ids("home-1/") == names[:1]
+    assert store.as_of(LATER).ids("home-1") == names[:2]
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_beginning_is_looked_up_in_the_index_and_not_by_reading_a_kind(kind: str, tmp_path: Path) -> None:
+    with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
+        with asked() as said:
+            assert store.as_of(LATER).documents("kind", prefix="2026-11-23/") == []
+        ((statement, parameters),) = said
+        engine = create_engine(url)
+        with engine.connect() as connection:
+            if kind == "postgresql":
+                connection.execute(text("SET enable_seqscan = off"))  # on an empty table it always wins
+                connection.execute(text("SET enable_bitmapscan = off"))
+            explain = "EXPLAIN QUERY PLAN " if kind == "sqlite-file" else "EXPLAIN "
+            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
+        engine.dispose()
+    if kind == "sqlite-file":
+        assert "kind=? AND key>? AND key<?" in plan, plan
+    else:
+        (found,) = [line for line in plan.splitlines() if "key >= " in line]
+        assert all(part in found for part in ("Index Cond", "key < ")), plan
+
+
+@given(prefix=st.text(min_size=1, max_size=4), rest=st.text(max_size=4), other=st.text(max_size=6))
+def test_what_comes_behind_a_beginning_is_above_all_that_begin_so_and_below_nothing_else(
+    prefix: str, rest: str, other: str
+) -> None:
+    end = after(prefix)
+    if end is None:
+        assert set(prefix) == {"\U0010ffff"}
+        return
+    assert prefix <= prefix + rest < end
+    assert (prefix <= other < end) == other.startswith(prefix)
