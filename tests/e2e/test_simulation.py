@@ -7,11 +7,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.e2e.days import Day, command, simulate
+from tests.unit.vpp.cli.calling import vpp
 
 pytestmark = pytest.mark.e2e
 
@@ -38,30 +40,7 @@ RUN_KEYS = [
 ]
 
 
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "vpp.cli.main", *words]
-
-
-def vpp(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*words), cwd=cwd, capture_output=True, text=True, check=False, timeout=600)
-
-
-def simulate(folder: Path, *words: str) -> dict[str, object]:
-    done = vpp("simulate", *words, "--json", "--state", "state", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    document: dict[str, object] = json.loads(done.stdout)
-    return document
-
-
-@pytest.fixture(scope="module")
-def wednesday(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
-    """One day of kitakata with a tight evening, all controllers."""
-    folder = tmp_path_factory.mktemp("kitakata")
-    words = ("kitakata", "--days", "1", "--start", "2026-08-05", "--compare", "none,rules,optimal,perfect")
-    return folder, simulate(folder, *words)
-
-
-def test_the_document_has_the_promised_shape(wednesday: tuple[Path, dict[str, object]]) -> None:
+def test_the_document_has_the_promised_shape(wednesday: Day) -> None:
     document = wednesday[1]
     assert (document["scenario"], document["start"], document["days"]) == ("kitakata", "2026-08-05", 1)
     runs = document["runs"]
@@ -71,7 +50,7 @@ def test_the_document_has_the_promised_shape(wednesday: tuple[Path, dict[str, ob
         assert list(run)[: len(RUN_KEYS)] == RUN_KEYS
 
 
-def test_promises_and_limits_hold_on_a_whole_day(wednesday: tuple[Path, dict[str, object]]) -> None:
+def test_promises_and_limits_hold_on_a_whole_day(wednesday: Day) -> None:
     for run in wednesday[1]["runs"]:  # type: ignore[attr-defined] # plain JSON
         assert run["departures"] == 4, run["controller"]
         assert run["departures_missed"] == 0, run["controller"]
@@ -83,7 +62,7 @@ def test_promises_and_limits_hold_on_a_whole_day(wednesday: tuple[Path, dict[str
 
 
 def test_the_optimiser_beats_doing_nothing_and_perfect_foresight_beats_it(
-    wednesday: tuple[Path, dict[str, object]],
+    wednesday: Day,
 ) -> None:
     runs = {run["controller"]: run for run in wednesday[1]["runs"]}  # type: ignore[attr-defined] # plain JSON
     assert runs["perfect"]["score_yen"] < runs["optimal"]["score_yen"] < runs["none"]["score_yen"]
@@ -93,31 +72,30 @@ def test_the_optimiser_beats_doing_nothing_and_perfect_foresight_beats_it(
 
 
 def test_only_the_commuter_earns_coins_and_the_journal_proves_it(
-    wednesday: tuple[Path, dict[str, object]],
+    wednesday: Day,
 ) -> None:
     folder, document = wednesday
     coins = next(run["coins"] for run in document["runs"] if run["controller"] == "optimal")  # type: ignore[attr-defined] # plain JSON
     assert coins > 0
-    balances = json.loads(vpp("ledger", "balance", "--state", "state", "--json", cwd=folder).stdout)
-    assert balances == {"driver/driver-1": coins, "operator/issue": -coins}
-    proved = vpp("ledger", "verify", "--state", "state", "--json", cwd=folder)
-    assert proved.returncode == 0
-    assert json.loads(proved.stdout)["entries"] == 1
+    state = ("--state", str(folder / "state"), "--json")
+    _, balances, _ = vpp("ledger", "balance", *state)
+    assert json.loads(balances) == {"driver/driver-1": coins, "operator/issue": -coins}
+    status, proved, _ = vpp("ledger", "verify", *state)
+    assert status == 0
+    assert json.loads(proved)["entries"] == 1
 
 
 @pytest.mark.parametrize(("lang", "word"), [("ja", "通勤車"), ("en", "commuter")])
-def test_the_tight_evening_is_explained_in_both_languages(
-    wednesday: tuple[Path, dict[str, object]], lang: str, word: str
-) -> None:
-    said = vpp("--lang", lang, "plan", "explain", "16:00", "commuter", "--state", "state", cwd=wednesday[0])
-    assert said.returncode == 0, said.stderr
-    assert word in said.stdout
+def test_the_tight_evening_is_explained_in_both_languages(wednesday: Day, lang: str, word: str) -> None:
+    status, said, err = vpp(
+        "plan", "explain", "16:00", "commuter", "--state", str(wednesday[0] / "state"), lang=lang
+    )
+    assert status == 0, err
+    assert word in said
 
 
-def test_another_site_needs_no_line_of_code(tmp_path: Path) -> None:
-    words = ("city-hall", "--days", "1", "--start", "2026-08-05", "--compare", "none,optimal")
-    document = simulate(tmp_path, *words)
-    runs = document["runs"]
+def test_another_site_needs_no_line_of_code(city_day: Day) -> None:
+    runs = city_day[1]["runs"]
     assert isinstance(runs, list)
     for run in runs:
         assert run["departures"] == 3
@@ -126,9 +104,7 @@ def test_another_site_needs_no_line_of_code(tmp_path: Path) -> None:
         assert abs(run["energy_balance_error_kwh"]) < 0.01
 
 
-def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(
-    wednesday: tuple[Path, dict[str, object]], tmp_path: Path
-) -> None:
+def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(wednesday: Day, tmp_path: Path) -> None:
     """kill -9 at random moments of a day with coins: nothing lost, nothing paid twice, the same document."""
     words = ("kitakata", "--days", "1", "--start", "2026-08-05", "--compare", "optimal")
     cut = tmp_path / "cut"
@@ -161,5 +137,6 @@ def test_a_killed_run_goes_on_and_ends_like_one_that_was_not(
         return {key: value for key, value in run.items() if key not in ("wall_s", "comfort_vs_none_degc")}
 
     assert of_optimal(found) == of_optimal(wednesday[1])
-    proved = json.loads(vpp("ledger", "verify", "--state", "state", "--json", cwd=cut).stdout)
-    assert proved["entries"] == 1
+    status, proved, _ = vpp("ledger", "verify", "--state", str(cut / "state"), "--json")
+    assert status == 0
+    assert json.loads(proved)["entries"] == 1

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from energy.store import open_store
 from tests.arch.rules import ROOT
+from tests.e2e.days import Day
 from vpp.scenario import load_scenario
 
 PAGE = ROOT / "docs" / "reference" / "store-series-names.md"
@@ -36,14 +34,9 @@ def as_listed(series: str) -> str:
     return f"{kinds.get(asset, asset)}/{quantity}"
 
 
-def test_the_page_lists_exactly_what_a_simulated_day_stores(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "vpp.cli.main", "simulate", "kitakata", "--days", "1", "--compare", "rules",
-         "--state", str(tmp_path)],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
-    store = open_store(f"sqlite:///{next(tmp_path.glob('*/rules.db'))}", read_only=True)
+def test_the_page_lists_exactly_what_a_simulated_day_stores(wednesday: Day) -> None:
+    database = next((wednesday[0] / "state").glob("*/rules.db"))
+    store = open_store(f"sqlite:///{database}", read_only=True)
     try:
         stored = {as_listed(str(series)) for series in store.as_of(LATER).ids()}
     finally:
