@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,11 +15,12 @@ from energy.core.slots import JST
 from energy.ledger import Consent
 from energy.market.deadlines import PlanWindow, submission
 from energy.market.products import SupplyLevel
-from energy.store import Store
+from energy.store import AuditFilter, Store
 from vpp.areawatch import Area, SiteLine, errors_by_day, watch_area
 from vpp.consents import on_record
 from vpp.i18n import Messages
 from vpp.ops.alerts_tell import alert_sentence
+from vpp.planfollow import Following, plan_following
 from vpp.report.chart import Band, ChartSpec, Line
 from vpp.report.html import figure_of
 from vpp.settlement.dr_event import DrEvent
@@ -27,12 +29,16 @@ from vpp.settlement.dr_life import OPEN, EventState
 from vpp.settlement.plan_book import PlanBook, PlanState
 from vpp.web.access import Access, access_of
 from vpp.web.alerted import open_alerts
+from vpp.web.live import streamed
 from vpp.web.pages import Page, render
 
 __all__ = ["PAGES"]
 
 _SHOWN: Final = 30
 _DAYS: Final = 14
+_LOOKS: Final = 5
+_ASTRAY: Final = 0.8
+"""Below this share of its plan a site is marked. [-]"""
 _STEPS: Final = (0.03, 0.08, 0.15)
 """Limits of the four depths of an error's colour, as a share of the day's mean load."""
 _SIGN: Final = {SupplyLevel.NORMAL: "●", SupplyLevel.ADVISORY: "△", SupplyLevel.WARNING: "▲"}
@@ -48,10 +54,27 @@ def region(request: Request) -> Response:
 
 
 def panel(request: Request) -> Response:
-    """The part that changes; the page asks for it once a minute."""
+    """The part that changes."""
     access = access_of(request)
     every = request.query_params.get("all") == "1"
     return render(request, "operator_panel.html", every=every, **_panel(access, every=every))
+
+
+def live(request: Request) -> Response:
+    """The part that changes, whenever somebody did something, and once a minute: half hours run on."""
+    service = access_of(request).service
+    turns = itertools.count()
+    minute = -1
+
+    def key() -> str:
+        nonlocal minute
+        # Minutes of a demonstration pass in a moment: however fast they are, one look in five is at the time.
+        if next(turns) % _LOOKS == 0:
+            minute = int(service.clock.now().timestamp() // 60)
+        acts = service.store.audit_page(AuditFilter(), limit=1)
+        return f"{minute} {acts[0].number if acts else 0}"
+
+    return streamed(request, key, lambda: bytes(panel(request).body).decode())
 
 
 def errors(request: Request) -> Response:
@@ -89,6 +112,7 @@ def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of 
     alerts = open_alerts(store, access.who)
     lines = area.sites if every else area.sites[:_SHOWN]
     shared = _shared(on_record(store, now), now)
+    followed = plan_following(store, [one.site for one in lines], now)
     return {
         "m": words,
         "at": words.moment(now),
@@ -97,7 +121,7 @@ def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of 
         "strip": _strip(area, len(alerts), words),
         "figure": figure_of(_chart(area, words), words) if area.sites else None,
         "flex": _flexibility(area, events, now),
-        "sites": [_row(one, shared, now, words) for one in lines],
+        "sites": [_row(one, shared, followed.get(one.site), now=now, words=words) for one in lines],
         "hidden": len(area.sites) - len(lines),
         "count": len(area.sites),
         "work": [*_plans(store, now, words), *_answers(events, words), *_silent(area, words)],
@@ -237,7 +261,9 @@ def _shared(consents: list[Consent], now: datetime) -> dict[str, set[str]]:
     return found
 
 
-def _row(one: SiteLine, shared: dict[str, set[str]], now: datetime, words: Messages) -> dict[str, Any]:
+def _row(
+    one: SiteLine, shared: dict[str, set[str]], followed: Following | None, *, now: datetime, words: Messages
+) -> dict[str, Any]:
     minutes = 0 if one.until is None else max(0, int((now - one.until) / timedelta(minutes=1)))
     age = "operator.age_minutes" if minutes < 120 else "operator.age_hours"
     return {
@@ -245,6 +271,8 @@ def _row(one: SiteLine, shared: dict[str, set[str]], now: datetime, words: Messa
         "late": one.late,
         "age": words.text(age, minutes=minutes, hours=minutes // 60),
         "power": words.text("chart.missing") if one.demand_kw is None else words.kw(one.demand_kw),
+        "follows": "-" if followed is None else words.percent(followed.share, 0),
+        "astray": followed is not None and followed.share < _ASTRAY,
         "shares": len(shared.get(one.site, ())),
     }
 
@@ -307,6 +335,6 @@ def _silent(area: Area, words: Messages) -> list[dict[str, str]]:
 
 PAGES: Final = (
     Page(path="/operator", endpoint=region, rule="region", nav="nav.operator"),
-    Page(path="/operator/now", endpoint=panel, rule="region"),
+    Page(path="/operator/live", endpoint=live, rule="region"),
     Page(path="/operator/errors", endpoint=errors, rule="region"),
 )

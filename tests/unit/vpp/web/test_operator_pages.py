@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from energy.core.slots import parse_jst
@@ -178,3 +180,33 @@ def test_the_reserve_margin_is_supply_less_demand_over_demand(town: Town) -> Non
     expected = (18.0 + area.up_kw - area.demand_kw[k]) / area.demand_kw[k]  # 9 kWh in half an hour are 18 kW
     assert area.reserve(k) == pytest.approx(expected)
     assert area.usage(k) == pytest.approx(1 / (1 + expected))
+
+
+def test_the_region_is_sent_anew_when_somebody_acts_and_once_a_minute(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vpp.web import operator
+
+    keys: list[str] = []
+
+    def listened(request: Any, key: Callable[[], str], fragment: Callable[[], str]) -> PlainTextResponse:
+        keys.extend(key() for _ in range(operator._LOOKS))
+        town.house.store.audit("operator", "test.acted", "x", at=town.house.clock.now(), facts={})
+        keys.append(key())
+        town.house.clock.advance(timedelta(minutes=1))
+        keys.extend(key() for _ in range(operator._LOOKS))
+        return PlainTextResponse(fragment())
+
+    monkeypatch.setattr(operator, "streamed", listened)
+    told = town.logged_in(Role.OPERATOR).get("/operator/live?all=1").text
+    assert told.startswith('<div id="now" data-live="/operator/live?all=1">')
+    assert len(dict.fromkeys(keys)) == 3
+    assert len(dict.fromkeys(keys[: operator._LOOKS])) == 1
+
+
+def test_who_reads_without_a_script_is_given_a_way_to_the_present_state(town: Town) -> None:
+    page = town.logged_in(Role.OPERATOR).get("/operator").text
+    assert re.search(
+        r'<noscript><p><a href="/operator">Show the region as it is now</a></p></noscript>', page
+    )
+    assert 'src="/static/live.js"' in page
