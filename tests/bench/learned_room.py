@@ -1,9 +1,10 @@
 """What learning a room is worth in the loop, where the site's file is wrong about it. Not run in CI.
 
-``python -m tests.bench.learned_room`` lives an office of ``tests/bench/learned-room`` through five weeks of
-summer three times: with what its file says (wrong), learning, and told the truth as far as one capacity can
-hold it. The room of the twins is of another kind than the planner's: two capacities, and a crowd that is
-another one each day. Scored are the last three weeks.
+``python -m tests.bench.learned_room --state FOLDER`` lives an office of ``tests/bench/learned-room`` through
+four weeks in which its thermostat holds the room and nobody plans, and then through some days with plans,
+three times: with what its file says (wrong), learning, and told the truth as far as one capacity can hold it.
+The room of the twins is of another kind than the planner's: two capacities, and a crowd that is another one
+each day. Scored are the days with plans.
 """
 
 from __future__ import annotations
@@ -20,20 +21,20 @@ import numpy as np
 from energy.core.series import FloatArray, Grid, Unit
 from energy.core.slots import SLOTS_PER_DAY, jst_midnight
 from energy.market.prices import slot_prices
-from energy.store import Snapshot, open_store
+from energy.store import Point, Snapshot, open_store
 from vpp.halfhour import SLOT_RECORD, SlotRecord
 from vpp.recorder import SiteSeries
-from vpp.rooms import room_history
+from vpp.rooms import FIT_DAYS, learn_rooms, room_history
 from vpp.scenario import Scenario, load_scenario
 from vpp.simulate import ScenarioRun
 
 FOLDER: Final = Path(__file__).parent / "learned-room"
-BEGINS: Final = {"summer": date(2026, 7, 6), "winter": date(2027, 1, 11)}
+BEGINS: Final = {"summer": date(2026, 8, 3), "winter": date(2027, 2, 8)}
 ROOM: Final = "office"
 
 
 class Score(NamedTuple):
-    """What a run came to in its scored weeks."""
+    """What a run came to in its days."""
 
     bought_kwh: float
     yen: float
@@ -56,26 +57,39 @@ def told(scenario: Scenario, how: str) -> Scenario:
     return replace(scenario, site=told_site, world=world)
 
 
-def live(how: str, first: date, days: int, scored: int, place: Path) -> Score:
-    """One run, and what its last days came to."""
+def weeks_before(first: date, place: Path) -> list[Point]:
+    """What the room's thermostat left in the store in the weeks before a day."""
+    scenario, folder = load_scenario(str(FOLDER))
+    start, end = jst_midnight(first - timedelta(days=FIT_DAYS)), jst_midnight(first)
+    with open_store(f"sqlite:///{place / 'before.sqlite'}", durability="process") as store:
+        asyncio.run(
+            ScenarioRun(told(scenario, "declared"), folder, "none", start, end, store, wire=False).run()
+        )
+        known, names = store.as_of(end), SiteSeries(scenario.site.id)
+        return [
+            Point(series=name, at=one.at, known_at=one.known_at, value=one.value, source=one.source)
+            for name in (names[ROOM, "room_c"], names["hvac", "energy_kwh"])
+            for one in known.values(name, start, end)
+        ]
+
+
+def live(how: str, first: date, days: int, place: Path) -> Score:
+    """The days with plans, and what they came to."""
     scenario, folder = load_scenario(str(FOLDER))
     scenario = told(scenario, how)
     start, end = jst_midnight(first), jst_midnight(first + timedelta(days=days))
-    place.mkdir(parents=True, exist_ok=True)
     with open_store(f"sqlite:///{place / (how + '.sqlite')}", durability="process") as store:
+        store.append(weeks_before(first, place))
+        learn_rooms(store, scenario.site, start)
         run = ScenarioRun(scenario, folder, "optimal", start, end, store, wire=False)
         asyncio.run(run.run())
         known = store.as_of(end + timedelta(days=1))
-        if how == "learned":
-            for night in room_history(known, scenario.site.id, ROOM):
-                errors = (
-                    ""
-                    if night.learned_k is None
-                    else f"{night.learned_k:.2f} K, not {night.declared_k:.2f} K"
-                )
-                print(f"  {night.day} {night.state:8s} {night.why:12s} {errors}")
-        grid = Grid(end - timedelta(days=scored), scored * SLOTS_PER_DAY)
-        return _score(known, scenario, grid)
+        for night in room_history(known, scenario.site.id, ROOM):
+            errors = (
+                "" if night.learned_k is None else f"{night.learned_k:.2f} K, file {night.declared_k:.2f} K"
+            )
+            print(f"  {night.day} {night.state:8s} {night.why:12s} {errors}")
+        return _score(known, scenario, Grid(start, days * SLOTS_PER_DAY))
 
 
 def _score(known: Snapshot, scenario: Scenario, grid: Grid) -> Score:
@@ -109,14 +123,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--season", choices=sorted(BEGINS), default="summer")
-    parser.add_argument("--days", type=int, default=35)
-    parser.add_argument("--scored", type=int, default=21)
+    parser.add_argument("--days", type=int, default=7)
     parser.add_argument("--state", type=Path, required=True, help="folder for the stores of the runs")
     parser.add_argument("--only", choices=("declared", "learned", "truth"))
     asked = parser.parse_args()
+    place = asked.state / asked.season
+    place.mkdir(parents=True, exist_ok=True)
     print(f"{'':10s} {'bought':>8s} {'yen':>8s} {'peak':>7s} {'room':>7s} {'outside':>8s} {'plan off':>9s}")
     for how in (asked.only,) if asked.only else ("declared", "learned", "truth"):
-        one = live(how, BEGINS[asked.season], asked.days, asked.scored, asked.state / asked.season)
+        one = live(how, BEGINS[asked.season], asked.days, place)
         print(
             f"{how:10s} {one.bought_kwh:8.0f} {one.yen:8.0f} {one.peak_kw:7.1f} {one.room_kwh:7.0f} "
             f"{one.outside_k:8.2f} {one.miss_kw:9.2f}",

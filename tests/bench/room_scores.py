@@ -107,12 +107,12 @@ def choose(seeds: int) -> None:
     print(f"least that holds {LEVEL:.0%}: {enough[0] if enough else 'none'}; built in: {WIDER}")
 
 
-def score(seeds: int, first: int) -> None:
+def score(seeds: int, first: int, wanted: str) -> None:
     """A table of errors and of how often the truth lies inside, by room; sums by kind of room."""
     print(f"{'room (28 days)':46s} {'1 h':>5s} {'24 h':>5s} {'stays':>6s}  truth inside, of statements made")
     for title, cases in (("rooms of the choice, fresh seeds", TRAINED), ("rooms of other kinds", OTHERS)):
         everywhere: list[bool] = []
-        for case in cases:
+        for case in (one for one in cases if wanted in one.name):
             held: dict[str, list[bool]] = defaultdict(list)
             errors = []
             for (fit,) in fits(case, range(first, first + seeds), (WIDER,)):
@@ -127,7 +127,11 @@ def score(seeds: int, first: int) -> None:
             hour, day, stays = np.mean(errors, axis=0)
             shares = "  ".join(f"{name} {sum(v)}/{len(v)}" for name, v in held.items())
             print(f"{case.name:46s} {hour:5.2f} {day:5.2f} {stays:6.2f}  {shares}", flush=True)
-        print(f"{title}: {sum(everywhere)}/{len(everywhere)} = {100 * np.mean(everywhere):.0f} %", flush=True)
+        if everywhere:
+            print(
+                f"{title}: {sum(everywhere)}/{len(everywhere)} = {100 * np.mean(everywhere):.0f} %",
+                flush=True,
+            )
 
 
 def main() -> None:
@@ -135,12 +139,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=8, help="how many lives of each room")
     parser.add_argument("--first", type=int, default=FRESH, help="first seed of a score")
+    parser.add_argument("--room", default="", help="only rooms with this in their name")
     parser.add_argument("--choose", action="store_true", help="choose the width on seeds from 0")
     told = parser.parse_args()
     if told.choose:
         choose(told.seeds)
     else:
-        score(told.seeds, told.first)
+        score(told.seeds, told.first, told.room)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,8 @@ class Plant:
     cop_at_c: float = 35.0
 
     def cop_of(self, outdoor_c: float) -> float:
-        return min(6.0, max(1.5, self.cop + self.cop_slope * (outdoor_c - self.cop_at_c)))
+        lowest = min(1.5, self.cop)  # an electric heater gives what it takes
+        return min(6.0, max(lowest, self.cop + self.cop_slope * (outdoor_c - self.cop_at_c)))
 
 
 def one_capacity() -> Plant:
