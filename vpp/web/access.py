@@ -160,20 +160,29 @@ def service_of(request: Request) -> Service:
 
 async def _admitted(request: Request, guard: Guard) -> Access | Response:
     """The caller, a way to the log-in page, or a problem."""
+    # All that asks the database in one visit to a worker: where many read, each visit waits for its turn.
+    access = await run_in_threadpool(_look, request, guard)
+    if isinstance(access, Access) and (guard.rule.public or access.session is not None):
+        await _own_page(request, access.session, access.service)
+    return access
+
+
+def _look(request: Request, guard: Guard) -> Access | Response:
+    """Everything about a caller except whether the page that asks is ours."""
     service = service_of(request)
-    token, session = await run_in_threadpool(_who, request, service)
+    token, session = _who(request, service)
     account = token.account if token is not None else session.account if session is not None else None
     lang = chosen(
         request.cookies,
         request.headers.get("accept-language", ""),
         account.lang if account is not None else None,
     )
-    waiting = session is not None and session.stage == "code"
+    access = Access(
+        service=service, lang=lang, rule=guard.rule, account=account, session=session, token=token
+    )
     if guard.rule.public:
-        await _own_page(request, session, service)
-        return Access(
-            service=service, lang=lang, rule=guard.rule, account=account, session=session, token=token
-        )
+        return access
+    waiting = session is not None and session.stage == "code"
     if account is None or waiting:
         return _to_the_door(request, waiting=waiting)
     if session is not None and _lacks_second_factor(service, account) and not guard.rule.unproven:
@@ -183,15 +192,10 @@ async def _admitted(request: Request, guard: Guard) -> Access | Response:
     wait = service.requests.take(f"account {account.id}")
     if wait:
         raise Problem("rate_limited", headers={"Retry-After": str(wait)}, seconds=wait)
-    access = Access(
-        service=service, lang=lang, rule=guard.rule, account=account, session=session, token=token
-    )
     target = _target(request)
-    await run_in_threadpool(_judge, access, guard, target)
-    if session is not None:
-        await _own_page(request, session, service)
+    _judge(access, guard, target)
     if guard.rule.personal is not Personal.NEVER and request.method in SAFE:
-        await run_in_threadpool(_sight, access, guard.rule, target, request)
+        _sight(access, guard.rule, target, request)
     return access
 
 

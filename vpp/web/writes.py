@@ -6,13 +6,14 @@ with another request is refused. ``ETag``: the digest of what would be sent; who
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,7 +27,10 @@ __all__ = ["REMEMBERED", "conditional", "forget_old", "once"]
 REMEMBERED: Final = timedelta(days=1)
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{8,80}")
 _RUNS_AT_MOST: Final = timedelta(minutes=2)
+# Of writes alone: claiming a key does not wait behind everybody who reads. One writes at a time anyway.
+_WORKERS: Final = ThreadPoolExecutor(4, thread_name_prefix="vpp-claim")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+T = TypeVar("T")
 
 
 def conditional(request: Request, response: Response) -> Response:
@@ -54,7 +58,7 @@ async def once(request: Request, inner: Handler, service: Service, account: Acco
     body = await request.body()
     said = b"\0".join((request.method.encode(), request.url.path.encode(), request.url.query.encode(), body))
     digest = hashlib.sha256(said).hexdigest()
-    known = await run_in_threadpool(_claim, service, account.id, key, digest)
+    known = await _apart(lambda: _claim(service, account.id, key, digest))
     if known is not None:
         return Response(
             known.body,
@@ -65,13 +69,17 @@ async def once(request: Request, inner: Handler, service: Service, account: Acco
     try:
         response = await inner(request)
     except BaseException:
-        await run_in_threadpool(service.store.rows.writes.remove, account=account.id, key=key)
+        await _apart(lambda: service.store.rows.writes.remove(account=account.id, key=key))
         raise
     text = bytes(response.body).decode()
-    await run_in_threadpool(
-        _remember, service, account.id, key, response.status_code, text, response.media_type
-    )
+    status, kind = response.status_code, response.media_type
+    await _apart(lambda: _remember(service, account.id, key, status, text, kind))
     return response
+
+
+async def _apart(act: Callable[[], T]) -> T:
+    """Do it in a worker that reading does not use."""
+    return await asyncio.get_running_loop().run_in_executor(_WORKERS, act)
 
 
 def _claim(service: Service, account: str, key: str, digest: str) -> WriteRow | None:
