@@ -44,6 +44,7 @@ __all__ = [
     "BillRules",
     "CapacityProduct",
     "ConsumptionTax",
+    "FipFloor",
     "GamingAlarm",
     "InvoiceRounding",
     "Levy",
@@ -315,6 +316,12 @@ class InvoiceRounding(RuleValues):
     tax: Literal["down", "half_up"]
 
 
+class FipFloor(RuleValues):
+    """Day-ahead price at and below which a half hour earns no premium under FIP. [yen/kWh]"""
+
+    price_yen_per_kwh: Annotated[Decimal, Field(ge=0)]
+
+
 RULES: Final[dict[str, type[RuleValues]]] = {
     "balancing_products": BalancingProducts,
     "balancing_response": BalancingResponse,
@@ -331,6 +338,7 @@ RULES: Final[dict[str, type[RuleValues]]] = {
     "dr_tight": TightTerms,
     "dr_tracking": DeliveryTracking,
     "dr_up": UpTerms,
+    "fip_floor": FipFloor,
     "high_voltage_bill": BillRules,
     "high_voltage_subsidy": Subsidy,
     "imbalance_scarcity_margins": ScarcityMargins,

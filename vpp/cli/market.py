@@ -14,6 +14,7 @@ from vpp.cli.bill import local, plain_number, warn_unverified
 from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
+from vpp.cli.market_fip import fip
 from vpp.cli.market_plan import app as plan_app
 from vpp.cli.market_plan_delivery import acknowledge, deliver
 from vpp.cli.market_ppa import app as ppa_app
@@ -35,6 +36,7 @@ plan_app.command()(deliver)
 plan_app.command()(acknowledge)
 app.add_typer(plan_app, name="plan")
 app.add_typer(ppa_app, name="ppa")
+app.command()(fip)
 
 
 def decimals(series: Series) -> dict[Slot, Decimal]:

@@ -40,7 +40,7 @@ METER: Final = "meter"
 """Role of a file with readings."""
 _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
-What = Literal["bill", "imbalance", "ppa", "month"]
+What = Literal["bill", "imbalance", "ppa", "month", "fip"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
