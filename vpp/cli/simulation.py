@@ -185,12 +185,19 @@ def doctor(
         Path | None, typer.Option(help="YAML of a service, looked at from inside: store, data, jobs, backup.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    sbom: Annotated[
+        bool,
+        typer.Option("--sbom", help="Only list the installed packages: a CycloneDX document on stdout."),
+    ] = False,
 ) -> int:
     """Say whether this machine can run the program, or how a running service does, and what to do if not."""
     from energy.core.clock import SystemClock
     from vpp.cli.doctor import Status, examine, exit_status, solve_probe
     from vpp.scenario import scenario_names
 
+    if sbom:
+        print(_bill_of_materials())
+        return 0
     console = cast("Console", context.obj)
     if service is None and config is None:
         findings = examine(
@@ -208,6 +215,15 @@ def doctor(
             if finding.status is not Status.OK and finding.fix is not None:
                 print(f"      {finding.fix.text(console.lang)}")
     return int(exit_status(findings))
+
+
+def _bill_of_materials() -> str:
+    from importlib.metadata import distributions
+    from json import dumps
+
+    from vpp.ops.sbom import bill_of_materials
+
+    return dumps(bill_of_materials(distributions()), ensure_ascii=False, indent=1)
 
 
 def _of_service(console: Console, service: str | None, config: Path | None) -> list[Finding]:
