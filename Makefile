@@ -44,7 +44,9 @@ demo: setup ## a week of a real factory, from forecast to coin, with a report at
 serve: setup ## the same factory live and faster than time, with a console for seven kinds of people
 	$(BIN)/vpp serve --demo --port $(PORT)
 
-test: lint wheel-check full ## everything that CI checks
+test: ## everything that CI checks; lint and the wheel side by side, then the tests
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint wheel-check
+	@$(MAKE) --no-print-directory full
 
 check: lint fast ## format, lint, types, floors and the fast tests
 
