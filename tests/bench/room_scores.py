@@ -114,7 +114,7 @@ def score(seeds: int, first: int, wanted: str) -> None:
         everywhere: list[bool] = []
         for case in (one for one in cases if wanted in one.name):
             held: dict[str, list[bool]] = defaultdict(list)
-            errors = []
+            errors, found = [], defaultdict[str, list[float]](list)
             for (fit,) in fits(case, range(first, first + seeds), (WIDER,)):
                 assert fit.errors is not None
                 errors.append(
@@ -123,10 +123,15 @@ def score(seeds: int, first: int, wanted: str) -> None:
                 for name, value in truth(case.plant).items():
                     if (inside := holds(fit, name, value)) is not None:
                         held[name].append(inside)
+                        found[name].append(fit.parameters[name].value)
             everywhere += [one for stated in held.values() for one in stated]
             hour, day, stays = np.mean(errors, axis=0)
             shares = "  ".join(f"{name} {sum(v)}/{len(v)}" for name, v in held.items())
             print(f"{case.name:46s} {hour:5.2f} {day:5.2f} {stays:6.2f}  {shares}", flush=True)
+            if wanted:
+                for name, values in found.items():
+                    told = f"{truth(case.plant)[name]:.3f}, found {min(values):.3f} to {max(values):.3f}"
+                    print(f"    {name} is {told}")
         if everywhere:
             print(
                 f"{title}: {sum(everywhere)}/{len(everywhere)} = {100 * np.mean(everywhere):.0f} %",

@@ -15,7 +15,7 @@ from energy.core.series import Grid
 from forecasting.room import Rating, RoomFit, fit_room
 from forecasting.room_physics import RoomPhysics
 from forecasting.room_record import RoomRecord, ready
-from tests.unit.forecasting.room_plants import heated, history, one_capacity, two_capacities
+from tests.unit.forecasting.room_plants import flexhouse, heated, history, one_capacity, two_capacities
 
 EXACT = Rating(cooling=3.3, heating=3.4, doubt=0.0)
 
@@ -208,3 +208,11 @@ def test_a_step_of_hours_is_refused() -> None:
     grid = Grid(history(one_capacity(), days=1, seed=0).grid.start, 4, timedelta(hours=2))
     with pytest.raises(DataError, match="steps of 2:00:00"):
         RoomRecord(grid=grid, room_c=np.ones(4), outdoor_c=np.ones(4), hvac_kw=np.ones(4), mode=np.ones(4))
+
+
+def test_the_published_house_has_its_published_time_constants_and_is_heated_at_what_it_draws() -> None:
+    """Bacher and Madsen 2011, the model of four capacities: 0.0102, 0.105, 0.788 and 19.3 h."""
+    house = flexhouse()
+    constants = sorted(-1.0 / np.linalg.eigvals(house.a).real)
+    assert constants == pytest.approx([0.0102, 0.105, 0.788, 19.3], rel=0.01)
+    assert [house.cop_of(outdoor) for outdoor in (-10.0, 5.0)] == [1.0, 1.0]
