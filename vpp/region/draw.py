@@ -24,9 +24,21 @@ from vpp.region.pools import SLOTS, Pools, load_pools
 from vpp.scenario import scenarios_root
 from vpp.world import Sky, StandardYear
 
-__all__ = ["KINDS", "DrawnSites", "Kind", "Request", "Size", "draw_site", "mean_load_kw", "size_of"]
+__all__ = [
+    "BASIC_YEN_PER_KW_MONTH",
+    "KINDS",
+    "DrawnSites",
+    "Kind",
+    "Request",
+    "Size",
+    "draw_site",
+    "mean_load_kw",
+    "size_of",
+]
 
 _WINTER, _SUMMER = (11, 12, 1, 2, 3, 4), (6, 7, 8, 9)
+BASIC_YEN_PER_KW_MONTH: Final = 1_800.0
+"""Basic charge of a high-voltage tariff at a power factor of 85 %: an example. [yen/kW-month]"""
 _GOLDEN = 0.6180339887498949  # places of kinds spread evenly over any stretch of sites
 
 
@@ -236,7 +248,7 @@ class _Draw:
             limits=SiteLimits(
                 contract_kw=round(contract, 1),
                 peak_memory_kw=round(contract * (1.0 if home else rng.uniform(0.8, 0.95)), 1),
-                peak_yen_per_kw=0.0 if home else 1_800.0 * int(rng.integers(2, 11)),
+                peak_yen_per_kw=0.0 if home else BASIC_YEN_PER_KW_MONTH * int(rng.integers(2, 11)),
                 import_margin_kw=0.0,
                 max_export_kw=round(max((max(array.p90_kw) for array in pv), default=0.0) * 1.3, 1),
             ),

@@ -18,10 +18,11 @@ from dispatch.region.messages import Prices, Weights
 from dispatch.region.sites import Block, SiteInput
 from dispatch.region.work import WorkSettings, schedules_of_block
 from energy.core.series import FloatArray
+from vpp.region.draw import size_of
 from vpp.region.plan import sizes_of_blocks
 from vpp.region.week.horizon import SiteState, WeekSites, forecast_kw, read_states, write_states
-from vpp.region.week.play import Living
-from vpp.region.week.request import Mode, Week, day_request
+from vpp.region.week.play import Lived, Living
+from vpp.region.week.request import Mode, Week, day_request, happenings_of
 from vpp.region.week.truth import SiteDay, forecasts_of, site_day
 
 __all__ = ["Followed", "Played", "follow_block", "forecast_block", "play_block", "week_blocks"]
@@ -48,6 +49,11 @@ class Played:
         Given back by cars; above the contract. [kWh, kW]
     kept, missed, hopeless : ndarray of int, shape (sites,)
         Departures that were kept, missed though they could have been kept, and that nobody could have kept.
+    contract_kw : ndarray, shape (sites,)
+        Highest demand by which a basic charge is paid; 0 where none is. [kW]
+    fleet_kw : ndarray, shape (sites, slots)
+        What the chargers of a company took (+) or gave in the half-hours of a call, as its sub-meter says; 0
+        at all other times, and where people live. [kW]
     """
 
     power_kw: FloatArray
@@ -63,6 +69,8 @@ class Played:
     kept: np.ndarray
     missed: np.ndarray
     hopeless: np.ndarray
+    contract_kw: FloatArray
+    fleet_kw: FloatArray
 
 
 def week_blocks(week: Week, mode: Mode, step: int, *, folder: Path) -> list[Block]:
@@ -194,12 +202,14 @@ def play_block(
     source, window = _source(block), _window(block, settings, rounds, weights, asked)
     del _windows[_key(block)]
     _, first = source.week.place(source.mode, source.step)
-    count, peaks = source.week.window(source.mode), []
+    count, peaks, contracts = source.week.window(source.mode), [], []
     rows = zip(window.sites, window.states, window.before, window.days, strict=True)
     for site, state, (highest, forecast), (here, _) in rows:
         beyond = np.nan_to_num(here.load_kw[first : first + count] - forecast)
         state.beyond_kw = round(float(beyond[-_LATELY:].mean()), 4)
-        peaks.append((state.peak_kw - highest) * site.problem.limits.peak_yen_per_kw)
+        yen_per_kw = site.problem.limits.peak_yen_per_kw
+        peaks.append((state.peak_kw - highest) * yen_per_kw)
+        contracts.append(state.peak_kw if yen_per_kw > 0.0 else 0.0)
     write_states(source, window.states)
     lives = [one.lived for one in window.living]
     return Played(
@@ -210,8 +220,24 @@ def play_block(
         kept=np.array([one.kept for one in lives]),
         missed=np.array([one.missed for one in lives]),
         hopeless=np.array([one.hopeless for one in lives]),
+        contract_kw=np.array(contracts),
+        fleet_kw=_fleets(source, lives),
         **{
             name: np.array([getattr(one, name) for one in lives])
             for name in ("yen", "wear_yen", "discomfort_kh", "unheld_kh", "gave_kwh", "over_contract_kw")
         },
     )
+
+
+def _fleets(source: WeekSites, lives: list[Lived]) -> FloatArray:
+    """As :attr:`Played.fleet_kw`."""
+    week, count = source.week, source.week.window(source.mode)
+    shown = np.zeros((len(lives), count))
+    if source.mode != "together" or not week.dr_share:
+        return shown
+    begun, call = source.step * count, happenings_of(week).dr
+    rows = [t for t in range(count) if begun + t in call]
+    for k, one in enumerate(lives):
+        if not size_of(week.region, source.first + k).kind.night:
+            shown[k, rows] = one.cars_kw[rows]
+    return shown

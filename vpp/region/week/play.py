@@ -7,7 +7,7 @@ held there, and of what would break the contract the air conditioners and then t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -48,6 +48,8 @@ class Lived:
         Departures that were kept; that were missed and could have been kept; that nobody could have kept.
     over_contract_kw : float
         The most above the contract. [kW]
+    cars_kw : ndarray, shape (slots,)
+        Of all chargers together. [kW]
     """
 
     power_kw: FloatArray
@@ -62,6 +64,7 @@ class Lived:
     missed: int = 0
     hopeless: int = 0
     over_contract_kw: float = 0.0
+    cars_kw: FloatArray = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(slots=True)
@@ -129,7 +132,8 @@ class Living:
         self._cars = [_car(k, problem, state, days, first) for k in range(len(problem.cars))]
         self._truth = _Truth(days, first, count)
         self._t = 0
-        self.lived = Lived(np.empty(count), np.empty(count), np.empty(count))
+        power, sun, load, cars = np.empty((4, count))
+        self.lived = Lived(power, sun, load, cars_kw=cars)
 
     def half_hour(self, less_kw: float = 0.0) -> None:
         """Live one half-hour.
@@ -328,7 +332,7 @@ def _half_hour(
     price = problem.price_yen_per_kwh[t]
     sold = problem.sell_yen_per_kwh[t] if problem.sell_yen_per_kwh else 0.0
     lived.yen += HOURS * (price * max(0.0, power) - sold * max(0.0, -power))
-    lived.power_kw[t], lived.sun_kw[t] = power, sun
+    lived.power_kw[t], lived.sun_kw[t], lived.cars_kw[t] = power, sun, sum(charge)
     lived.load_kw[t] = power + sun
     state.peak_kw = max(state.peak_kw, power)
 

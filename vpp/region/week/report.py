@@ -24,7 +24,7 @@ __all__ = ["render_region_report", "write_region_report"]
 
 _MOST_FEEDERS = 20
 _FIGURES = (
-    ("energy_yen", "yen"), ("peak_yen", "yen"), ("wear_yen", "yen"), ("peak_kw", "kw"),
+    ("energy_yen", "yen"), ("basic_yen", "yen"), ("peak_yen", "yen"), ("wear_yen", "yen"), ("peak_kw", "kw"),
     ("off_plan_rms_kw", "kw"), ("used_kwh", "kwh"), ("sun_kwh", "kwh"),
     ("matched_share", "share"), ("local_share", "share"), ("co2_kg", "kg"),
     ("gave_kwh", "kwh"), ("discomfort_kh", "kh"), ("unheld_kh", "kh"),
@@ -81,11 +81,22 @@ def render_region_report(document: dict[str, Any], lang: Lang) -> str:
             lead=told[0],
             sentences=told[1:],
             figures=_figures(document, messages),
+            bills=_bills(document, messages),
             curves=[_power(document, messages), _off_plan(document, messages)],
             ranked=[_feeders(document, messages), _parties(document, messages)],
             assumptions=[
                 messages.text(f"region_week.assumed_{name}")
-                for name in ("sites", "weather", "prices", "tight", "consent", "co2", "feeders")
+                for name in (
+                    "sites",
+                    "weather",
+                    "prices",
+                    "basic",
+                    "tight",
+                    "consent",
+                    "points",
+                    "co2",
+                    "feeders",
+                )
             ],
             command=_command(document),
         )
@@ -120,6 +131,33 @@ def _figures(document: dict[str, Any], messages: Messages) -> Table:
         rows.append((messages.text(f"region_week.figure_imbalance_{name}"), *told))
     header = ("", *(messages.text(f"region_week.part_{mode}") for mode in parts))
     return Table(messages.text("region_week.figures"), header, tuple(rows))
+
+
+def _bills(document: dict[str, Any], messages: Messages) -> Table:
+    """What the bills of these days say, and what the tight evening gave, party by party."""
+    modes = tuple(document["parts"])
+    named = [(part, messages.text(f"region_week.part_{part}")) for part in modes]
+    header = (
+        "",
+        messages.text("region_week.bill_sites"),
+        *(messages.text("region_week.bill_energy", part=name) for _, name in named),
+        *(messages.text("region_week.bill_basic", part=name) for _, name in named),
+        messages.text("region_week.dr_paid"),
+        messages.text("region_week.bill_points"),
+    )
+    rows = [
+        (
+            party(one["party"], messages),
+            messages.number(one["sites"], 0),
+            *(messages.yen(one[f"{mode}_energy_yen"]) for mode in modes),
+            *(messages.yen(one[f"{mode}_basic_yen"]) for mode in modes),
+            messages.yen(one["dr_yen"]),
+            messages.number(one["points"], 0),
+        )
+        for one in document["parties"]
+        if one["sites"]
+    ]
+    return Table(messages.text("region_week.bills"), header, tuple(rows))
 
 
 def _starts(document: dict[str, Any]) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from calendar import monthrange
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -14,10 +15,12 @@ import numpy as np
 
 from energy.core.errors import DataError
 from energy.core.series import FloatArray, Grid, Series, Unit
-from energy.core.slots import SLOT_LENGTH, jst_midnight
+from energy.core.slots import jst_midnight
+from energy.core.units import round_half_up
 from energy.market.co2 import Co2Factor, Co2Factors, emissions
 from energy.market.matching import renewable_share
 from vpp.region.crew import Executor
+from vpp.region.draw import BASIC_YEN_PER_KW_MONTH
 from vpp.region.pools import SLOTS
 from vpp.region.week.limits import FeederLimits
 from vpp.region.week.request import Mode, Week, happenings_of
@@ -53,13 +56,38 @@ class _Part:
         submitted = [one.tables["planned_kw"] for k, one in enumerate(steps) if k * window % SLOTS == 0]
 
         def joined(name: str) -> FloatArray:
-            return np.concatenate([one.tables[name] for one in steps], axis=-1)
+            return _joined(steps, name)
 
         return cls(steps, joined("power_kw"), np.concatenate(submitted), joined("sun_kw"), joined("load_kw"))
+
+    def joined(self, name: str) -> FloatArray:
+        """A table over all half-hours."""
+        return _joined(self.steps, name)
 
     def total(self, name: str) -> FloatArray:
         """Sum over the steps, by site."""
         return np.asarray(sum(one.tables[name] for one in self.steps), dtype=float)
+
+
+def _joined(steps: list[Step], name: str) -> FloatArray:
+    return np.concatenate([one.tables[name] for one in steps], axis=-1)
+
+
+def _basic_yen(week: Week, part: _Part) -> FloatArray:
+    """Each site's share of its monthly basic charges, for the days that were compared. [yen]
+
+    ``sum over days of rate * contract / days of the month``, the contract as billed for the month: the
+    highest demand by the last of its days that was simulated, in whole kW (energy.market.bill).
+    """
+    days = [week.region.day + timedelta(days=k) for k in range(week.days)]
+    per_day = SLOTS // week.window("together")
+    total = np.zeros(week.region.sites)
+    for month in sorted({(day.year, day.month) for day in days}):
+        mine = [k for k, day in enumerate(days) if (day.year, day.month) == month]
+        contract = part.steps[(mine[-1] + 1) * per_day - 1].tables["contract_kw"]
+        whole_kw = np.array([round_half_up(Decimal(repr(kw))) for kw in contract.tolist()], dtype=float)
+        total += BASIC_YEN_PER_KW_MONTH * whole_kw * len(mine) / monthrange(*month)[1]
+    return total
 
 
 def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
@@ -71,8 +99,10 @@ def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
     sites = [card["site"] for card in cards]
     prices = prices_of(week, happen)
     limits = feeder_limits_of(week, folder, cards)
+    basic = {mode: _basic_yen(week, part) for mode, part in parts.items()}
     figures = {
         mode: _figures(week, part, cards, limits)
+        | {"basic_yen": round(float(basic[mode].sum()), 0)}
         | {"imbalance": asdict(imbalance_bill(part.plan_kw, part.power_kw.sum(axis=0), week.grid, prices))}
         for mode, part in parts.items()
     }
@@ -82,12 +112,12 @@ def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
     )
     power = together.power_kw if warm is None else np.concatenate([warm.power_kw, together.power_kw], axis=1)
     grid = Grid(jst_midnight(week.first("warm")), power.shape[1])
-    outcome = DrOutcome(None, {}, 0, 0)
+    outcome = DrOutcome(None, {}, {}, 0, 0)
     if called is not None:
         outcome = settle_evening(
-            week, happen, folder, crew, sites=sites, called_kw=called, grid=grid, power_kw=power
-        )
-    kinds = np.array([site.rsplit("-", 1)[1] for site in sites])
+            week, happen, folder, crew, sites=sites, called_kw=called, grid=grid, power_kw=power,
+            fleet_kw=together.joined("fleet_kw")[:, happen.dr.start : happen.dr.stop],
+        )  # fmt: skip
     document = {
         "sites": week.region.sites,
         "seed": week.region.seed,
@@ -97,7 +127,7 @@ def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
         "fingerprint": week.fingerprint(),
         "parts": figures,
         "dr": _dr(week, parts, called, outcome, cards),
-        "parties": _parties(kinds, parts, figures, outcome, sites),
+        "parties": _parties(parts, basic, figures, outcome, sites),
         "feeders": _feeders(parts, limits, cards),
         "promises": _promises(parts, sites),
         "silent": [sites[k] for k in happen.silent],
@@ -258,6 +288,8 @@ def _dr(
         "unmeasured": {one.site: one.why for one in settled.sites if one.why} if settled else {},
         "points": sum(outcome.points.values()),
         "persons_with_points": sum(points > 0 for points in outcome.points.values()),
+        "fleet_points": sum(outcome.fleet_points.values()),
+        "fleets_with_points": len(outcome.fleet_points),
         "journal_entries": outcome.journal_entries,
     }
 
@@ -267,9 +299,18 @@ def _sum(values: Any) -> float:  # Any: decimals, or nothing
 
 
 def _parties(
-    kinds: np.ndarray, parts: dict[str, _Part], figures: dict[str, Any], outcome: DrOutcome, sites: list[str]
-) -> list[dict[str, Any]]:
-    """Yen by party, both parts side by side; what is paid is positive."""
+    parts: dict[str, _Part], basic: dict[str, FloatArray], figures: dict[str, Any],
+    outcome: DrOutcome, sites: list[str],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Yen by party, both parts side by side; what is paid is positive.
+
+    ``{part}_yen`` is energy and what a higher contract costs in the months to come; ``{part}_energy_yen`` and
+    ``{part}_basic_yen`` are what the bills of the simulated days say.
+    """
+    kinds = np.array([site.rsplit("-", 1)[1] for site in sites])
+    by_person = {f"person-{site.split('-')[1]}": site for site in sites}
+    given = outcome.fleet_points | {by_person[who]: points for who, points in outcome.points.items()}
+    points = np.array([given.get(site, 0) for site in sites])
     earned = {one.site: float(one.yen) for one in outcome.settlement.sites} if outcome.settlement else {}
     got = np.array([earned.get(site, 0.0) for site in sites])
     rows: list[dict[str, Any]] = []
@@ -279,10 +320,13 @@ def _parties(
             "party": kind,
             "sites": int(mine.sum()),
             "dr_yen": round(float(got[mine].sum()), 0),
+            "points": int(points[mine].sum()),
         }
         for mode, part in parts.items():
             paid = part.total("yen") + part.total("peak_yen")
             row[f"{mode}_yen"] = round(float(paid[mine].sum()), 0)
+            row[f"{mode}_energy_yen"] = round(float(part.total("yen")[mine].sum()), 0)
+            row[f"{mode}_basic_yen"] = round(float(basic[mode][mine].sum()), 0)
         rows.append(row)
     paid_out = round(float(sum(earned.values())), 0)
     row = {"party": "balancing-group", "sites": 0, "dr_yen": -paid_out}
@@ -325,19 +369,3 @@ def _spent(week: Week, folder: Path) -> dict[str, Any]:
         "peak_rss_mb": max((one["peak_rss_mb"] for one in every), default=0.0),
         "workers_lost": max((one["workers_lost"] for one in every), default=0),
     }
-
-
-def slot_starts(document: dict[str, Any]) -> list[Any]:
-    """Starts of the half-hours of the compared days."""
-    from datetime import date
-
-    start = jst_midnight(date.fromisoformat(document["first_day"]))
-    count = len(document["series"]["together"]["power_kw"])
-    return [start + k * SLOT_LENGTH for k in range(count)]
-
-
-def local_day(document: dict[str, Any], slot: int) -> Any:
-    """Day of a half-hour, in Japan."""
-    from datetime import date
-
-    return date.fromisoformat(document["first_day"]) + timedelta(days=slot // SLOTS)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
@@ -17,30 +17,45 @@ from typing import Any, Final
 
 import numpy as np
 
+from energy.core.assets import OwnerType, Vehicle
 from energy.core.series import FloatArray, Grid
-from energy.core.slots import JST, Slot, jst_midnight
-from energy.ledger import Grant, Journal, SavingRule
+from energy.core.slots import JST, Slot, jst_midnight, slots_between
+from energy.ledger import (
+    CoinRule,
+    Grant,
+    Journal,
+    SavingRule,
+    cap_money,
+    grant_for,
+    points_of_event,
+    points_of_money,
+    post_grant,
+)
 from energy.market.dr_products import Product
+from energy.market.dr_rules import CoinValue
 from energy.market.imbalance import SlotSettlement, settle_slots
 from energy.market.portfolio import Resource
+from energy.market.rules import rule_row
 from energy.store import SqlStore, open_store
 from vpp.consents import DR_PARTICIPATION, HEMS_REWARDS, record_simulated
 from vpp.region.crew import Executor
 from vpp.region.pools import SLOTS
 from vpp.region.week.request import Happenings, Week
 from vpp.region.week.truth import TOGETHER_SD, together_of
+from vpp.settle import energy_of_slot
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import Settlement
 from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules
 from vpp.settlement.reward_file import Claim
-from vpp.settlement.rewards import reward_event
+from vpp.settlement.rewards import reward_event, tight_event
 
 __all__ = ["DrOutcome", "ImbalanceBill", "Prices", "imbalance_bill", "prices_of", "settle_evening"]
 
 LOSS: Final = Decimal("0.05")  # energy/rules/loss_rates.yaml, high voltage: an example there
 DR_YEN_PER_KWH: Final = Decimal(30)  # assumed: what the region pays for a delivered kWh
 POINTS_PER_KWH: Final = Decimal(10)  # as in examples/reward-rules.yaml
+FLEET_POINTS_PER_KWH: Final = Decimal(20)  # as for cars in examples/reward-rules.yaml
 CONSENT_SHARE: Final = 0.9  # assumed: homes that joined and said yes to being measured and rewarded
 TIGHT_PERCENT: Final = Decimal(4)  # reserve margin of the tight evening: 注意報, below 5 %
 CALM_PERCENT: Final = Decimal(15)
@@ -137,7 +152,9 @@ class DrOutcome:
     settlement : Settlement, optional
         As kept in the store; None if nobody was called.
     points : dict of str to int
-        By person.
+        Of homes, by person.
+    fleet_points : dict of str to int
+        Of companies, by the site whose chargers gave.
     refused : int
         Homes that were not called because nobody had consented.
     journal_entries : int
@@ -146,6 +163,7 @@ class DrOutcome:
 
     settlement: Settlement | None
     points: dict[str, int]
+    fleet_points: dict[str, int]
     refused: int
     journal_entries: int
 
@@ -153,6 +171,7 @@ class DrOutcome:
 def settle_evening(
     week: Week, happen: Happenings, folder: Path, crew: Executor, *,
     sites: Sequence[str], called_kw: FloatArray, grid: Grid, power_kw: FloatArray,
+    fleet_kw: FloatArray,
 ) -> DrOutcome:  # fmt: skip
     """Announce, call, measure against High 4 of 5, settle and reward, in ``region.db`` of the folder.
 
@@ -162,6 +181,8 @@ def settle_evening(
         What each site was asked for; 0 for nobody. [kW]
     grid, power_kw : Grid, ndarray of shape (sites, slots)
         Meters from the days before on. [kW]
+    fleet_kw : ndarray, shape (sites, half-hours of the evening)
+        Sub-meters of companies' chargers, below zero where cars gave. [kW]
     """
     for name in ("region.db", "region.db-wal", "region.db-shm"):
         (folder / name).unlink(missing_ok=True)
@@ -182,7 +203,7 @@ def settle_evening(
         ]
         refused = len(called) - len(chosen)
         if not chosen:
-            return DrOutcome(None, {}, refused, 0)
+            return DrOutcome(None, {}, {}, refused, 0)
         event = DrEvent(
             id=f"tight-{start.astimezone(JST).date().isoformat()}", product=Product.TIGHT, modification=0,
             start=start, end=end, target_kw=sum((one.kw for one in chosen), Decimal(0)), announced_at=told_at,
@@ -200,7 +221,13 @@ def settle_evening(
             event.id, found, yen_per_kwh=DR_YEN_PER_KWH, at=later, actor=ACTOR, rules=settlement_rules(event)
         )
         points = _rewarded(store, event, [one.site for one in chosen if _is_home(one.site)], at=later)
-        return DrOutcome(settlement, points, refused, Journal(store).verify().entries)
+        called_fleets = {one.site for one in chosen if not _is_home(one.site)}
+        fleets = {
+            site: kw for site, kw in zip(sites, fleet_kw, strict=True) if site in called_fleets and kw.any()
+        }
+        fleet_points = _fleets_rewarded(store, event, settlement, fleets, at=later)
+        entries = Journal(store).verify().entries
+        return DrOutcome(settlement, points, fleet_points, refused, entries)
 
 
 def _is_home(site: str) -> bool:
@@ -258,6 +285,42 @@ def _rewarded(store: SqlStore, event: DrEvent, homes: Sequence[str], *, at: date
     claims = [Claim(person=_person(site), way="saving", asset=site) for site in homes]
     made = reward_event(store, event.id, [rule], claims, budget_yen=Decimal(0), at=at, actor=ACTOR)
     return {claim.person: one.points for claim, one in made.results if isinstance(one, Grant)}
+
+
+def _fleets_rewarded(
+    store: SqlStore, event: DrEvent, settlement: Settlement, fleets: dict[str, FloatArray], *, at: datetime
+) -> dict[str, int]:
+    """Points of companies' cars for what they gave, after the homes' from the same money.
+
+    All cars at a company count as its fleet, one car to the rule: what some take others have to give first.
+    """
+    tight, journal, grants = tight_event(event), Journal(store), list[Grant]()
+    slots = slots_between(tight.start.start, tight.end.start)
+    for site, kw in sorted(fleets.items()):
+        rule = CoinRule(
+            id="fleet-evening", version=1, points_per_kwh=FLEET_POINTS_PER_KWH,
+            company_cars="company_account", company_account=f"company/{site}",
+            valid_from=event.day - timedelta(days=30), valid_to=event.day + timedelta(days=30),
+        )  # fmt: skip
+        fleet = Vehicle(
+            id="fleet", name_ja="社用車", name_en="fleet", capacity_kwh=1.0, charger="all",
+            owner=OwnerType.COMPANY,
+        )  # fmt: skip
+        energies = [
+            energy_of_slot(slot, max(0.0, -one) / 2.0, max(0.0, one) / 2.0)
+            for slot, one in zip(slots, kw.tolist(), strict=True)
+        ]
+        made = grant_for(rule, tight, vehicle=fleet, energies=energies, opted_in=True)
+        if isinstance(made, Grant):
+            grants.append(replace(made, site=site))
+    value = rule_row(CoinValue, event.day).values.yen_per_point
+    covered = points_of_money(settlement.yen, yen_per_point=value, budget_yen=Decimal(0))
+    left = max(0, covered - points_of_event(journal, event.id))
+    paid = [one for one in cap_money(grants, {event.id: left}) if isinstance(one, Grant)]
+    with store.transaction():
+        for one in paid:
+            post_grant(journal, one, at)
+    return {one.site: one.points for one in paid}
 
 
 def tight_day(happen: Happenings, week: Week) -> date:

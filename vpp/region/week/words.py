@@ -104,6 +104,8 @@ def _evening(document: dict[str, Any], messages: Messages) -> list[str]:
             yen=messages.yen(dr["settled_yen"]),
             points=messages.number(dr["points"], 0),
             persons=dr["persons_with_points"],
+            fleet_points=messages.number(dr["fleet_points"], 0),
+            fleets=dr["fleets_with_points"],
             unmeasured=len(dr["unmeasured"]),
         ),
     ]

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weight
 from dispatch.region.sites import Block
 from dispatch.region.work import WorkSettings
 from energy.core.errors import ConfigError, DataError
+from energy.core.series import Grid
+from energy.core.slots import jst_midnight
 from vpp.region.crew import Executor, InlineCrew, open_executor, peak_rss_mb
 from vpp.region.draw import Request
 from vpp.region.week.blocks import Followed, Played
@@ -25,6 +28,7 @@ from vpp.region.week.report import render_region_report
 from vpp.region.week.request import Week, happenings_of
 from vpp.region.week.results import read_result, week_document
 from vpp.region.week.run import Interrupted, read_step, run_week
+from vpp.region.week.settle import DrOutcome, settle_evening
 from vpp.region.week.truth import forecasts_of, load_of
 from vpp.shelf import FolderShelf
 
@@ -200,7 +204,7 @@ def test_only_powers_yen_and_counts_cross_the_border(lived: tuple[dict[str, Any]
     messages = {Bids, Card, Opened, Prices, Settled, Weights, Played, Followed}
     names = {
         "power_kw", "sun_kw", "load_kw", "yen", "peak_yen", "wear_yen", "discomfort_kh", "unheld_kh",
-        "gave_kwh", "over_contract_kw", "kept", "missed", "hopeless",
+        "gave_kwh", "over_contract_kw", "kept", "missed", "hopeless", "contract_kw", "fleet_kw",
     }  # fmt: skip
     assert {part.name for part in fields(Played)} == names
     played = [answer for answer in crew.answers if isinstance(answer, Played)]
@@ -209,7 +213,7 @@ def test_only_powers_yen_and_counts_cross_the_border(lived: tuple[dict[str, Any]
         sites = len(one.yen)
         for part in fields(Played):
             value = getattr(one, part.name)
-            assert value.ndim == (2 if part.name == "power_kw" else 1)
+            assert value.ndim == (2 if part.name in ("power_kw", "fleet_kw") else 1)
             assert len(value) in {sites, one.power_kw.shape[1]}
     for answer in crew.answers:
         plain = answer is None or isinstance(answer, np.ndarray | tuple | list)
@@ -224,6 +228,66 @@ def test_only_powers_yen_and_counts_cross_the_border(lived: tuple[dict[str, Any]
                 assert allowed or settling or asked or type(part) in messages, (
                     f"{type(part).__name__} is sent"
                 )
+
+
+def test_chargers_are_seen_at_companies_and_while_the_call_runs_only(
+    lived: tuple[dict[str, Any], Path, Watched],
+) -> None:
+    _, folder, _ = lived
+    steps = [read_step(folder, "together", step) for step in range(6)]
+    sites = [card["site"] for card in steps[0].told["cards"]]
+    fleets = np.concatenate([one.tables["fleet_kw"] for one in steps], axis=1)
+    dr = happenings_of(WEEK).dr
+    assert fleets[:, dr.start : dr.stop].any()
+    assert not np.delete(fleets, np.arange(dr.start, dr.stop), axis=1).any()
+    people = [k for k, site in enumerate(sites) if site.endswith(("-home", "-quarter"))]
+    assert people
+    assert not fleets[people].any()
+
+
+def test_bills_are_the_days_share_of_the_month_and_add_up_to_the_figures(
+    lived: tuple[dict[str, Any], Path, Watched],
+) -> None:
+    document, folder, _ = lived
+    for mode in ("alone", "together"):
+        contract = read_step(folder, mode, 5).tables["contract_kw"]
+        whole_kw = sum(int(kw + 0.5) for kw in contract.tolist())
+        basic = document["parts"][mode]["basic_yen"]
+        assert basic == pytest.approx(1800.0 * whole_kw / 31.0, abs=0.5)  # one day of August
+        for figure in ("basic_yen", "energy_yen"):
+            total = sum(one.get(f"{mode}_{figure}", 0.0) for one in document["parties"])
+            assert total == pytest.approx(document["parts"][mode][figure], abs=5.0)
+    homes = next(one for one in document["parties"] if one["party"] == "home")
+    assert homes["alone_basic_yen"] == homes["together_basic_yen"] == 0.0
+    told_points = sum(one.get("points", 0) for one in document["parties"])
+    assert told_points == document["dr"]["points"] + document["dr"]["fleet_points"]
+
+
+def test_what_a_companys_cars_gave_in_the_evening_earns_points_from_the_same_money(tmp_path: Path) -> None:
+    week = replace(WEEK, warm_days=12)
+    happen, sites = happenings_of(week), ["site-00001-works", "site-00002-home", "site-00003-office"]
+    grid = Grid(jst_midnight(week.first("warm")), 48 * 13)
+    power = np.full((3, grid.count), 20.0)
+    evening = slice(48 * 12 + happen.dr.start, 48 * 12 + happen.dr.stop)
+    power[:2, evening] -= 8.0
+    fleet = np.zeros((3, len(happen.dr)))
+    fleet[0] = [-6.0, -6.0, 1.0, 0.0]  # two half-hours given, one taken: 5.5 kWh
+    fleet[2] = 3.0  # its cars charged
+
+    def settled(fleet_kw: np.ndarray) -> DrOutcome:
+        return settle_evening(
+            week, happen, tmp_path, InlineCrew(), sites=sites, called_kw=np.array([8.0, 0.0, 2.0]),
+            grid=grid, power_kw=power, fleet_kw=fleet_kw,
+        )  # fmt: skip
+
+    outcome = settled(fleet)
+    assert outcome.settlement is not None
+    assert outcome.settlement.delivered_kwh == pytest.approx(Decimal(16), abs=Decimal("0.1"))
+    assert outcome.fleet_points == {"site-00001-works": 110}
+    assert outcome.journal_entries == 1
+    dear = settled(10.0 * fleet)
+    assert dear.settlement is not None
+    assert 0 < dear.fleet_points["site-00001-works"] <= dear.settlement.yen
 
 
 def test_while_the_call_runs_sites_tell_how_much_less_they_could_take_and_nothing_else(
