@@ -116,15 +116,12 @@ class SimulatedWorld:
 
     # -- what the store learns -------------------------------------------------------------------------
 
-    def seed(self, store: Store) -> None:
+    def seed(self, store: Store, *, load_past: timedelta = LOAD_PAST, sun_past: timedelta = SUN_PAST) -> None:
         """Give the store the past, and the events to be announced; doing it twice changes nothing."""
         names = SiteSeries(self._site.id)
-        first = max(
-            jst_midnight(self._load.first_day(self.start.astimezone(JST).year)), self.start - LOAD_PAST
-        )
-        load = self._load.series(first, self.start, step=self._load.step).to_slots()
+        load = self._past_load(load_past)
         store.append(_measured(names["load", "demand_kw"], load, "history"))
-        sun_first = max(first, self.start - SUN_PAST)
+        sun_first = max(load.grid.start, self.start - sun_past)
         past = Grid.between(sun_first, self.start)
         sky = self._year.sky(past)
         store.append(
@@ -144,6 +141,18 @@ class SimulatedWorld:
             store.append(_measured(names["meter", "import_kwh"], Series(past, drawn, Unit.KWH), "history"))
         for issued in issues_between(self._scenario.world.forecast_errors, sun_first, self.start):
             self._publish(store, issued)
+
+    def _past_load(self, past: timedelta = LOAD_PAST) -> Series:
+        first = max(jst_midnight(self._load.first_day(self.start.astimezone(JST).year)), self.start - past)
+        return self._load.series(first, self.start, step=self._load.step).to_slots()
+
+    def past_import(self) -> Series:
+        """What the meter counted before the first day, when nothing was controlled: load less sun. [kWh]"""
+        load = self._past_load()
+        past = Grid.between(max(load.grid.start, self.start - SUN_PAST), self.start)
+        drawn = load.values[load.grid.index(past.start) :] / 2.0
+        drawn = np.maximum(0.0, drawn - self._roof_kw(self._year.sky(past)) / 2.0)
+        return Series(past, drawn, Unit.KWH)
 
     def publish(self, store: Store, after: datetime, until: datetime) -> None:
         """Publish the weather forecasts issued in ``(after, until]`` and the weather measured by then."""

@@ -22,6 +22,7 @@ class Demo:
     def __init__(self, state: Path, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}"
         more = ["--state", str(state), "--port", str(port), "--past", "1", "--speed", "30"]
+        more += ["--site", "kitakata", "--site", "city-hall"]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "vpp.cli.main", "--lang", "en", "serve", "--demo", *more],
             stderr=subprocess.PIPE,
@@ -87,9 +88,11 @@ def test_a_newcomer_starts_it_logs_in_sees_it_run_and_finds_it_again(tmp_path: P
     first = Demo(tmp_path / "demo", port)
     passwords = first.passwords
     try:
-        assert set(passwords) == {"hana", "ken", "mori", "sato", "denki", "kobo", "kansa"}
+        assert set(passwords) == {
+            *("hana", "ken", "mori", "sato", "shiyaku", "aoki", "machi", "denki", "kobo", "kansa")
+        }
         health = httpx2.get(f"{first.base}/health").json()
-        assert {part["name"] for part in health["parts"]} == {"site:kitakata", "jobs"}
+        assert {part["name"] for part in health["parts"]} == {"site:kitakata", "site:city-hall", "jobs"}
         assert httpx2.get(f"{first.base}/health/ready").status_code == 200
         mori = first.browser("mori", passwords["mori"])
         page = mori.get("/factory/kitakata")
@@ -98,6 +101,9 @@ def test_a_newcomer_starts_it_logs_in_sees_it_run_and_finds_it_again(tmp_path: P
         assert began >= "2026-08-06 09:00"
         why = mori.get("/factory/kitakata/why/ariya")
         assert why.status_code == 200
+        shiyaku = first.browser("shiyaku", passwords["shiyaku"])
+        assert shiyaku.get("/factory/city-hall").status_code == 200
+        assert shiyaku.get("/factory/kitakata").status_code in {403, 404}
         sato = first.browser("sato", passwords["sato"])
         assert sato.get("/car").status_code == 200
         assert sato.get("/factory/kitakata").status_code in {403, 404}
@@ -121,6 +127,7 @@ def test_what_belongs_to_other_commands_is_refused(tmp_path: Path) -> None:
     for words, fault in (
         (["--demo", "--db", str(tmp_path / "x.db")], "--demo has sites and a database of its own"),
         (["--speed", "10"], "belong to --demo"),
+        (["--demo", "--site", "atlantis"], "no site 'atlantis' in the demonstration"),
     ):
         done = subprocess.run(
             [sys.executable, "-m", "vpp.cli.main", "--lang", "en", "serve", *words],

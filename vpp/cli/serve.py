@@ -31,7 +31,8 @@ def serve(
         bool, typer.Option("--dry-run", help="Everything but writing to equipment, whatever the file says.")
     ] = False,
     demo: Annotated[
-        bool, typer.Option("--demo", help="A factory and a city hall of twins, live and faster than time.")
+        bool,
+        typer.Option("--demo", help="A factory, a city hall and a small region, live and faster than time."),
     ] = False,
     speed: Annotated[
         float | None, typer.Option(min=1, max=600, help="With --demo: seconds of it in a second.")
@@ -42,6 +43,9 @@ def serve(
     ] = None,
     past: Annotated[
         int | None, typer.Option(min=1, max=200, help="With --demo: hours simulated before it runs (33).")
+    ] = None,
+    site: Annotated[
+        list[str] | None, typer.Option(help="With --demo: only this site, such as kitakata; may be repeated.")
     ] = None,
 ) -> int:
     """Serve console and API, and run what the file names, until told to stop (Ctrl-C, SIGTERM).
@@ -54,10 +58,18 @@ def serve(
     console = cast("Console", context.obj)
     wanted = _settings(config, database, host, port)
     if demo:
-        return _demo(console, wanted, speed, state, past, given=(config, database))
-    if (speed, state, past) != (None, None, None):
+        return _demo(
+            console,
+            wanted,
+            speed=speed,
+            state=state,
+            past=past,
+            sites=tuple(site or ()),
+            given=(config, database),
+        )
+    if (speed, state, past, site or None) != (None, None, None, None):
         raise ConfigError(
-            "--speed, --state and --past belong to --demo",
+            "--speed, --state, --past and --site belong to --demo",
             where="vpp serve",
             hint="real time cannot be hurried",
         )
@@ -75,10 +87,11 @@ def serve(
 def _demo(
     console: Console,
     wanted: ServiceConfig,
+    *,
     speed: float | None,
     state: Path | None,
     past: int | None,
-    *,
+    sites: tuple[str, ...],
     given: tuple[Path | None, str | None],
 ) -> int:
     """A demonstration; it has a database and sites of its own."""
@@ -89,8 +102,11 @@ def _demo(
             hint="leave them out; --state FOLDER keeps a demonstration",
         )
     from vpp.live.demo import Demo, serve_demo
+    from vpp.live.demo_places import places
 
-    return serve_demo(Demo(web=wanted.web, speed=speed or 60.0, state=state, past_hours=past or 33), console)
+    places(sites)  # a name that does not exist is refused before anything begins
+    demo = Demo(web=wanted.web, speed=speed or 60.0, state=state, past_hours=past or 33, sites=sites)
+    return serve_demo(demo, console)
 
 
 def _settings(config: Path | None, database: str | None, host: str | None, port: int | None) -> ServiceConfig:

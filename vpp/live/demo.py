@@ -1,6 +1,7 @@
-"""``vpp serve --demo``: a factory of twins that runs live, faster than time, with people who can log in.
+"""``vpp serve --demo``: a factory, a city hall and a small region of twins, live and faster than time.
 
-A day and a half of the past is simulated first, so that no page is empty; then the same product runs live.
+A day and a half of the factory's past is simulated first, so that no page is empty; the others have weeks
+that were measured. Then the same product runs all of them live, with people who can log in.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import json
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import start_supervisor
 from vpp.live.assembly import Running
 from vpp.live.demo_people import PARTY, make_people, share_and_call
+from vpp.live.demo_places import FACTORY, Place, places
 from vpp.live.demo_world import DemoPace, DemoWorld, WiredTwins
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import AcceleratedClock
@@ -33,7 +35,7 @@ from vpp.live.service import LiveService
 from vpp.live.site import LiveSite
 from vpp.nearby import NearEquipment
 from vpp.operate import SiteOperator
-from vpp.scenario import Scenario, load_scenario
+from vpp.scenario import Scenario
 from vpp.settlement.month import MonthTerms
 from vpp.simulate import CHECKPOINT, ScenarioRun
 from vpp.sitebook import keep_site
@@ -45,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Demo", "serve_demo"]
 
-SCENARIO: Final = "kitakata"
 LIVE_FROM: Final = parse_jst("2026-08-06 09:00")  # a Thursday: supply was tight the evening before
 ENDS: Final = parse_jst("2026-09-19 00:00")  # the load of the scenario has its next gap after that
 WIRE_MOST: Final = 120.0  # times real time; above that twins are told without sockets
@@ -70,13 +71,16 @@ class Demo:
     state : Path or None
         Folder that keeps it; a temporary one, gone at its end, if None.
     past_hours : int
-        How much is simulated before it runs live. [h]
+        How much of the factory is simulated before it runs live. [h]
+    sites : tuple of str
+        Which sites; the factory, the city hall and the region's if empty.
     """
 
     web: WebSettings
     speed: float = 60.0
     state: Path | None = None
     past_hours: int = 33
+    sites: tuple[str, ...] = ()
 
     @property
     def past_from(self) -> datetime:
@@ -127,49 +131,75 @@ class _Show:
     def running(self) -> Iterator[Beside]:
         """Everything but the web server."""
         console = self.console
-        scenario, data = load_scenario(SCENARIO)
-        world = DemoWorld(
-            scenario,
-            data,
-            self.demo.past_from,
-            ENDS,
-            store=self.store,
-            kept=MemoryFile(self.folder / "world.json"),
-            events=(EVENT,),
-        )
+        wanted = places(self.demo.sites)
+        worlds = {one.id: self._world(one) for one in wanted}
         passwords: dict[str, tuple[str, str]] = {}
-        if world.wake():
+        asleep = [one for one in wanted if not worlds[one.id].wake()]
+        if len(asleep) < len(wanted):
             console.say(console.text("demo.kept", folder=str(self.folder)))
         else:
-            console.say(console.text("demo.begins"))
-            world.begin(*self._past(scenario, data))
+            console.say(console.text("demo.begins", sites=len(wanted)))
+        for one in asleep:
+            self._begin(one, worlds[one.id])
+        now = max(world.now for world in worlds.values())
+        if asleep:
             passwords = make_people(self.store, lang=console.lang)
-            share_and_call(self.store, scenario.site, at=world.now)
-            mark_shown(self.store, at=world.now)
-            world.keep()
-        desk = ForecastDesk(scenario.site, self.store)
-        desk.prepare(world.now)  # before the clock runs: learning takes a while
-        clock = AcceleratedClock(world.now, self.demo.speed, until=ENDS)
-        live = LiveService({scenario.site.id: lambda: self._site(scenario, world, clock, desk)})
+            if len(asleep) == len(wanted):
+                share_and_call(self.store, [one.scenario.site for one in wanted], at=now)
+            mark_shown(self.store, at=now)
+            for world in worlds.values():
+                world.keep()
+        desks = {one.id: ForecastDesk(one.scenario.site, self.store) for one in wanted}
+        for desk in desks.values():
+            desk.prepare(now)  # before the clock runs: learning takes a while
+        clock = AcceleratedClock(now, self.demo.speed, until=ENDS)
+        live = LiveService({one.id: self._maker(one, worlds[one.id], clock, desks[one.id]) for one in wanted})
         live.start()
         supervisor = None
         try:
             jobs = standard_jobs(
                 self.store,
-                [scenario.site],
+                [one.scenario.site for one in wanted],
                 self.config.jobs,
-                terms={scenario.site.id: MonthTerms(coin=scenario.coin)},
-                desks=lambda _site: desk,
+                terms={one.id: MonthTerms(coin=one.scenario.coin) for one in wanted},
+                desks=desks.__getitem__,
             )
             supervisor = start_supervisor(self.store, clock, jobs)
             self._say(passwords, clock.now())
             made = Running(live, supervisor, clock)
-            yield Beside(parts=made.parts, clock=clock, supervised=True, demo_speed=self.demo.speed)
+            yield Beside(
+                parts=made.parts,
+                clock=clock,
+                supervised=True,
+                demo_speed=self.demo.speed,
+                apart=live.apart,
+            )
         finally:
             live.stop()
-            world.keep()
+            for world in worlds.values():
+                world.keep()
             if supervisor is not None:
                 supervisor.stop(grace_s=5.0)
+
+    def _world(self, place: Place) -> DemoWorld:
+        name = "world.json" if place.id == FACTORY else f"world-{place.id}.json"
+        return DemoWorld(
+            place.scenario,
+            place.folder,
+            self.demo.past_from if place.lived else LIVE_FROM,
+            ENDS,
+            store=self.store,
+            kept=MemoryFile(self.folder / name),
+            events=(EVENT,),
+        )
+
+    def _begin(self, place: Place, world: DemoWorld) -> None:
+        """What came before the start: simulated days, or measured weeks."""
+        if place.lived:
+            world.begin(*self._past(place.scenario, place.folder))
+        else:
+            world.settle(LIVE_FROM)
+            keep_site(self.store, place.scenario.site, at=LIVE_FROM)
 
     def _past(self, scenario: Scenario, data: Path) -> tuple[datetime, dict[str, object]]:
         """Simulate what came before; when it ends, and how the twins stand then."""
@@ -191,15 +221,19 @@ class _Show:
         [checkpoint] = self.store.as_of(LIVE_FROM).documents(CHECKPOINT)
         return LIVE_FROM, json.loads(checkpoint.body)["twins"]
 
-    def _site(
-        self, scenario: Scenario, world: DemoWorld, clock: AcceleratedClock, desk: ForecastDesk
-    ) -> LiveSite:
-        """The product, on twins."""
-        wired = self.demo.speed <= WIRE_MOST
+    def _maker(
+        self, place: Place, world: DemoWorld, clock: AcceleratedClock, desk: ForecastDesk
+    ) -> Callable[[], LiveSite]:
+        return lambda: self._site(place, world, clock, desk)
+
+    def _site(self, place: Place, world: DemoWorld, clock: AcceleratedClock, desk: ForecastDesk) -> LiveSite:
+        """The product, on twins; those of the factory stand behind Modbus."""
+        scenario = place.scenario
+        wired = place.id == FACTORY and self.demo.speed <= WIRE_MOST
         plant = WiredTwins(world.twins, clock) if wired else NearEquipment(scenario.site, world.twins, clock)
         operator = SiteOperator(
             site=scenario.site,
-            mode="optimal",
+            mode=place.mode,
             store=self.store,
             clock=clock,
             equipment=plant,
@@ -216,7 +250,7 @@ class _Show:
             plant=plant,
             pace=DemoPace(clock, world, speed=self.demo.speed),
             deadline_s=0.8 * 1800.0 / self.demo.speed,
-            memory=MemoryFile(self.folder / "kitakata.json"),
+            memory=MemoryFile(self.folder / f"{place.id}.json"),
         )
 
     def _say(self, passwords: dict[str, tuple[str, str]], now: datetime) -> None:

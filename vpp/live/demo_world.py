@@ -17,11 +17,12 @@ from energy.core.outcome import Command, Outcome
 from energy.core.slots import SLOT_LENGTH, Slot
 from energy.core.units import AssetId
 from energy.ledger import TightEvent
-from energy.store import Store
+from energy.store import Point, Store
 from vpp.control import Readings
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import RealPace
 from vpp.operate import announce
+from vpp.recorder import SiteSeries
 from vpp.scenario import Scenario
 from vpp.simworld import SimulatedWorld
 
@@ -30,6 +31,7 @@ __all__ = ["DemoPace", "DemoWorld", "WiredTwins"]
 log = logging.getLogger(__name__)
 
 MINUTE: Final = timedelta(minutes=1)
+_SHORT_PAST: Final = timedelta(days=28)
 _REMEMBER_EVERY: Final = timedelta(minutes=10)
 
 
@@ -58,6 +60,7 @@ class DemoWorld:
         events: tuple[TightEvent, ...] = (),
     ) -> None:
         site = scenario.site
+        self._site = site.id
         self.end = end
         self.twins = TwinSite(
             pv=site.pv,
@@ -83,6 +86,24 @@ class DemoWorld:
     def begin(self, now: datetime, twins: dict[str, object]) -> None:
         """Begin at an instant with the twins as they stood then."""
         self.twins.restore(twins)
+        self._lived = now
+
+    def settle(self, now: datetime) -> None:
+        """Begin at an instant with a past of measured weeks instead of one that was lived through."""
+        self._world.seed(self._store, load_past=_SHORT_PAST, sun_past=_SHORT_PAST)
+        meter = self._world.past_import()
+        first = max(meter.grid.start, now - _SHORT_PAST)
+        self._store.append(
+            Point(
+                series=SiteSeries(self._site)["meter", "import_kwh"],
+                at=meter.grid.time(k),
+                known_at=meter.grid.time(k + 1),
+                value=float(meter.values[k]),
+                source="history",
+            )
+            for k in range(meter.grid.index(first), meter.grid.count)
+        )
+        self._world.place_people(self.twins, now)
         self._lived = now
 
     def wake(self) -> bool:
