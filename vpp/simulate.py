@@ -39,7 +39,7 @@ from vpp.score import ScoreKeeper
 from vpp.simworld import SimulatedWorld
 from vpp.sitebook import keep_site
 
-__all__ = ["ScenarioRun"]
+__all__ = ["ScenarioRun", "walls_of"]
 
 MINUTE = timedelta(minutes=1)
 MINUTES_PER_SLOT = 30
@@ -133,7 +133,7 @@ class ScenarioRun:
             chargers=site.chargers,
             batteries=site.batteries,
             submeters=True,
-            walls=_walls(self.scenario),
+            walls=walls_of(self.scenario),
         )
         now = self.start
         if saved is not None:
@@ -294,7 +294,7 @@ class ScenarioRun:
         )
 
 
-def _walls(scenario: Scenario) -> dict[str, Walls]:
+def walls_of(scenario: Scenario) -> dict[str, Walls]:
     """Rooms whose walls have a temperature of their own."""
     return {
         name: Walls(

@@ -12,21 +12,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from devices.twins.site import TwinSite
 from energy.core.series import FloatArray, Grid, Unit
-from energy.core.slots import SLOTS_PER_DAY, jst_midnight
+from energy.core.slots import SLOTS_PER_DAY, jst_midnight, slots_between
 from energy.market.prices import slot_prices
 from energy.store import Point, Snapshot, open_store
+from vpp.climate import thermostat_order
 from vpp.halfhour import SLOT_RECORD, SlotRecord
 from vpp.recorder import SiteSeries
-from vpp.rooms import FIT_DAYS, learn_rooms, room_history
+from vpp.rooms import FIT_DAYS, room_history
 from vpp.scenario import Scenario, load_scenario
-from vpp.simulate import ScenarioRun
+from vpp.simulate import ScenarioRun, walls_of
+from vpp.simworld import SimulatedWorld
 
 FOLDER: Final = Path(__file__).parent / "learned-room"
 BEGINS: Final = {"summer": date(2026, 8, 3), "winter": date(2027, 2, 8)}
@@ -57,20 +60,28 @@ def told(scenario: Scenario, how: str) -> Scenario:
     return replace(scenario, site=told_site, world=world)
 
 
-def weeks_before(first: date, place: Path) -> list[Point]:
-    """What the room's thermostat left in the store in the weeks before a day."""
-    scenario, folder = load_scenario(str(FOLDER))
-    start, end = jst_midnight(first - timedelta(days=FIT_DAYS)), jst_midnight(first)
-    with open_store(f"sqlite:///{place / 'before.sqlite'}", durability="process") as store:
-        asyncio.run(
-            ScenarioRun(told(scenario, "declared"), folder, "none", start, end, store, wire=False).run()
-        )
-        known, names = store.as_of(end), SiteSeries(scenario.site.id)
-        return [
-            Point(series=name, at=one.at, known_at=one.known_at, value=one.value, source=one.source)
-            for name in (names[ROOM, "room_c"], names["hvac", "energy_kwh"])
-            for one in known.values(name, start, end)
-        ]
+def weeks_before(scenario: Scenario, folder: Path, first: datetime) -> list[Point]:
+    """What the room's thermostat left in the store in the weeks before an instant."""
+    site, start = scenario.site, first - timedelta(days=FIT_DAYS)
+    world = SimulatedWorld(scenario, folder, start, first)
+    zone = site.zones[0]
+    twins = TwinSite(pv=None, zones=scenario.true_zones(), vehicles=(), chargers=(), walls=walls_of(scenario))
+    assert twins.adaptor is not None
+    (room,) = twins.adaptor.rooms
+    names, points = SiteSeries(site.id), []
+    for slot in slots_between(start, first):
+        order, before = thermostat_order(site, zone, slot.start), room.electric_kwh
+        room.order(order.mode, order.setpoint_c)
+        for minute in range(30):
+            world.step(twins, slot.start + timedelta(minutes=minute))
+        for name, value in (
+            ((ROOM, "room_c"), round(room.temp_c, 1)),
+            (("hvac", "energy_kwh"), room.electric_kwh - before),
+        ):
+            points.append(
+                Point(series=names[name], at=slot.start, known_at=slot.end, value=value, source="thermostat")
+            )
+    return points
 
 
 def live(how: str, first: date, days: int, place: Path) -> Score:
@@ -79,8 +90,7 @@ def live(how: str, first: date, days: int, place: Path) -> Score:
     scenario = told(scenario, how)
     start, end = jst_midnight(first), jst_midnight(first + timedelta(days=days))
     with open_store(f"sqlite:///{place / (how + '.sqlite')}", durability="process") as store:
-        store.append(weeks_before(first, place))
-        learn_rooms(store, scenario.site, start)
+        store.append(weeks_before(scenario, folder, start))
         run = ScenarioRun(scenario, folder, "optimal", start, end, store, wire=False)
         asyncio.run(run.run())
         known = store.as_of(end + timedelta(days=1))
