@@ -160,6 +160,7 @@ def _document(supply: Supply, made: PpaMonth) -> dict[str, object]:
         "residual_kwh": plain_number(made.residual_kwh),
         "renewable": _share(made.share),
         "renewable_year": {"months": list(made.year_months), **_share(made.year_share)},
+        "half_hours": _half_hours(supply, made),
         "co2": [
             {
                 "supplier": one.supplier,
@@ -177,6 +178,18 @@ def _document(supply: Supply, made: PpaMonth) -> dict[str, object]:
         if made.emissions
         else None,
         "rules": [fact.as_json() for fact in made.rules],
+    }
+
+
+def _half_hours(supply: Supply, made: PpaMonth) -> dict[str, list[int | float]]:
+    """By half hour of the day, summed over the month: use, renewable energy, and what of both met. [kWh]"""
+    from energy.market.prices import MICRO
+    from vpp.settlement.ppa import half_hours
+
+    names = ("load_kwh", "renewable_kwh", "matched_kwh")
+    return {
+        name: [plain_number(Decimal(int(one)) / MICRO) for one in values]
+        for name, values in zip(names, half_hours(supply, made), strict=True)
     }
 
 

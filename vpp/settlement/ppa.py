@@ -13,6 +13,7 @@ import numpy as np
 
 from energy.core.calendar import fiscal_year
 from energy.core.series import Grid, Series, Unit
+from energy.core.slots import SLOTS_PER_DAY
 from energy.market.claims import Claim, ClaimPurpose, claimed, require_free
 from energy.market.co2 import Co2Factors, Emission, emissions
 from energy.market.demand import first_day, month_shift
@@ -34,7 +35,7 @@ from energy.store import Store, canonical_json
 from vpp.settlement.record import Derivation
 from vpp.settlement.traces import invoice_trace
 
-__all__ = ["CLAIM", "ClaimBook", "NewClaim", "PpaMonth", "claims_of", "ppa_month"]
+__all__ = ["CLAIM", "ClaimBook", "NewClaim", "PpaMonth", "claims_of", "half_hours", "ppa_month"]
 
 CLAIM: Final = "value-claim"
 """Kind of the documents; key ``PLANT/FIRST_SLOT/COUNT/CLAIMANT/PURPOSE``."""
@@ -147,6 +148,22 @@ def _share(supply: Supply, delivery: Delivery) -> RenewableShare:
     _, made = _green(supply, delivery)
     load, green = (Series(delivery.grid, values / MICRO, Unit.KWH) for values in (delivery.load, made))
     return renewable_share(load, green)
+
+
+def half_hours(supply: Supply, month: PpaMonth) -> tuple[IntArray, IntArray, IntArray]:
+    """Use, renewable energy and what of the two met, by half hour of the day, summed over the month.
+
+    Returns
+    -------
+    tuple of three ndarray of int, shape (48,)
+        ``sum over days of load``, ``of RE`` and ``of min(load, RE)``. [kWh / 1e6]
+    """
+    _, made = _green(supply, month.delivery)
+    load = month.delivery.load
+    use, sun, met = (
+        values.reshape(-1, SLOTS_PER_DAY).sum(axis=0) for values in (load, made, np.minimum(load, made))
+    )
+    return use, sun, met
 
 
 def _by_menu(supply: Supply, delivery: Delivery) -> dict[tuple[str, str], Decimal]:
