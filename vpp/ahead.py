@@ -7,6 +7,7 @@ digits, every reason once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +19,7 @@ from energy.core.plan import Plan, Reason
 from energy.core.slots import SLOT_LENGTH, Slot
 from energy.store import Snapshot, Store
 
-__all__ = ["AHEAD", "Ahead", "AssetAhead", "ahead_of", "keep_ahead"]
+__all__ = ["AHEAD", "Ahead", "AssetAhead", "ahead_key", "ahead_of", "keep_ahead", "target_of"]
 
 AHEAD: Final = "plan-ahead"
 """Kind of the documents; key ``SITE/START``, the first half hour of the plan."""
@@ -86,14 +87,24 @@ def keep_ahead(store: Store, plan: Plan) -> None:
     if plan.grid.step != SLOT_LENGTH:
         return
     body = _AHEAD.dump_json(_of(plan)).decode()
-    store.put_document(AHEAD, f"{plan.site}/{plan.grid.start.isoformat()}", known_at=plan.made_at, body=body)
+    store.put_document(AHEAD, ahead_key(plan.site, plan.grid.start), known_at=plan.made_at, body=body)
+
+
+def ahead_key(site: str, start: datetime) -> str:
+    """Key under which a site's plan from a half hour on stands."""
+    return f"{site}/{start.isoformat()}"
+
+
+def target_of(body: str) -> float:
+    """Demand that a kept plan holds in its first half hour; its other fields are not looked at. [kW]"""
+    return float(json.loads(body)["target_kw"])
 
 
 def ahead_of(known: Snapshot, site: str, at: datetime) -> Ahead | None:
     """The plan in force at an instant, or the newest of the two hours before; None if nobody planned."""
     slot = Slot.containing(at).start
     for back in range(_OLDEST + 1):
-        document = known.document(AHEAD, f"{site}/{(slot - back * SLOT_LENGTH).isoformat()}")
+        document = known.document(AHEAD, ahead_key(site, slot - back * SLOT_LENGTH))
         if document is not None:
             return _AHEAD.validate_json(document.body)
     return None

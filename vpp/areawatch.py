@@ -12,13 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 
 from energy.core.series import FloatArray, Grid, Unit
-from energy.core.site import Site
 from energy.core.slots import JST, SLOT_HOURS, SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
 from energy.core.units import SeriesId
 from energy.market.plans import PlanKind
@@ -26,7 +24,7 @@ from energy.market.products import SupplyLevel, supply_level
 from energy.store import Across, Document, Store, StoredValue
 from vpp.forecasts.issued import DAY_AHEAD_HOURS, ISSUED, LOAD, Horizon
 from vpp.settlement.plan_book import PlanBook
-from vpp.sitebook import SITE
+from vpp.sitebook import SITE, read_site
 
 __all__ = ["LATE", "Area", "Flex", "SiteLine", "errors_by_day", "watch_area"]
 
@@ -231,14 +229,6 @@ def _planned(store: Store, today: date) -> FloatArray:
     return out
 
 
-@lru_cache(maxsize=4096)
-def _site(body: str) -> Site:
-    """A configuration; pages ask for the same again and again."""
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(Site).validate_json(body)
-
-
 def _flex(across: Across, now: datetime) -> list[Flex]:
     """By site what its plugged cars could give and take, from values that are not late."""
     plugged = {str(name): one for name, one in across.latest("/plugged").items()}
@@ -247,7 +237,7 @@ def _flex(across: Across, now: datetime) -> list[Flex]:
     found = []
     for site, document in sorted(across.documents(SITE, here).items()):
         cars, up, down = 0, 0.0, 0.0
-        told = _site(document.body)
+        told = read_site(document.body)
         chargers = {str(one.id): one for one in told.chargers}
         for car in told.vehicles:
             place, soc = plugged.get(f"{site}/{car.id}/plugged"), charge.get(f"{site}/{car.id}/soc")

@@ -7,6 +7,7 @@ the store keeps (:mod:`vpp.minutes`); a meter that is silent is said to be, and 
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -16,12 +17,12 @@ from dispatch.guard import ATTENTION, WINDOW_MIN, allowed_power_kw, projected_de
 from dispatch.guard_meter import WindowMeter
 from energy.core.site import Site
 from energy.core.slots import SLOT_LENGTH, Slot
-from energy.store import Snapshot
-from vpp.ahead import ahead_of
+from energy.store import Across, Snapshot, StoredValue
+from vpp.ahead import AHEAD, ahead_key, ahead_of, target_of
 from vpp.minutes import COUNTER, MINUTE, POWER
 from vpp.recorder import SiteSeries
 
-__all__ = ["STALE", "DemandNow", "Level", "Mark", "demand_now", "target_at"]
+__all__ = ["STALE", "DemandNow", "Level", "Mark", "demand_from", "demand_now", "target_at", "targets_at"]
 
 STALE: Final = timedelta(seconds=90)
 """The same patience as control has (``vpp.control.FRESH``): one missed minute is forgiven, two are not."""
@@ -113,36 +114,70 @@ def target_at(known: Snapshot, site: Site, at: datetime) -> float:
     return held.value if recent and held is not None and held.value is not None else site.target_demand_kw
 
 
+def targets_at(across: Across, sites: Sequence[Site], at: datetime) -> Mapping[str, float]:
+    """The same for many sites with a few questions; by site. [kW]"""
+    start = Slot.containing(at).start
+    plans = across.documents(AHEAD, [ahead_key(site.id, start) for site in sites])
+    held = across.values("/guard/target_kw", start - 2 * SLOT_LENGTH, start + SLOT_LENGTH)
+    found = {}
+    for site in sites:
+        plan = plans.get(ahead_key(site.id, start))
+        kept = held.get(SiteSeries(site.id)["guard", "target_kw"], [])
+        if plan is not None:
+            found[site.id] = target_of(plan.body)
+        elif kept and kept[-1].value is not None:
+            found[site.id] = kept[-1].value
+        else:
+            found[site.id] = site.target_demand_kw
+    return found
+
+
 def demand_now(known: Snapshot, site: Site, now: datetime) -> DemandNow:
     """The half hour that runs at an instant, from what is known then."""
     slot, names = Slot.containing(now), SiteSeries(site.id)
     since, until = slot.start - SLOT_LENGTH, now + MINUTE
-    counter = {one.at: one for one in known.values(names[COUNTER], since, until)}
-    power = {one.at: one.value for one in known.values(names[POWER], since, until)}
+    told = demand_from(
+        site,
+        now,
+        target_kw=target_at(known, site, now),
+        counter=known.values(names[COUNTER], since, until),
+        power=known.values(names[POWER], since, until),
+    )
+    before = known.values(names["meter", "import_kwh"], since, slot.start)
+    last = before[0].value if before else None
+    heard = told.heard_at or _last_heard(known, names, now)
+    return replace(told, last_kw=None if last is None else last / _HALF, heard_at=heard)
+
+
+def demand_from(
+    site: Site,
+    now: datetime,
+    *,
+    target_kw: float,
+    counter: Sequence[StoredValue],
+    power: Sequence[StoredValue],
+) -> DemandNow:
+    """The half hour that runs, from the minutes of its meter since the half hour before it began."""
+    slot = Slot.containing(now)
+    shown = {one.at: one.value for one in power}
     meter, marks = WindowMeter(), []
     readings = [
-        (one.known_at, one.value, power.get(at) or 0.0)
-        for at, one in sorted(counter.items())
-        if one.value is not None
+        (one.known_at, one.value, shown.get(one.at) or 0.0) for one in counter if one.value is not None
     ]
-    for taken_at, value, shown in readings:
-        meter.observe(taken_at, value, shown)
+    for taken_at, value, power_kw in readings:
+        meter.observe(taken_at, value, power_kw)
         inside = meter.read(taken_at)
         if taken_at > slot.start and inside is not None:
             minute = (taken_at - slot.start) / timedelta(minutes=1)
             marks.append(Mark(minute, inside.imported_kwh / _HALF))
-    target = target_at(known, site, now)
-    before = known.values(names["meter", "import_kwh"], since, slot.start)
-    last = before[0].value if before else None
-    heard = readings[-1][0] if readings else _last_heard(known, names, now)
+    heard = readings[-1][0] if readings else None
     told = DemandNow(
         slot=slot,
         now=now,
-        target_kw=target,
+        target_kw=target_kw,
         contract_kw=site.contract_kw,
         level=Level.SILENT,
         heard_at=heard,
-        last_kw=None if last is None else last / _HALF,
         marks=tuple(marks),
     )
     window = meter.read(now)

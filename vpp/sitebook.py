@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Final
 
 from pydantic import TypeAdapter
@@ -11,7 +12,7 @@ from energy.core.site import Site
 from energy.store import Snapshot, Store
 from vpp.explain import ASSETS, names_document
 
-__all__ = ["SITE", "keep_site", "kept_sites", "site_of"]
+__all__ = ["SITE", "keep_site", "kept_sites", "read_site", "site_of"]
 
 SITE: Final = "site"
 """Kind of the documents that hold a site as it was configured; key is the site."""
@@ -34,7 +35,13 @@ def keep_site(store: Store, site: Site, *, at: datetime) -> bool:
 def site_of(known: Snapshot, site: str) -> Site | None:
     """A site as it was configured; None if the store was never told."""
     document = known.document(SITE, site)
-    return None if document is None else _SITE.validate_json(document.body)
+    return None if document is None else read_site(document.body)
+
+
+@lru_cache(maxsize=4096)
+def read_site(body: str) -> Site:
+    """A configuration as it is kept; pages and checks ask for the same again and again."""
+    return _SITE.validate_json(body)
 
 
 def kept_sites(known: Snapshot) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +16,7 @@ from energy.core.units import SeriesId
 from energy.store import schema
 from energy.store.engine import Connections
 from energy.store.schema import from_micros, to_micros
+from energy.store.service_rows import JobRunRow
 from energy.store.values import Document, StoredValue
 
 __all__ = ["SqlAcross"]
@@ -100,6 +101,48 @@ class SqlAcross:
                 )
                 for name, at, known, value, quality, source in connection.execute(query)
             }
+
+    def values(self, ending: str, start: datetime, end: datetime) -> dict[SeriesId, list[StoredValue]]:
+        """The newest known values of ``[start, end)`` of every series whose name has an ending, in order."""
+        query = (
+            select(_S.name, _P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name.label("source"))
+            .join(schema.point, _P.series_id == _S.id)
+            .join(schema.source, schema.source.c.id == _P.source_id)
+            .where(
+                _ends_with(_S.name, ending),
+                _P.at >= to_micros(require_aware(start)),
+                _P.at < to_micros(require_aware(end)),
+                _P.known_at <= self._limit,
+            )
+            .order_by(_S.name, _P.at, _P.known_at)  # of several versions the newest comes last and stays
+        )
+        found: dict[SeriesId, dict[int, StoredValue]] = {}
+        with self._connections.read() as connection:
+            for name, at, known, value, quality, source in connection.execute(query):
+                found.setdefault(SeriesId(name), {})[at] = StoredValue(
+                    from_micros(at), from_micros(known), value, Quality(quality), source
+                )
+        return {name: list(by_time.values()) for name, by_time in found.items()}
+
+    def last_runs(self, states: Collection[str]) -> list[JobRunRow]:
+        """Of every job the newest run that is in one of these states; jobs without one are left out."""
+        run, job = schema.job_run, schema.job.c
+        newest = (
+            select(run.c.key)
+            .where(
+                run.c.job == job.name,
+                run.c.subject == job.subject,
+                run.c.state.in_([str(one) for one in sorted(states)]),
+            )
+            .order_by(run.c.key.desc())
+            .limit(1)
+            .correlate(schema.job)
+            .scalar_subquery()
+        )
+        keys = select(newest.label("key")).select_from(schema.job).limit(_MOST_SERIES).subquery()
+        query = select(run).join(keys, keys.c.key == run.c.key).order_by(run.c.job, run.c.subject)
+        with self._connections.read() as connection:
+            return [JobRunRow(**row) for row in connection.execute(query).mappings()]
 
     def documents(self, kind: str, keys: Sequence[str]) -> dict[str, Document]:
         """Newest version of the documents with these keys; keys without one are left out."""

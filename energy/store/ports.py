@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.units import SeriesId
-from energy.store.service_rows import ServiceRows
+from energy.store.service_rows import JobRunRow, ServiceRows
 from energy.store.values import (
     AppendReport,
     AuditCut,
@@ -87,6 +87,14 @@ class Across(Protocol):
 
     def latest(self, ending: str) -> dict[SeriesId, StoredValue]:
         """The newest value of every series whose name has an ending, whatever its quality."""
+        ...
+
+    def values(self, ending: str, start: datetime, end: datetime) -> dict[SeriesId, list[StoredValue]]:
+        """The newest known values of ``[start, end)`` of every series whose name has an ending, in order."""
+        ...
+
+    def last_runs(self, states: Collection[str]) -> list[JobRunRow]:
+        """Of every job the newest run that is in one of these states; jobs without one are left out."""
         ...
 
     def documents(self, kind: str, keys: Sequence[str]) -> dict[str, Document]:

@@ -12,7 +12,7 @@ import pytest
 from energy.core.measurement import Quality
 from energy.core.series import Grid
 from energy.core.units import series_id
-from energy.store import SqlStore, open_store
+from energy.store import JobRow, JobRunRow, SqlStore, open_store
 from tests.contract.store_backends import ALL, LATER, NOON, database, point, slot
 
 ENDING = "/meter/import_kwh"
@@ -86,3 +86,42 @@ def test_documents_are_found_by_many_keys_at_once(store: SqlStore) -> None:
     assert found["key-7"].body == "new"
     assert store.across(slot(2)).documents("kind", wanted)["key-7"].body == "old"
     assert store.across(LATER).documents("other", wanted) == {}
+
+
+def test_the_values_of_all_sites_are_those_that_were_known_in_order(store: SqlStore) -> None:
+    store.append(
+        [
+            replace(point(slot(1), 2.0), series=ONE),
+            replace(point(slot(0), 1.0), series=ONE),
+            replace(point(slot(0), 5.0, known_at=slot(4)), series=ONE),
+            replace(point(slot(2), 9.0), series=ONE),
+            replace(point(slot(1), None, quality=Quality.INVALID), series=TWO),
+            replace(point(slot(0), 100.0), series=OTHER),
+        ]
+    )
+    found = store.across(LATER).values(ENDING, slot(0), slot(2))
+    assert {name: [one.value for one in values] for name, values in found.items()} == {
+        ONE: [5.0, 2.0],
+        TWO: [None],
+    }
+    assert found[ONE] == store.as_of(LATER).values(ONE, slot(0), slot(2))
+    assert store.across(slot(3)).values(ENDING, slot(0), slot(1))[ONE][0].value == 1.0
+
+
+def test_of_every_job_the_last_run_in_a_state_is_found_at_once(store: SqlStore) -> None:
+    for name in ("plan", "bill", "idle"):
+        about = JobRow(name=name, subject="s", about="{}", next_at=None, seen_at=NOON)
+        store.rows.jobs.add(about)
+    states = {"plan": ("failed", "done", "waiting"), "bill": ("done", "failed"), "idle": ("waiting",)}
+    for name, told in states.items():
+        for k, state in enumerate(told):
+            run = JobRunRow(key=f"{k}/{name}", job=name, subject="s", due_at=slot(k), state=state)
+            store.rows.runs.add(run)
+    ended = store.across(LATER).last_runs({"done", "failed"})
+    assert [(one.job, one.state, one.due_at) for one in ended] == [
+        ("bill", "failed", slot(1)),
+        ("plan", "done", slot(1)),
+    ]
+    every = store.across(LATER).last_runs({"done", "failed", "waiting"})
+    assert [one.state for one in every] == ["failed", "waiting", "waiting"]
+    assert store.across(LATER).last_runs(set()) == []

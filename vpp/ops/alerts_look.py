@@ -1,5 +1,7 @@
 """What is looked for: each condition reads the store and gives the troubles it finds.
 
+No condition asks once per site, device or job: a thousand sites take as many questions as one.
+
 A condition that cannot be looked at is logged and left out: its alerts stay as they are, and the others are
 looked at all the same.
 """
@@ -16,30 +18,31 @@ from types import MappingProxyType
 from typing import Final
 
 from energy.core.errors import BrokenChainError, VppError
-from energy.core.slots import JST
-from energy.core.units import SeriesId, series_id
+from energy.core.slots import JST, SLOT_LENGTH, Slot
+from energy.core.units import series_id
 from energy.ledger import Journal, VerifyReport
 from energy.market.deadlines import PlanWindow, submission
-from energy.store import Snapshot, Store
+from energy.store import Across, Snapshot, Store
 from forecasting.drift import Standing
 from vpp.explain import ASSETS
 from vpp.forecasts.watch import STANDING
 from vpp.jobs.job import RunState
-from vpp.minutes import COUNTER, POWER
+from vpp.minutes import COUNTER, MINUTE, POWER
 from vpp.monitor import Level as Demand
-from vpp.monitor import demand_now
+from vpp.monitor import demand_from, targets_at
 from vpp.ops.alerts import Kind, Level, Trouble
 from vpp.ops.backup import BACKUP
 from vpp.settlement.plan_book import PlanBook, PlanState, PlanVersion
-from vpp.sitebook import kept_sites, site_of
+from vpp.sitebook import SITE, kept_sites, read_site
 
 __all__ = [
     "CONDITIONS",
     "LEDGER_CHECK",
     "DiskSpace",
+    "Heard",
     "Limits",
     "check_ledger",
-    "heard_at",
+    "heard_sites",
     "look",
     "watched_sites",
 ]
@@ -51,6 +54,7 @@ LEDGER_CHECK: Final = "ledger-check"
 _LIVE: Final = timedelta(hours=2)
 _HALF_HOURS: Final = timedelta(minutes=90)
 _DONE: Final = frozenset({PlanState.SUBMITTED, PlanState.ACCEPTED})
+_ENDED: Final = frozenset(RunState) - {RunState.WAITING, RunState.RUNNING}
 DiskSpace = Callable[[], tuple[int, int]]
 """Free and total space where the store writes. [bytes]"""
 
@@ -92,6 +96,7 @@ class _View:
 
     store: Store
     known: Snapshot
+    across: Across
     now: datetime
     limits: Limits
     disk: DiskSpace | None
@@ -101,7 +106,14 @@ def look(
     store: Store, now: datetime, *, limits: Limits | None = None, disk: DiskSpace | None = None
 ) -> tuple[list[Trouble], frozenset[Kind]]:
     """What is wrong now, and what was really looked for."""
-    view = _View(store=store, known=store.as_of(now), now=now, limits=limits or Limits(), disk=disk)
+    view = _View(
+        store=store,
+        known=store.as_of(now),
+        across=store.across(now),
+        now=now,
+        limits=limits or Limits(),
+        disk=disk,
+    )
     troubles: list[Trouble] = []
     looked: set[Kind] = set()
     for kind, condition in CONDITIONS.items():
@@ -144,17 +156,26 @@ def check_ledger(store: Store, at: datetime) -> VerifyReport | None:
     return report
 
 
-def heard_at(known: Snapshot, site: str) -> tuple[datetime, bool] | None:
-    """When a site's meter was last heard, and whether it speaks every minute; None if it is not fed live.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """When the meter of a site was last heard, and whether it speaks every minute."""
+
+    at: datetime
+    every_minute: bool
+
+
+def heard_sites(across: Across) -> dict[str, Heard]:
+    """By site when its meter was last heard; sites that are not fed live are left out.
 
     A series whose newest value became known hours after its instant is imported, not measured live: that it
     is old is no news.
     """
+    found: dict[str, Heard] = {}
     for name, minutes in ((COUNTER, True), (POWER, True), (("meter", "import_kwh"), False)):
-        newest = known.latest(series_id(site, *name))
-        if newest is not None and newest.known_at - newest.at <= _LIVE:
-            return newest.known_at, minutes
-    return None
+        for series, newest in across.latest("/" + "/".join(name)).items():
+            if newest.known_at - newest.at <= _LIVE:
+                found.setdefault(str(series).split("/")[0], Heard(newest.known_at, minutes))
+    return found
 
 
 def watched_sites(known: Snapshot) -> list[str]:
@@ -164,60 +185,65 @@ def watched_sites(known: Snapshot) -> list[str]:
 
 
 def _data_stale(view: _View) -> Iterator[Trouble]:
+    heard_by_site = heard_sites(view.across)
     for site in watched_sites(view.known):
-        heard = heard_at(view.known, site)
+        heard = heard_by_site.get(site)
         if heard is None:
             continue
-        age, least = view.now - heard[0], view.limits.stale if heard[1] else _HALF_HOURS
+        age, least = view.now - heard.at, view.limits.stale if heard.every_minute else _HALF_HOURS
         if age > least:
             level = Level.ALARM if age > max(least, view.limits.silent) else Level.WARNING
-            yield Trouble(
-                kind=Kind.DATA_STALE,
-                subject=site,
-                level=level,
-                facts={"site": site, "since": _clock(heard[0])},
-            )
+            facts = {"site": site, "since": _clock(heard.at)}
+            yield Trouble(kind=Kind.DATA_STALE, subject=site, level=level, facts=facts)
 
 
 def _device_lost(view: _View) -> Iterator[Trouble]:
+    heard_by_site, devices = heard_sites(view.across), _devices(view.across)
     for site in watched_sites(view.known):
-        heard = heard_at(view.known, site)
-        if heard is None or not heard[1] or view.now - heard[0] > view.limits.stale:
+        heard = heard_by_site.get(site)
+        if heard is None or not heard.every_minute or view.now - heard.at > view.limits.stale:
             continue  # the whole site is silent: that is told once, not for each device
-        for asset, last in _devices(view.known, site).items():
+        for asset, last in sorted(devices.get(site, {}).items()):
             if view.now - last > view.limits.device:
                 facts = {"site": site, "asset": asset, "since": _clock(last)}
                 yield Trouble(kind=Kind.DEVICE_LOST, subject=f"{site}/{asset}", facts=facts)
 
 
-def _devices(known: Snapshot, site: str) -> dict[str, datetime]:
-    """When each device of a site that speaks every minute was last heard."""
-    found: dict[str, datetime] = {}
-    for name in known.ids(f"{site}/"):
-        parts = str(name).split("/")
-        if len(parts) == 3 and parts[1] != "meter" and parts[2] in {"power_kw", "generation_kw", "now_c"}:
-            newest = known.latest(SeriesId(str(name)))
-            if newest is not None and newest.known_at - newest.at <= _LIVE:
-                found[parts[1]] = max(newest.known_at, found.get(parts[1], newest.known_at))
+def _devices(across: Across) -> dict[str, dict[str, datetime]]:
+    """By site when each of its devices that speak every minute was last heard."""
+    found: dict[str, dict[str, datetime]] = {}
+    for quantity in ("power_kw", "generation_kw", "now_c"):
+        for name, newest in across.latest(f"/{quantity}").items():
+            parts = str(name).split("/")
+            if len(parts) == 3 and parts[1] != "meter" and newest.known_at - newest.at <= _LIVE:
+                own = found.setdefault(parts[0], {})
+                own[parts[1]] = max(newest.known_at, own.get(parts[1], newest.known_at))
     return found
 
 
 def _target_at_risk(view: _View) -> Iterator[Trouble]:
-    for name in kept_sites(view.known):
-        site = site_of(view.known, name)
-        if site is None:
-            continue
-        told = demand_now(view.known, site, view.now)
+    sites = [read_site(document.body) for document in view.known.documents(SITE)]
+    since, until = Slot.containing(view.now).start - SLOT_LENGTH, view.now + MINUTE
+    counter, power = (view.across.values("/" + "/".join(name), since, until) for name in (COUNTER, POWER))
+    targets = targets_at(view.across, sites, view.now)
+    for site in sites:
+        told = demand_from(
+            site,
+            view.now,
+            target_kw=targets[site.id],
+            counter=counter.get(series_id(site.id, *COUNTER), ()),
+            power=power.get(series_id(site.id, *POWER), ()),
+        )
         if told.level in {Demand.ALARM, Demand.OVER} and told.projected_kw is not None:
             facts = {
-                "site": name,
+                "site": str(site.id),
                 "projected": f"{told.projected_kw:.1f}",
                 "target": f"{told.target_kw:.1f}",
                 "minutes": str(math.ceil(told.left_min)),
             }
             over = told.projected_kw > told.contract_kw
             level = Level.ALARM if over else Level.WARNING
-            yield Trouble(kind=Kind.TARGET_AT_RISK, subject=name, level=level, facts=facts)
+            yield Trouble(kind=Kind.TARGET_AT_RISK, subject=str(site.id), level=level, facts=facts)
 
 
 def _plan_late(view: _View) -> Iterator[Trouble]:
@@ -268,12 +294,10 @@ def _ledger_broken(view: _View) -> Iterator[Trouble]:
 
 
 def _job_failed(view: _View) -> Iterator[Trouble]:
-    for job in view.store.rows.jobs.find():
-        ended = view.store.rows.runs.last(limit=3, job=job.name, subject=job.subject)
-        newest = next((one for one in ended if one.state not in {RunState.WAITING, RunState.RUNNING}), None)
-        if newest is not None and newest.state == RunState.FAILED:
-            facts = {"job": f"{job.name} {job.subject}".strip(), "at": _clock(newest.due_at)}
-            yield Trouble(kind=Kind.JOB_FAILED, subject=f"{job.name}/{job.subject}", facts=facts)
+    for newest in view.across.last_runs(_ENDED):
+        if newest.state == RunState.FAILED:
+            facts = {"job": f"{newest.job} {newest.subject}".strip(), "at": _clock(newest.due_at)}
+            yield Trouble(kind=Kind.JOB_FAILED, subject=f"{newest.job}/{newest.subject}", facts=facts)
 
 
 def _jobs_stopped(view: _View) -> Iterator[Trouble]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from energy.store import Store
 from vpp.jobs.job import RunState
 from vpp.ops.alerts import AlertBook
-from vpp.ops.alerts_look import DiskSpace, heard_at, watched_sites
+from vpp.ops.alerts_look import DiskSpace, heard_sites, watched_sites
 from vpp.ops.backup import BACKUP
 
 __all__ = ["Figures", "Value", "read_figures"]
@@ -81,10 +81,10 @@ def read_figures(store: Store, now: datetime, figures: Figures, *, disk: DiskSpa
     """Read all of them; what is not known is NaN, never zero."""
     known = store.as_of(now)
     figures.data_age.clear()
+    heard = heard_sites(store.across(now))
     for site in watched_sites(known):
-        heard = heard_at(known, site)
-        if heard is not None:
-            figures.data_age.labels(site).set((now - heard[0]) / _SECOND)
+        if site in heard:
+            figures.data_age.labels(site).set((now - heard[site].at) / _SECOND)
     alerts = AlertBook(store).alerts()
     figures.alerts.clear()
     for one in alerts:
@@ -97,8 +97,8 @@ def read_figures(store: Store, now: datetime, figures: Figures, *, disk: DiskSpa
     jobs = store.rows.jobs.find()
     seen = max((job.seen_at for job in jobs), default=None)
     figures.jobs_age.set(float("nan") if seen is None else (now - seen) / _SECOND)
-    last = [store.rows.runs.last(job=job.name, subject=job.subject) for job in jobs]
-    figures.jobs_failed.set(sum(bool(runs) and runs[0].state == RunState.FAILED for runs in last))
+    last = store.across(now).last_runs(tuple(RunState))
+    figures.jobs_failed.set(sum(run.state == RunState.FAILED for run in last))
     head = store.journal.head()
     figures.journal.set(0 if head is None else head.number)
     figures.free.set(float("nan") if disk is None else disk()[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -15,11 +16,13 @@ from energy.core.units import series_id
 from energy.ledger import Entry, Journal, Posting
 from energy.store import JobRow, JobRunRow, Point, SqlStore, Store, open_store
 from forecasting.drift import Standing
+from tests.contract.statements import asked
 from tests.contract.store_backends import NOON
 from tests.unit.vpp.ops.drafts import hand_in
 from vpp.explain import ASSETS
 from vpp.forecasts.watch import STANDING
 from vpp.minutes import COUNTER, POWER
+from vpp.monitor import demand_now
 from vpp.ops import alerts_look
 from vpp.ops.alerts import Kind, Level, Trouble
 from vpp.ops.alerts_look import check_ledger, look
@@ -215,3 +218,62 @@ def test_a_plan_that_is_handed_in_is_not_late(store: SqlStore) -> None:
     for day in (23, 24):
         hand_in(store, date(2026, 11, day))
     assert late(store, "2026-11-23 11:30") == []
+
+
+def busy(store: Store, sites: int) -> None:
+    """Sites with a meter and two devices that speak, a configuration, a job each; one in three in trouble."""
+    start, minutes = parse_jst("2026-08-05 14:00"), range(13)
+    for number in range(sites):
+        site = replace(SITE, id=f"site-{number:03}")
+        keep_site(store, site, at=start)
+        rate = 5.0 if number % 3 == 0 else 1.0
+        told = ((("meter", "counter_kwh"), 5000.0), (POWER, 60.0 * rate), (("leaf", "power_kw"), 0.0))
+        store.append(
+            Point(
+                series=series_id(site.id, *name),
+                at=start + k * MINUTE,
+                known_at=start + k * MINUTE,
+                value=base + (k * rate if name == COUNTER else 0.0),
+                source="meter",
+            )
+            for k in minutes
+            for name, base in told
+        )
+        store.rows.jobs.add(JobRow(name="plan", subject=site.id, about="{}", next_at=None, seen_at=start))
+        state = "failed" if number % 3 == 0 else "done"
+        run = JobRunRow(key=f"{number:03}", job="plan", subject=site.id, due_at=start, state=state)
+        store.rows.runs.add(run)
+
+
+def test_a_look_at_many_sites_asks_no_more_often_than_at_few() -> None:
+    counts, now = [], parse_jst("2026-08-05 14:12")
+    for sites in (3, 30):
+        with open_store("sqlite://") as store:
+            busy(store, sites)
+            with asked() as said:
+                troubles, _ = look(store, now)
+            counts.append(len(said))
+            for kind in (Kind.TARGET_AT_RISK, Kind.JOB_FAILED):
+                assert len([one for one in troubles if one.kind is kind]) == sites // 3
+    assert counts[0] == counts[1]
+    assert counts[0] < 60
+
+
+def test_the_check_of_many_sites_and_the_page_of_one_read_the_same_demand(store: SqlStore) -> None:
+    busy(store, 3)
+    now = parse_jst("2026-08-05 14:12")
+    store.append(
+        [
+            Point(
+                series=SiteSeries("site-000")["guard", "target_kw"],
+                at=parse_jst("2026-08-05 14:00"),
+                known_at=parse_jst("2026-08-05 14:00"),
+                value=211.5,
+                source="guard",
+            )
+        ]
+    )
+    (one,) = found(store, Kind.TARGET_AT_RISK, now)
+    told = demand_now(store.as_of(now), replace(SITE, id="site-000"), now)
+    assert (one.facts["projected"], one.facts["target"]) == (f"{told.projected_kw:.1f}", "211.5")
+    assert told.target_kw == 211.5
