@@ -20,9 +20,10 @@ from energy.core.slots import JST, Slot
 from energy.core.units import AssetId
 from energy.ledger import Grant, grant_for
 from energy.market.demand import PeakMemory
+from vpp.callbound import settled_as_planned, with_known_calls
 from vpp.changeover import with_changeover
 from vpp.planning import Outlook, Reserves, SiteState, build_problem
-from vpp.results import CarTrace, RunResult, RunSummary, SlotTrace, ZoneTrace
+from vpp.results import BatteryTrace, CarTrace, CoinGrant, RunResult, RunSummary, SlotTrace, ZoneTrace
 from vpp.review import Reviewer, score_yen
 from vpp.scenario import Scenario
 from vpp.settle import energy_of_slot
@@ -72,16 +73,24 @@ def perfect_problem(scenario: Scenario, world: SimulatedWorld) -> Problem:
 def perfect_foresight(scenario: Scenario, reviewer: Reviewer, world: SimulatedWorld) -> RunResult:
     """Plan all days at once and read the figures off the plan."""
     began = time.perf_counter()
-    problem = perfect_problem(scenario, world)
-    plan = Planner(PlannerOptions(solver=SolverSettings(time_limit_s=120.0))).plan(problem)
+    planner = Planner(PlannerOptions(solver=SolverSettings(time_limit_s=120.0)))
+    problem = with_known_calls(perfect_problem(scenario, world), scenario, world, planner.plan)
+    plan = planner.plan(problem)
     grid = problem.grid
     imported = Series(grid, np.array(plan.trajectory.import_kw) * grid.hours, Unit.KWH)
     bill = reviewer.bill(imported)
     trace = _trace(problem, plan)
+    grants = _grants(scenario, world, trace)
+    calls = settled_as_planned(reviewer.store, scenario, world, imported, grants)
+    paid = sum(call.yen for call in calls)
     missed = sum(1 for shortfall in plan.shortfalls if shortfall.kind == "departure")
     stored = sum(
         trace.cars[car.id].soc[-1] * car.capacity_kwh - car.initial_soc * car.capacity_kwh
         for car in scenario.site.vehicles
+    )
+    stored += sum(
+        (trace.batteries[one.id].soc[-1] - one.initial_soc) * one.capacity_kwh
+        for one in scenario.site.batteries
     )
     degc_h, worst = _comfort(problem, plan)
     summary = RunSummary(
@@ -100,19 +109,26 @@ def perfect_foresight(scenario: Scenario, reviewer: Reviewer, world: SimulatedWo
         discharge_kwh=round(
             sum(max(0.0, -kw) for car in trace.cars.values() for kw in car.power_kw) * grid.hours, 3
         ),
-        coins=sum(grant.points for grant in _grants(scenario, world, trace)),
+        coins=sum(grant.coins for grant in grants),
         energy_balance_error_kwh=0.0,
         plans=1,
         fallback_plans=0 if plan.source.value == "optimal" else 1,
         unconfirmed_commands=0,
         wall_s=round(time.perf_counter() - began, 1),
-        score_yen=score_yen(bill.total_yen, comfort_degc_h=degc_h, missed=missed, stored_kwh_change=stored),
+        score_yen=score_yen(
+            bill.total_yen,
+            comfort_degc_h=degc_h,
+            missed=missed,
+            stored_kwh_change=stored,
+            events_yen=paid,
+        ),
         comfort_vs_none_degc=None,
         stored_kwh_change=round(stored, 2),
         guard_actions=0,
         shortfalls=len(plan.shortfalls),
+        events_yen=paid,
     )
-    return RunResult(summary=summary, trace=trace)
+    return RunResult(summary=summary, trace=trace, calls=calls)
 
 
 def _comfort(problem: Problem, plan: Plan) -> tuple[float, float]:
@@ -121,7 +137,7 @@ def _comfort(problem: Problem, plan: Plan) -> tuple[float, float]:
     return sum(amounts) * problem.grid.hours, max(amounts, default=0.0)
 
 
-def _grants(scenario: Scenario, world: SimulatedWorld, trace: SlotTrace) -> list[Grant]:
+def _grants(scenario: Scenario, world: SimulatedWorld, trace: SlotTrace) -> list[CoinGrant]:
     if scenario.coin is None:
         return []
     grants = []
@@ -135,7 +151,10 @@ def _grants(scenario: Scenario, world: SimulatedWorld, trace: SlotTrace) -> list
             ]
             grant = grant_for(scenario.coin, event, vehicle=vehicle, energies=energies, opted_in=True)
             if isinstance(grant, Grant):
-                grants.append(grant)
+                net_kwh = float(grant.net_kwh)
+                grants.append(
+                    CoinGrant(at=event.end.start, asset=vehicle.id, energy_kwh=net_kwh, coins=grant.points)
+                )
     return grants
 
 
@@ -150,6 +169,13 @@ def _trace(problem: Problem, plan: Plan) -> SlotTrace:
             soc=tuple((point.expected or 0.0) / car.capacity_kwh for point in points),
             plugged=car.plugged,
         )
+    batteries = {
+        str(one.id): BatteryTrace(
+            power_kw=tuple(point.power_kw for point in by_asset[one.id]),
+            soc=tuple((point.expected or 0.0) / one.capacity_kwh for point in by_asset[one.id]),
+        )
+        for one in problem.batteries
+    }
     for zone in problem.zones:
         points = by_asset[zone.id]
         zones[str(zone.id)] = ZoneTrace(
@@ -178,4 +204,5 @@ def _trace(problem: Problem, plan: Plan) -> SlotTrace:
         zones=zones,
         tight=problem.tight,
         reasons={str(asset): tuple(point.reason for point in points) for asset, points in by_asset.items()},
+        batteries=batteries,
     )

@@ -7,7 +7,7 @@ slot starts; ``power_kw`` is positive into the asset, every other flow is >= 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
@@ -15,6 +15,8 @@ from energy.core.errors import AlignmentError
 from energy.core.plan import Reason
 
 __all__ = [
+    "BatteryTrace",
+    "CallResult",
     "CarTrace",
     "CoinGrant",
     "Controller",
@@ -84,6 +86,8 @@ class RunSummary:
         Energy in the batteries at the end minus at the start. [kWh]
     guard_actions, shortfalls : int
         Times the demand guard stepped in; soft promises that plans could not keep.
+    events_yen : int
+        What the demand-response events paid that the site was called for; the score has it taken off. [yen]
     """
 
     controller: Controller
@@ -110,6 +114,7 @@ class RunSummary:
     stored_kwh_change: float
     guard_actions: int
     shortfalls: int
+    events_yen: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,14 @@ class CarTrace:
     soc: Floats
     plugged: tuple[bool, ...]
     departures: tuple[Departure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatteryTrace:
+    """A stationary battery per slot: mean AC power [kW] and SoC (0..1) at its end."""
+
+    power_kw: Floats
+    soc: Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +195,7 @@ class SlotTrace:
     zones: Mapping[str, ZoneTrace]
     tight: tuple[bool, ...]
     reasons: Mapping[str, tuple[Reason | None, ...]]
+    batteries: Mapping[str, BatteryTrace] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values in self._sequences().items():
@@ -201,6 +215,8 @@ class SlotTrace:
         found: dict[str, Sequence[object]] = {name: getattr(self, name) for name in own.split()}
         for asset, car in self.cars.items():
             found |= {f"{asset}.{name}": getattr(car, name) for name in ("power_kw", "soc", "plugged")}
+        for asset, battery in self.batteries.items():
+            found |= {f"{asset}.{name}": getattr(battery, name) for name in ("power_kw", "soc")}
         for asset, zone in self.zones.items():
             found |= {
                 f"{asset}.{name}": getattr(zone, name) for name in ("power_kw", "temp_c", "low_c", "high_c")
@@ -239,6 +255,64 @@ class CoinGrant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallResult:
+    """A demand-response event that the site was called for, and what came of it.
+
+    Parameters
+    ----------
+    asked_kw : float
+        What the site was called for. [kW]
+    method, adjustment : str
+        Baseline of the settlement; empty where there was none.
+    window_start, window_end : datetime
+        The hours before the event that adjust the baseline; equal where nothing does.
+    baseline_kw, import_kw : tuple of float
+        Adjusted baseline, and what was drawn, per half-hour of the event. [kW]
+    after_baseline_kw, after_import_kw : tuple of float
+        The same for the hours after it in which there shall be no new peak, as far as they were simulated.
+        [kW]
+    delivered_kwh : float or None
+        Of the settlement; None if it could not be measured. [kWh]
+    yen, points : int
+        What the settlement pays; coins of its cars in these hours.
+    why : str
+        Empty, or why it could not be measured.
+    """
+
+    id: str
+    announced: datetime
+    start: datetime
+    end: datetime
+    asked_kw: float
+    reward_yen_per_kwh: float
+    method: str
+    adjustment: str
+    window_start: datetime
+    window_end: datetime
+    baseline_kw: Floats
+    import_kw: Floats
+    after_baseline_kw: Floats
+    after_import_kw: Floats
+    delivered_kwh: float | None
+    yen: int
+    points: int
+    why: str = ""
+
+    @property
+    def asked_kwh(self) -> float:
+        """Called power over the event. [kWh]"""
+        return self.asked_kw * (self.end - self.start).total_seconds() / 3600.0
+
+    @property
+    def rebound_kwh(self) -> float | None:
+        """Energy above the baseline after the event, below it negative; None if nobody saw it. [kWh]"""
+        if not self.after_baseline_kw:
+            return None
+        pairs = zip(self.after_import_kw, self.after_baseline_kw, strict=True)
+        return sum(drawn - usual for drawn, usual in pairs) / 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
     """One controller's run: its figures and its trace."""
 
@@ -247,6 +321,7 @@ class RunResult:
     notes: tuple[Note, ...] = ()
     forecast_scores: tuple[ForecastScore, ...] = ()
     coin_grants: tuple[CoinGrant, ...] = ()
+    calls: tuple[CallResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from energy.core.assets import HvacZone, Vehicle
+from energy.core.assets import Battery, HvacZone, Vehicle
 from energy.core.plan import Reason
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.site import Site
@@ -20,11 +20,13 @@ from energy.market.demand import PeakMemory
 from energy.store import Snapshot, Store
 from forecasting.baselines import Baseline, baseline
 from forecasting.metrics import coverage, nmae, pinball
+from vpp.callreview import reviewed_calls
 from vpp.climate import comfort_band
 from vpp.forecasts.issued import LOAD, first_values
 from vpp.forecasts.lookback import NOON, noon_issues
 from vpp.operate import SLOT_RECORD, SlotRecord
 from vpp.results import (
+    BatteryTrace,
     CarTrace,
     CoinGrant,
     Controller,
@@ -45,10 +47,12 @@ _LEVELS = (0.1, 0.5, 0.9)
 _FORECASTERS: tuple[Controller, ...] = ("optimal-p50", "optimal")
 
 
-def score_yen(bill_yen: int, *, comfort_degc_h: float, missed: int, stored_kwh_change: float) -> int:
-    """Bill with penalties, less the value of what is left in the batteries; lower is better. [yen]"""
+def score_yen(
+    bill_yen: int, *, comfort_degc_h: float, missed: int, stored_kwh_change: float, events_yen: int = 0
+) -> int:
+    """Bill with penalties, less what is left in the batteries and what events paid; lower is better. [yen]"""
     penalties = PENALTIES.per_degc_h * comfort_degc_h + PENALTIES.per_departure * missed
-    return round(bill_yen + penalties - PENALTIES.stored_yen_per_kwh * stored_kwh_change)
+    return round(bill_yen + penalties - PENALTIES.stored_yen_per_kwh * stored_kwh_change - events_yen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,8 @@ class Reviewer:
         trace = self._trace(known, records, score)
         bill = self.bill(self._series(known, "meter", "import_kwh", Unit.KWH))
         grants = self._grants()
+        calls = reviewed_calls(self.store, self.site, self.grid.end, grants)
+        paid = sum(call.yen for call in calls)
         stored = self._stored_change(known)
         summary = RunSummary(
             controller=controller,
@@ -104,14 +110,18 @@ class Reviewer:
                 comfort_degc_h=score.comfort_degc_h,
                 missed=score.missed,
                 stored_kwh_change=stored,
+                events_yen=paid,
             ),
             comfort_vs_none_degc=None,
             stored_kwh_change=round(stored, 2),
             guard_actions=Counter(counts)["guard_actions"],
             shortfalls=Counter(counts)["shortfalls"],
+            events_yen=paid,
         )
         scores = self._forecast_scores(known) if controller in _FORECASTERS else ()
-        return RunResult(summary=summary, trace=trace, forecast_scores=scores, coin_grants=grants)
+        return RunResult(
+            summary=summary, trace=trace, forecast_scores=scores, coin_grants=grants, calls=calls
+        )
 
     def bill(self, import_kwh: Series) -> Bill:
         """Bill of the simulated days, the basic charge by its share of the month."""
@@ -187,6 +197,7 @@ class Reviewer:
         none = (None,) * self.grid.count
         assets = [v.id for v in self.site.vehicles] + [z.id for z in self.site.zones]
         assets += [pv.id] if pv else []
+        assets += [battery.id for battery in self.site.batteries]
         load = first_values(known, self.site.id, LOAD, self.grid)
         return SlotTrace(
             slots=tuple(self.grid.times()),
@@ -205,6 +216,7 @@ class Reviewer:
             zones={zone.id: self._zone(known, zone) for zone in self.site.zones},
             tight=self._tight(records),
             reasons={asset: self._reasons(records, asset) for asset in assets},
+            batteries={battery.id: self._battery(known, battery) for battery in self.site.batteries},
         )
 
     def _car(self, known: Snapshot, vehicle: Vehicle, score: ScoreKeeper) -> CarTrace:
@@ -220,6 +232,15 @@ class Reviewer:
                 for one in score.departures
                 if one.vehicle == vehicle.id
             ),
+        )
+
+    def _battery(self, known: Snapshot, battery: Battery) -> BatteryTrace:
+        charge = self._kw(known, battery.id, "charge_kwh")
+        discharge = self._kw(known, battery.id, "discharge_kwh")
+        energy = self._plain(known, battery.id, "battery_kwh", Unit.KWH)
+        return BatteryTrace(
+            power_kw=tuple(a - b for a, b in zip(charge, discharge, strict=True)),
+            soc=tuple(kwh / battery.capacity_kwh for kwh in energy),
         )
 
     def _zone(self, known: Snapshot, zone: HvacZone) -> ZoneTrace:

@@ -136,9 +136,7 @@ class SimulatedWorld:
                 )
             )
         if self._scenario.world.calls:  # a baseline needs days of the meter, before anything was controlled
-            drawn = load.values[load.grid.index(sun_first) :] / 2.0
-            drawn = np.maximum(0.0, drawn - self._roof_kw(sky) / 2.0)
-            store.append(_measured(names["meter", "import_kwh"], Series(past, drawn, Unit.KWH), "history"))
+            store.append(_measured(names["meter", "import_kwh"], self.past_import(), "history"))
         for issued in issues_between(self._scenario.world.forecast_errors, sun_first, self.start):
             self._publish(store, issued)
 

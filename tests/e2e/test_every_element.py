@@ -13,10 +13,13 @@ from devices.twins.site import SiteTruth, TwinSite
 from dispatch.checks import Violation, check_plan
 from dispatch.planner import Planner
 from energy.core.plan import Plan, Problem
+from energy.core.series import Grid
 from energy.core.slots import jst_midnight
 from energy.core.units import AssetId
 from energy.store import open_store
 from vpp.operate import SiteOperator
+from vpp.perfect import perfect_foresight
+from vpp.review import Reviewer
 from vpp.scenario import load_scenario
 from vpp.settlement.dr_events import EventBook
 from vpp.simulate import ScenarioRun
@@ -158,6 +161,37 @@ def test_the_event_is_planned_for_from_its_announcement_on_and_settled_when_it_i
     assert settled.sites[0].delivered_kwh is not None
     assert settled.delivered_kwh > 0
     assert settled.yen > 0
+
+
+def test_perfect_foresight_hears_the_same_call_and_nobody_is_better_than_it(day: Day) -> None:
+    assert day.run is not None
+    grid = Grid.between(day.run.start, day.run.end)
+    reviewer = Reviewer(SITE, grid, day.run.store)
+    ours = reviewer.result("optimal", day.run.score, day.operator.counts, 0.0)
+    with open_store("sqlite://") as empty:
+        bound = perfect_foresight(SCENARIO, Reviewer(SITE, grid, empty), day.run.world)
+    for one in (ours, bound):
+        print(f"{one.summary.controller}: {one.summary.score_yen} yen, events {one.summary.events_yen} yen")
+    (call,), (known,) = ours.calls, bound.calls
+    assert (call.id, call.asked_kw, call.method) == (known.id, known.asked_kw, known.method)
+    assert call.method == "high4of5"
+    assert bound.summary.events_yen >= ours.summary.events_yen > 0
+    assert bound.summary.score_yen <= ours.summary.score_yen
+    below = sum(usual - kw for usual, kw in zip(call.baseline_kw, call.import_kw, strict=True)) / 2.0
+    assert call.delivered_kwh == pytest.approx(below)
+    assert call.rebound_kwh is not None
+    assert call.yen <= 60 * 30  # no more is paid than was called for
+
+
+def test_the_battery_is_part_of_the_trace(day: Day) -> None:
+    assert day.run is not None
+    grid = Grid.between(day.run.start, day.run.end)
+    counts = day.operator.counts
+    trace = Reviewer(SITE, grid, day.run.store).result("optimal", day.run.score, counts, 0.0).trace
+    shown = trace.batteries["battery"]
+    assert shown.soc[-1] == pytest.approx(day.truths[-1].batteries["battery"].soc, abs=1e-6)
+    assert min(shown.power_kw) < 0.0 < max(shown.power_kw)
+    assert any(reason is not None for reason in trace.reasons["battery"])
 
 
 def test_rooms_are_comfortable_and_cars_leave_as_promised(day: Day) -> None:

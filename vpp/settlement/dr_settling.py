@@ -48,10 +48,13 @@ class Measuring:
         Meter file of each site.
     yen_per_kwh : Decimal
         What a delivered kWh is paid. [yen/kWh]
+    up_to_call : bool
+        Whether a half hour is paid up to what the site was called for, and no further.
     """
 
     meters: Mapping[str, Path]
     yen_per_kwh: Decimal
+    up_to_call: bool = False
     adjustment: Adjustment = Adjustment.ADD
     calendar: SiteCalendar | None = None
     method: Method = Method.HIGH_4_OF_5
@@ -72,6 +75,7 @@ def enrolled(site: Site) -> Measuring:
     return Measuring(
         meters={},
         yen_per_kwh=Decimal(str(site.dr.reward_yen_per_kwh)),
+        up_to_call=True,  # as its plans take it
         adjustment=Adjustment(site.dr.adjustment),
         calendar=site.calendar.calendar(),
         method=Method(site.dr.baseline),
@@ -215,12 +219,16 @@ def _measured(
         return replace(nothing, why=error.what)
     if not isinstance(found, Baseline):
         return replace(nothing, why="too few days for a baseline")
-    reduced = sum((slot.reduction_kwh for slot in found.slots if slot.slot in paid), Decimal(0))
-    delivered = -reduced if event.product is Product.UP else reduced
+    sign = -1 if event.product is Product.UP else 1
+    by_slot = [sign * slot.reduction_kwh for slot in found.slots if slot.slot in paid]
+    delivered = counted = sum(by_slot, Decimal(0))
+    if how.up_to_call and nothing.called_kwh is not None and by_slot:
+        most = nothing.called_kwh / len(by_slot)
+        counted = sum((min(one, most) for one in by_slot), Decimal(0))
     return replace(
         nothing,
         delivered_kwh=delivered,
-        yen=max(Decimal(0), delivered * how.yen_per_kwh),
+        yen=max(Decimal(0), counted * how.yen_per_kwh),
         method=found.method,
         days_used=found.days_used,
     )

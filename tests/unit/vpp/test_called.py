@@ -215,7 +215,7 @@ def test_too_few_days_for_a_baseline_are_counted() -> None:
 def problem_of(store: SqlStore, **terms: object) -> Problem:
     """The first problem of the day with the call, the site being enrolled as said."""
     call(store)
-    dr = replace(SCENARIO.site.dr, **terms)  # type: ignore[type-var, arg-type] # as a YAML file would say
+    dr = replace(SCENARIO.site.dr, **terms)  # type: ignore[type-var] # as a YAML file would say
     site = replace(SCENARIO.site, dr=dr)
     return with_calls(first_problem(), site, store, plan=rules_plan, counts=Counter())
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH
 from energy.store import open_store, points_of
+from vpp.callreview import reviewed_calls
 from vpp.recorder import SiteSeries
 from vpp.scenario import DrCall, load_scenario
 from vpp.scenecalls import announce_calls, settle_calls
@@ -67,6 +68,42 @@ def test_a_call_is_known_from_its_announcement_on_and_stands_once() -> None:
         assert [(one.site, one.kw, one.start, one.end) for one in event.calls] == [
             ("tight-evening", Decimal(15), CALL.start, CALL.end)
         ]
+
+
+@pytest.mark.parametrize(("cut_kwh", "yen"), [(5.0, 1_200), (7.5, 1_800), (12.0, 1_800)])
+def test_no_more_is_paid_than_was_called_for(cut_kwh: float, yen: int) -> None:
+    grid = Grid.between(CALL.start - timedelta(days=50), CALL.end)
+    drawn = np.full(grid.count, 20.0)
+    drawn[grid.index(CALL.start) :] -= cut_kwh
+    with open_store("sqlite://") as store:
+        name = SiteSeries("tight-evening")["meter", "import_kwh"]
+        meter = Series(grid, drawn, Unit.KWH)
+        store.append(points_of(name, meter, known_at=lambda at: at + SLOT_LENGTH, source="test"))
+        announce_calls(store, SCENARIO, CALL.known_at)
+        settle_calls(store, SCENARIO, CALL.end)
+        (call,) = reviewed_calls(store, SCENARIO.site, CALL.end)
+    assert call.delivered_kwh == 4 * cut_kwh
+    assert call.yen == yen
+    assert call.rebound_kwh is None  # nobody saw the hours after it
+
+
+def test_the_settlement_takes_the_baseline_of_the_sites_enrolment() -> None:
+    dr = replace(SCENARIO.site.dr, baseline="same-day")  # type: ignore[type-var]
+    scenario = replace(SCENARIO, site=replace(SCENARIO.site, dr=dr))
+    grid = Grid.between(CALL.start - timedelta(days=50), CALL.end + 4 * SLOT_LENGTH)
+    drawn = np.full(grid.count, 20.0)
+    drawn[grid.index(CALL.start) - 10 :] = 16.0  # the window of the day itself
+    drawn[grid.index(CALL.start) : grid.index(CALL.end)] = 15.0
+    with open_store("sqlite://") as store:
+        name = SiteSeries("tight-evening")["meter", "import_kwh"]
+        meter = Series(grid, drawn, Unit.KWH)
+        store.append(points_of(name, meter, known_at=lambda at: at + SLOT_LENGTH, source="test"))
+        announce_calls(store, scenario, CALL.known_at)
+        settle_calls(store, scenario, CALL.end)
+        (call,) = reviewed_calls(store, scenario.site, CALL.end + 4 * SLOT_LENGTH)
+    assert (call.method, call.baseline_kw) == ("same-day", (32.0,) * 4)
+    assert (call.delivered_kwh, call.yen) == (4.0, 240)
+    assert call.rebound_kwh == 0.0
 
 
 def test_an_event_is_settled_from_the_meter_once() -> None:

@@ -263,5 +263,5 @@ def test_the_json_document_has_the_figures_of_every_run_under_english_keys() -> 
         "comfort_degc_h", "comfort_worst_degc", "departures", "departures_missed", "soc_floor_violations",
         "export_kwh", "discharge_kwh", "coins", "energy_balance_error_kwh", "plans", "fallback_plans",
         "unconfirmed_commands", "wall_s", "score_yen", "comfort_vs_none_degc", "stored_kwh_change",
-        "guard_actions", "shortfalls",
+        "guard_actions", "shortfalls", "events_yen",
     ]  # fmt: skip
