@@ -22,12 +22,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.e2e.console.served import Console
 from tests.e2e.console.town import PASSWORD
 
-__all__ = ["AXE", "LANGUAGES", "WIDTHS", "Desk", "chromium"]
+__all__ = ["AXE", "LANGUAGES", "TABLET", "WIDTHS", "Desk", "chromium", "keep_picture"]
 
 AXE: Final = Path(__file__).parents[2] / "counterparts" / "npm" / "node_modules" / "axe-core" / "axe.min.js"
 LANGUAGES: Final = ("ja", "en")
-WIDTHS: Final = (390, 1024, 1440)
-_HEIGHTS: Final = {390: 844, 1024: 768, 1440: 900}
+TABLET: Final = 1024
+WIDTHS: Final = (390, TABLET, 1440)
+_HEIGHTS: Final = {390: 844, TABLET: 768, 1440: 900}
 _TIMEOUT_MS: Final = 15_000  # a page that takes longer is broken; nothing waits for it in vain
 _AXE_RUN: Final = """async () => {
   const found = await axe.run(document, {
@@ -166,9 +167,7 @@ class Desk:
         wrong = self._heading(page)
         if page.evaluate("document.documentElement.lang") != lang:
             wrong.append("is in another language")
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        if wide > 0:
-            wrong.append(f"overflows by {wide} px")
+        wrong += self._overflow(page)
         keep_picture(page, path, lang, width)
         wrong += self.axe(page)
         if width == WIDTHS[-1]:  # colours do not depend on the width
@@ -177,7 +176,34 @@ class Desk:
             wrong += [f"dark: {fault}" for fault in self.axe(page)]
             page.emulate_media(color_scheme="light")
         wrong += self._keyboard(page)
+        if width == WIDTHS[-1]:
+            wrong += self._tablet(page, path, lang)
         return wrong + self.faults(page)
+
+    def out_of_view(self, page: Page, selector: str) -> list[str]:
+        """Which of some elements nobody sees who does not scroll, or sees cut off."""
+        found = page.locator(selector)
+        assert found.count() > 0, selector
+        wrong = found.evaluate_all(
+            """elements => elements.filter(e => {
+              const box = e.getBoundingClientRect();
+              const across = box.left >= 0 && box.right <= innerWidth;
+              const down = box.top >= 0 && box.bottom <= innerHeight;
+              return !across || !down || e.scrollWidth > e.clientWidth + 1;
+            }).map(e => e.innerText.trim().slice(0, 60))"""
+        )
+        return [f"{selector}: {text}" for text in wrong]
+
+    def _tablet(self, page: Page, path: str, lang: str) -> list[str]:
+        """The page that is open, made as narrow as a tablet: costs no load."""
+        page.set_viewport_size({"width": TABLET, "height": _HEIGHTS[TABLET]})
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        keep_picture(page, path, lang, TABLET)
+        return [f"made narrower to {TABLET} px: {fault}" for fault in self._overflow(page)]
+
+    def _overflow(self, page: Page) -> list[str]:
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return [f"overflows by {wide} px"] if wide > 0 else []
 
     def _heading(self, page: Page) -> list[str]:
         headings = page.locator("h1").all_inner_texts()
@@ -210,9 +236,9 @@ class Desk:
         return wrong
 
 
-def keep_picture(page: Page, path: str, lang: str, width: int) -> None:
-    """A picture of the whole page, if somebody asked for pictures."""
+def keep_picture(page: Page, path: str, lang: str, width: int, *, whole: bool = True) -> None:
+    """A picture of the whole page or of what is in view, if somebody asked for pictures."""
     folder = os.environ.get("VPP_TEST_SCREENS")
     if folder:
         name = re.sub(r"[^a-z0-9]+", "-", path.lower()).strip("-") or "home"
-        page.screenshot(path=Path(folder) / f"{name}-{lang}-{width}.png", full_page=True)
+        page.screenshot(path=Path(folder) / f"{name}-{lang}-{width}.png", full_page=whole)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from energy.store import Point
-from tests.e2e.console.desk import Desk
+from tests.e2e.console.desk import LANGUAGES, TABLET, Desk, keep_picture
 from tests.e2e.console.served import Console
 from tests.e2e.console.town import FACTORY
 from vpp.minutes import COUNTER, POWER
@@ -34,6 +34,20 @@ PAGES = (
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_can_be_used_by_everybody(console: Console, desk: Desk, path: str) -> None:
     desk.check_page(console, "factory", path)
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_tablet_on_the_wall_shows_the_monitor_large_and_without_a_touch(
+    console: Console, desk: Desk, lang: str
+) -> None:
+    page = desk.log_in(console, "factory", lang=lang, width=TABLET)
+    page.goto("/factory/kitakata?wall=1")
+    keep_picture(page, "/factory-wall", lang, TABLET, whole=False)
+    assert not page.locator(".top").is_visible()
+    assert desk.out_of_view(page, "#monitor .first, #monitor .figure, .lane-row.site .lane-name") == []
+    size = "e => parseFloat(getComputedStyle(e).fontSize)"
+    assert page.locator("#monitor .projected .amount").evaluate(size) >= 48.0  # [px], read from three metres
+    assert desk.faults(page) == []
 
 
 def test_a_new_reading_is_on_the_page_without_a_touch(own_console: Console, desk: Desk) -> None:

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tests.e2e.console.desk import Desk
+from tests.e2e.console.desk import LANGUAGES, TABLET, Desk, keep_picture
 from tests.e2e.console.served import Console
 from tests.e2e.console.town import PASSWORD
 
@@ -29,6 +29,18 @@ def test_the_first_sentence_says_what_is_next_to_watch(console: Console, desk: D
     assert "dr-0807" in page.inner_text(".work")
     page.wait_for_selector("table.heat")
     assert page.locator("table.heat tbody tr").count() == 14
+    assert desk.faults(page) == []
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_a_tablet_on_the_wall_shows_the_region_without_a_touch(
+    console: Console, desk: Desk, lang: str
+) -> None:
+    page = desk.log_in(console, "operator", lang=lang, width=TABLET)
+    page.goto("/operator?wall=1")
+    page.wait_for_selector("table.heat")
+    keep_picture(page, "/operator-wall", lang, TABLET, whole=False)
+    assert desk.out_of_view(page, "#now h1, #now .tile") == []
     assert desk.faults(page) == []
 
 
