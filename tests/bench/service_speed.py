@@ -4,9 +4,11 @@
     python -m tests.bench.service_speed --db postgresql+psycopg://vpp@127.0.0.1/speed   # an empty database
 
 fills a database (SQLite in a temporary folder unless named), starts ``vpp serve`` on it, and prints medians
-over HTTP on the loopback: the day of one series, the operator's page; then the day again while many readers
-ask at the same time and so many values a second are written through the API. At the end every value that was
-acknowledged is looked up: none may be missing. Status 1 if one is, or if a reader saw an error.
+over HTTP on the loopback: the day of one series, the operator's page and its map of errors, a retailer's
+page, 400 days of minutes on the page that zooms, and one look for alerts; then the day again while many
+readers ask at the same time and so many values a second are written through the API. At the end every value
+that was acknowledged is looked up: none may be missing. Beside each figure that has one stands its limit.
+Status 1 if something was lost or a reader saw an error; a limit that is passed is printed, no more.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -33,10 +35,12 @@ from statistics import median, quantiles
 import httpx2
 
 from energy.core.clock import SystemClock
-from energy.core.slots import SLOT_LENGTH, Slot
+from energy.core.slots import Slot
 from energy.core.units import SeriesId, series_id
-from energy.store import Point, open_store
-from vpp.explain import ASSETS
+from energy.store import open_store
+from tests.bench.service_town import RETAILER, fill_minutes, fill_region, fill_year, name_of
+from tests.contract.statements import asked as statements
+from vpp.ops.alerts_look import look
 from vpp.people.accounts import People
 from vpp.people.passwords import Passwords
 from vpp.people.rights import SCOPES
@@ -45,7 +49,21 @@ from vpp.people.tokens import Tokens
 
 PASSWORD = "quiet machine, many sites"  # of accounts that live as long as the measurement
 _CHUNK = 50  # values of one write
-_SLOTS_A_DAY = 48
+_ZOOM_DAYS = 400  # the longest stretch that the page shows
+LIMITS: Mapping[str, tuple[str, float]] = {  # those of the service's aims, then our own
+    "day_of_a_series_ms": ("<", 30.0),
+    "operator_page_ms": ("<", 300.0),
+    "errors": ("<", 1.0),
+    "lost": ("<", 1.0),
+    "error_map_ms": ("<", 2_000.0),
+    "retailer_page_ms": ("<", 2_000.0),
+    "explore_page_ms": ("<", 2_000.0),
+    "explore_values_ms": ("<", 2_000.0),
+    "explore_zoom_ms": ("<", 300.0),
+    "alert_check_ms": ("<", 10_000.0),
+    "server_peak_mb": ("<", 1_500.0),
+}
+"""Which figures have a limit; what is written a second must reach 99 % of what is offered."""
 
 
 @dataclass
@@ -63,39 +81,6 @@ class Load:
         return sum(len(values) for values in self.acknowledged.values())
 
 
-def name_of(number: int) -> str:
-    """Id of a site."""
-    return f"site-{number:04}"
-
-
-def fill(address: str, sites: int, days: int, now: datetime) -> int:
-    """Half hours of every site up to now, and the names of their assets; how many values."""
-    last = Slot.containing(now).start
-    starts = [last - (k + 1) * SLOT_LENGTH for k in range(days * _SLOTS_A_DAY)][::-1]
-    shape = [20.0 + 10.0 * math.sin(2 * math.pi * (at.hour * 60 + at.minute) / 1440) for at in starts]
-    count = 0
-    with open_store(address, durability="process") as store:
-        for number in range(sites):
-            site = name_of(number)
-            names = {"meter": ["受電点", "Meter", "other"], "car": ["社用車", "Car", "car"]}
-            store.put_document(ASSETS, site, known_at=starts[0], body=json.dumps(names))
-            series = series_id(site, "meter", "import_kwh")
-            report = store.append(
-                Point(
-                    series=series,
-                    at=at,
-                    known_at=at + SLOT_LENGTH,
-                    value=value + number % 7,
-                    source="counter",
-                )
-                for at, value in zip(starts, shape, strict=True)
-            )
-            count += report.written
-            if (number + 1) % 100 == 0:
-                print(f"filled {number + 1} sites", file=sys.stderr)
-    return count
-
-
 def let_in(address: str) -> tuple[str, str]:
     """An operator with a password, and a token; name and token."""
     with open_store(address) as store:
@@ -110,8 +95,8 @@ def let_in(address: str) -> tuple[str, str]:
 
 
 @contextmanager
-def served(address: str, folder: Path) -> Iterator[str]:
-    """``vpp serve`` in a process of its own; its address."""
+def served(address: str, folder: Path) -> Iterator[tuple[str, int]]:
+    """``vpp serve`` in a process of its own; its address and the number of its process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -138,7 +123,7 @@ def served(address: str, folder: Path) -> Iterator[str]:
             except httpx2.HTTPError:
                 pass
             time.sleep(0.1)
-        yield url
+        yield url, process.pid
     finally:
         process.terminate()
         process.wait(60)
@@ -148,7 +133,7 @@ def served(address: str, folder: Path) -> Iterator[str]:
 def logged_in(url: str, name: str) -> Iterator[httpx2.Client]:
     """A browser in which the operator logged in."""
     headers = {"Accept": "text/html"}
-    with httpx2.Client(base_url=url, follow_redirects=False, headers=headers, timeout=60) as browser:
+    with httpx2.Client(base_url=url, follow_redirects=False, headers=headers, timeout=600) as browser:
         key = re.search(r'name="form_key" value="([^"]+)"', browser.get("/login").text)
         assert key is not None
         data = {"form_key": key[1], "name": name, "password": PASSWORD, "next": "/"}
@@ -250,48 +235,111 @@ def missing(address: str, load: Load) -> int:
     return lost
 
 
+def filled(address: str, said: argparse.Namespace, now: datetime) -> dict[str, object]:
+    """Fill the database; how much and how fast."""
+    with open_store(address, durability="process") as store:
+        begun = time.perf_counter()
+        values = fill_year(store, said.sites, said.days, now)
+        year_s = time.perf_counter() - begun
+        fill_minutes(store, min(said.days, _ZOOM_DAYS), now)
+        fill_region(store, said.sites, now)
+    return {
+        "values": values,
+        "filled_values_per_s": round(values / year_s),
+        "filled_in_s": round(time.perf_counter() - begun),
+    }
+
+
+def checked(address: str) -> dict[str, object]:
+    """One look for alerts over all sites: its time and how often it asks."""
+    with open_store(address, read_only=True) as store, statements() as found:
+        begun = time.perf_counter()
+        troubles, looked = look(store, SystemClock().now())
+        took = (time.perf_counter() - begun) * 1000.0
+    return {
+        "alert_check_ms": round(took, 1),
+        "alert_check_statements": len(found),
+        "alert_kinds_looked_for": len(looked),
+        "troubles": len(troubles),
+    }
+
+
+def pages(browser: httpx2.Client, said: argparse.Namespace, now: datetime) -> dict[str, object]:
+    """Medians of the pages that read much. [ms]"""
+    days = min(said.days, _ZOOM_DAYS)
+    first = (now - timedelta(days=days - 1)).date()
+    one = f"/explore/{name_of(0)}/room/power_kw"
+    whole = f"from={first.isoformat()}&days={days}"
+    end = now.timestamp()
+    wanted = {
+        "operator_page_ms": ("/operator", max(3, said.repeats // 10)),
+        "error_map_ms": ("/operator/errors", 3),
+        "retailer_page_ms": (f"/retailer/{RETAILER}", 1 if said.sites > 200 else 3),
+        "explore_page_ms": (f"{one}?{whole}", 3),
+        "explore_values_ms": (f"{one}/values?{whole}", 3),
+        "explore_zoom_ms": (f"{one}/values?{whole}&start={end - 86_400}&end={end}", 5),
+    }
+    return {
+        name: round(median(took_ms(browser, [path] * times)), 1) for name, (path, times) in wanted.items()
+    }
+
+
+def peak_mb(process: int) -> float | None:
+    """Most memory that a process has held, where the system says it. [MB]"""
+    told = Path(f"/proc/{process}/status")
+    if not told.exists():
+        return None
+    found = re.search(r"VmHWM:\s+(\d+) kB", told.read_text())
+    return None if found is None else round(int(found[1]) / 1000.0, 1)
+
+
+def limits(told: Mapping[str, object], rate: float) -> dict[str, dict[str, object]]:
+    """Every figure that has a limit, beside it."""
+    wanted = {**LIMITS, "written_per_s": (">=", 0.99 * rate)}
+    found = {}
+    for name, (sign, limit) in wanted.items():
+        value = told.get(name)
+        if isinstance(value, int | float):
+            holds = value < limit if sign == "<" else value >= limit
+            found[name] = {"value": value, "limit": f"{sign} {limit:g}", "holds": holds}
+    return found
+
+
 def measure(said: argparse.Namespace, address: str, folder: Path) -> dict[str, object]:
     """Everything, as one document."""
     now = SystemClock().now()
-    begun = time.perf_counter()
-    values = fill(address, said.sites, said.days, now)
-    filled_s = time.perf_counter() - begun
+    told: dict[str, object] = {"sites": said.sites, "days": said.days}
+    told |= filled(address, said, now)
+    told |= checked(address)
     name, token = let_in(address)
     rng = random.Random(said.seed)
-    with served(address, folder) as url:
+    with served(address, folder) as (url, process):
         headers = {"Authorization": f"Bearer {token}"}
-        with (
-            httpx2.Client(base_url=url, headers=headers, timeout=60) as program,
-            logged_in(url, name) as browser,
-        ):
+        with httpx2.Client(base_url=url, headers=headers, timeout=60) as program:
             days = [day_path(rng, said.sites, said.days, now) for _ in range(said.repeats)]
             took_ms(program, days[:3])  # first touches of caches and connections
-            day_ms = took_ms(program, days)
-            page_ms = None
-            if browser.get("/operator").status_code == 200:
-                page_ms = took_ms(browser, ["/operator"] * max(3, said.repeats // 10))
-            load = asyncio.run(under_load(url, token, said, now))
-    lost = missing(address, load)
+            alone = median(took_ms(program, days))
+        told["day_of_a_series_ms"] = round(alone, 1)
+        with logged_in(url, name) as browser:
+            told |= pages(browser, said, now)
+        load = asyncio.run(under_load(url, token, said, now))
+        told["server_peak_mb"] = peak_mb(process)
     busy = load.read_ms or [math.nan]
-    return {
-        "sites": said.sites,
-        "values": values,
-        "filled_values_per_s": round(values / filled_s),
-        "day_of_a_series_ms": round(median(day_ms), 1),
-        "operator_page_ms": None if page_ms is None else round(median(page_ms), 1),
+    told |= {
         "readers": said.readers,
         "reads": len(load.read_ms),
         "reads_per_s": round(len(load.read_ms) / said.seconds, 1),
         "busy_day_ms": round(median(busy), 1),
         "busy_day_p95_ms": round(quantiles(busy, n=20)[-1], 1) if len(busy) > 1 else None,
-        "busy_over_alone": round(median(busy) / median(day_ms), 1),
+        "busy_over_alone": round(median(busy) / alone, 1),
         "written": load.written,
         "written_per_s": round(load.written / (said.seconds + load.behind_s), 1),
         "behind_s": round(load.behind_s, 1),
-        "lost": lost,
+        "lost": missing(address, load),
         "errors": len(load.errors),
         "first_errors": sorted(set(load.errors))[:3],
     }
+    return told | {"limits": limits(told, said.rate)}
 
 
 def main(words: Sequence[str] | None = None) -> int:
