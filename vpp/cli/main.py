@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Literal
 
 import typer
@@ -34,7 +33,7 @@ from vpp.cli.run import run as run_service
 from vpp.cli.serve import serve
 from vpp.cli.settle import app as settle_app
 from vpp.cli.simulation import demo, doctor, simulate
-from vpp.threads import one_blas_thread
+from vpp.threads import end_process, one_blas_thread
 
 __all__ = ["app", "run"]
 
@@ -106,7 +105,7 @@ def _options(
 def run() -> None:
     """Entry point of the command."""
     one_blas_thread()
-    sys.exit(guarded(lambda: app(standalone_mode=False), lambda: _console))
+    end_process(guarded(lambda: app(standalone_mode=False), lambda: _console))
 
 
 if __name__ == "__main__":

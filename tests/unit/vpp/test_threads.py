@@ -36,3 +36,16 @@ def test_the_command_sets_it_before_numpy_is_imported() -> None:
     bare = {name: value for name, value in os.environ.items() if name not in NAMES}
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=bare)
     assert told.stdout.split()[-1] == "1"
+
+
+@pytest.mark.parametrize("name", ["planner", "job forecast", "other"])
+def test_a_process_ends_with_its_status_while_something_still_computes(name: str) -> None:
+    code = (
+        "import threading, time; from vpp.threads import end_process\n"
+        f"threading.Thread(target=lambda: time.sleep(600), name={name!r}, daemon=True).start()\n"
+        "print('said'); end_process(8)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (8, "said\n", "")
