@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
+from energy.core.assets import Driver, OwnerType
 from energy.core.units import series_id
+from energy.ledger import ISSUER, Entry, Journal, Posting, expire_points
 from energy.store import Point
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import NOON, Town, form_key
 from vpp.people.roles import Role
+from vpp.sitebook import keep_site, site_of
 from vpp.wishes import Departure, wishes_at, wishes_of
 
 CAR = f"/car/{OWN_SITE}/commuter"
+HANA = Driver(id="hana", name_ja="花", name_en="Hana")
 
 
 @pytest.fixture
@@ -128,6 +133,34 @@ def test_an_old_measurement_is_not_shown_as_the_present_one(town: Town) -> None:
     page = driver.get(CAR).text
     assert 'class="battery stale"' in page
     assert "1 h 40 min ago" in page
+
+
+def test_coins_that_have_expired_stand_on_the_page_and_explain_the_balance(town: Town) -> None:
+    store = town.house.store
+    site = site_of(store.as_of(NOON), OWN_SITE)
+    assert site is not None
+    cars = tuple(replace(one, owner=OwnerType.EMPLOYEE, driver="hana") for one in site.vehicles)
+    keep_site(store, replace(site, vehicles=cars, drivers=(HANA,)), at=NOON - timedelta(minutes=1))
+    account = "driver/hana"
+    journal, before = Journal(store), Journal(store).balance(account)
+    facts = {
+        "event": "old",
+        "vehicle": "commuter",
+        "site": OWN_SITE,
+        "net_kwh": "1.5",
+        "point_class": "local_only",
+        "expires_on": "2026-11-20",
+    }
+    postings = (Posting(account, 30), Posting(ISSUER, -30))
+    journal.post(
+        Entry(key="grant/old/commuter/r@1", at=NOON - timedelta(hours=2), postings=postings, facts=facts)
+    )
+    expire_points(store, NOON.date(), at=NOON - timedelta(hours=1), actor="night")
+    page = re.sub(r"<[^>]+>", "", town.logged_in(Role.DRIVER).get(CAR).text)
+    assert "30 coins have expired (last day 2026-11-20)" in page
+    assert journal.balance(account) == before
+    page = town.logged_in(Role.DRIVER, lang="ja").get(CAR).text
+    assert "30コイン期限切れ（最終利用日 2026-11-20）" in page
 
 
 def test_the_manager_of_the_site_sees_the_car_but_not_its_drivers_coins(town: Town) -> None:
