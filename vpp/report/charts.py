@@ -12,7 +12,7 @@ from vpp.report.figures import Comparison, slots_of
 from vpp.report.words import asset_name
 from vpp.results import CarTrace, Departure, RunResult, SimulationDocument, SlotTrace
 
-__all__ = ["car_charts", "coin_chart", "day_charts", "demand_chart", "room_charts"]
+__all__ = ["battery_charts", "car_charts", "coin_chart", "day_charts", "demand_chart", "room_charts"]
 
 _CONTRACT_NEAR = (
     0.8  # the contract line is drawn once the peak comes near it; it would flatten the chart before
@@ -102,19 +102,65 @@ def _moved_chart(trace: SlotTrace, messages: Messages, *, span: range) -> ChartS
     t = messages.text
     charge = [sum(max(0.0, car.power_kw[n]) for car in trace.cars.values()) for n in span]
     give = [sum(min(0.0, car.power_kw[n]) for car in trace.cars.values()) for n in span]
+    most = messages.kw(max((-value for value in give), default=0.0))
+    words = "report_battery.moved" if trace.batteries else "charts.moved"
     return ChartSpec(
         id="moved",
-        title=t("charts.moved_title"),
-        description=t("charts.moved_about", most=messages.kw(max((-value for value in give), default=0.0))),
+        title=t(f"{words}_title"),
+        description=t(f"{words}_about", most=most),
         starts=tuple(trace.slots[span.start : span.stop]),
         unit="kW",
         series=(
             Bars(label=t("charts.hvac"), values=_cut(trace.hvac_kw, span), tone=1),
             Bars(label=t("charts.charge"), values=tuple(charge), tone=3, pattern="dots"),
             Bars(label=t("charts.give"), values=tuple(give), tone=2, pattern="hatch"),
+            *_battery_bars(trace, messages, span),
         ),
         shades=_tight(trace, messages, span),
         signed=(t("charts.use_word"), t("charts.give_word")),
+    )
+
+
+def _battery_bars(trace: SlotTrace, messages: Messages, span: range) -> tuple[Bars, ...]:
+    """What stationary batteries take and give; nothing where there is none."""
+    if not trace.batteries:
+        return ()
+    powers = [[one.power_kw[number] for one in trace.batteries.values()] for number in span]
+    charge = tuple(sum(max(0.0, kw) for kw in row) for row in powers)
+    give = tuple(sum(min(0.0, kw) for kw in row) for row in powers)
+    return (
+        Bars(label=messages.text("report_battery.charge"), values=charge, tone=4),
+        Bars(label=messages.text("report_battery.give"), values=give, tone=4, pattern="dots"),
+    )
+
+
+def battery_charts(
+    document: SimulationDocument, comparison: Comparison, messages: Messages
+) -> tuple[ChartSpec, ...]:
+    """Every stationary battery's state of charge over all days, with the hours of events."""
+    trace, t = comparison.product.trace, messages.text
+    called = tuple(
+        Shade(label=t("report_calls.event"), start=call.start, end=call.end)
+        for call in comparison.product.calls
+    )
+    return tuple(
+        ChartSpec(
+            id=f"battery-{asset}",
+            title=t("charts.car_title", name=asset_name(document, messages, asset)),
+            description=t(
+                "report_battery.about",
+                low=messages.percent(min(battery.soc)),
+                high=messages.percent(max(battery.soc)),
+            ),
+            starts=trace.slots,
+            unit="%",
+            series=(
+                Line(label=t("charts.soc"), values=tuple(100.0 * soc for soc in battery.soc), shape="line"),
+            ),
+            upper=100.0,
+            shades=called,
+        )
+        for asset, battery in trace.batteries.items()
     )
 
 

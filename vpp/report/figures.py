@@ -196,6 +196,8 @@ _ORDER: tuple[AssetKind, ...] = ("car", "zone", "pv", "battery")
 
 
 def _kind(trace: SlotTrace, asset: str) -> AssetKind:
+    if asset in trace.batteries:
+        return "battery"
     return "car" if asset in trace.cars else "zone" if asset in trace.zones else "pv"
 
 
@@ -212,6 +214,8 @@ def _power(trace: SlotTrace, asset: str, number: int) -> float | None:
         return trace.cars[asset].power_kw[number]
     if asset in trace.zones:
         return trace.zones[asset].power_kw[number]
+    if asset in trace.batteries:
+        return trace.batteries[asset].power_kw[number]
     others = [name for name in trace.reasons if _kind(trace, name) == "pv"]
     return -trace.pv_kw[number] if len(others) == 1 else None
 

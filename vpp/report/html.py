@@ -16,6 +16,7 @@ from markupsafe import Markup
 from energy.core.slots import SLOT_LENGTH
 from vpp.i18n import LANGUAGES, Lang, Messages
 from vpp.report import charts
+from vpp.report.calls import call_parts, call_sentences
 from vpp.report.chart import ChartSpec, ChartTable, chart_csv, chart_table
 from vpp.report.figures import Comparison, compare, hardest_day, peak_number, tight_stretch
 from vpp.report.svg import NARROW_PX, chart_css, render_svg
@@ -87,7 +88,10 @@ def render_report(document: SimulationDocument, lang: Lang) -> str:
             title=title(document, messages),
             period=period(document, messages),
             lead=lead(document, messages),
-            promises=promises(messages, comparison.product.summary),
+            promises=(
+                *promises(messages, comparison.product.summary),
+                *call_sentences(messages, comparison.product),
+            ),
             cautions=cautions(messages, comparison.product.summary),
             facts=_facts(comparison, messages),
             controllers=controllers_table(document, messages),
@@ -101,6 +105,10 @@ def render_report(document: SimulationDocument, lang: Lang) -> str:
             rooms=[_small(chart, messages) for chart in charts.room_charts(document, comparison, messages)],
             cars=[_small(chart, messages) for chart in charts.car_charts(document, comparison, messages)],
             coins=figure_of(coins, messages) if coins is not None else None,
+            calls=[(part, figure_of(part.chart, messages)) for part in call_parts(comparison, messages)],
+            batteries=[
+                _small(chart, messages) for chart in charts.battery_charts(document, comparison, messages)
+            ],
             forecasts=forecast_table(comparison, messages),
             notes=_notes(document, comparison, lang),
             command=_command(document),

@@ -44,6 +44,9 @@ def controllers_table(document: SimulationDocument, messages: Messages) -> Table
         (messages.text(f"table.{name}"), *(write(summary) for summary in summaries))
         for name, write in writers.items()
     )
+    if any(run.calls for run in document.runs):
+        paid = (messages.yen(summary.events_yen) for summary in summaries)
+        rows = (*rows[:-1], (messages.text("report_calls.events"), *paid), rows[-1])
     header = ("", *(messages.text(f"controller.{summary.controller}") for summary in summaries))
     return Table(messages.text("table.controllers"), header, rows)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from vpp.i18n import Lang, Messages
 from vpp.report.axes import display_width
+from vpp.report.calls import call_sentences
 from vpp.report.figures import compare
 from vpp.report.tables import Table, controllers_table
 from vpp.report.words import cautions, lead, period, promises, title
@@ -24,13 +25,15 @@ def render_summary(document: SimulationDocument, lang: Lang) -> str:
         If the document has no run.
     """
     messages = Messages(lang)
-    summary = compare(document).product.summary
+    product = compare(document).product
+    summary = product.summary
     notes = [messages.text("report.caution_item", text=text) for text in cautions(messages, summary)]
     parts = [
         f"{title(document, messages)}  {period(document, messages)}",
         "",
         *lead(document, messages),
         *promises(messages, summary),
+        *call_sentences(messages, product),
         "",
         aligned(controllers_table(document, messages)),
         *(["", messages.text("report.cautions"), *notes] if notes else []),

@@ -97,7 +97,9 @@ def _score(messages: Messages, comparison: Comparison) -> str:
     saved = comparison.base.summary.score_yen - comparison.product.summary.score_yen
     if abs(saved - comparison.saved_yen) < 1:
         return ""
-    return messages.text(f"lead.score_{_direction(saved, _SAME_YEN)}", yen=messages.yen(abs(saved)))
+    called = comparison.base.calls or comparison.product.calls
+    words = "report_calls.score" if called else "lead.score"
+    return messages.text(f"{words}_{_direction(saved, _SAME_YEN)}", yen=messages.yen(abs(saved)))
 
 
 def _direction(cut: float, same: float) -> str:

@@ -7,12 +7,14 @@ the same on every machine (no randomness, no clock).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 
 from energy.core.plan import Reason, ReasonCode
 from energy.core.slots import JST, jst_midnight
 from vpp.results import (
+    BatteryTrace,
+    CallResult,
     CarTrace,
     CoinGrant,
     Controller,
@@ -26,7 +28,7 @@ from vpp.results import (
     ZoneTrace,
 )
 
-__all__ = ["START", "synthetic_document", "synthetic_run"]
+__all__ = ["START", "called_document", "synthetic_document", "synthetic_run"]
 
 START = date(2027, 1, 18)
 _TIGHT = {(2, hour, minute) for hour in (18, 19) for minute in (0, 30)}  # Wednesday 18:00-20:00
@@ -310,3 +312,46 @@ def _scores() -> tuple[ForecastScore, ...]:
             persistence_pinball=1.61,
         ),
     )
+
+
+def called_document() -> SimulationDocument:
+    """The same week with a stationary battery, and a call on its second evening."""
+    document = synthetic_document(controllers=("none", "optimal"))
+    base, product = document.runs
+    first = product.trace.slots.index(jst_midnight(START) + timedelta(days=1, hours=17))
+    slots, drawn = product.trace.slots, product.trace.import_kw
+    usual = tuple(base.trace.import_kw[first : first + 4])
+    after = first + 4
+    powers = tuple(-6.0 if first <= number < after else 0.0 for number in range(len(slots)))
+    call = CallResult(
+        id="dr-1",
+        announced=slots[first] - timedelta(hours=25),
+        start=slots[first],
+        end=slots[after],
+        asked_kw=10.0,
+        reward_yen_per_kwh=60.0,
+        method="high4of5",
+        adjustment="add",
+        window_start=slots[first - 10],
+        window_end=slots[first - 4],
+        baseline_kw=usual,
+        import_kw=drawn[first:after],
+        after_baseline_kw=base.trace.import_kw[after : after + 4],
+        after_import_kw=tuple(kw + 3.0 for kw in base.trace.import_kw[after : after + 4]),
+        delivered_kwh=14.5,
+        yen=870,
+        points=22,
+    )
+    trace = replace(
+        product.trace,
+        batteries={
+            "battery": BatteryTrace(
+                power_kw=powers, soc=tuple(0.4 if number >= after else 0.8 for number in range(len(slots)))
+            )
+        },
+        reasons=dict(product.trace.reasons)
+        | {"battery": tuple(Reason(ReasonCode.EVENT, {"event": "dr-1"}) if kw else None for kw in powers)},
+    )
+    runs = (base, replace(product, trace=trace, calls=(call,)))
+    names = dict(_NAMES) | {"battery": ("蓄電池", "Battery")}
+    return replace(document, runs=runs, names=names)
