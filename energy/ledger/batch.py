@@ -205,6 +205,22 @@ class BatchBook:
                 self._store.audit(actor, "coin.receipt_repeated", f"batch/{batch_id}", at=at, facts={})
         return Reconciliation(batch=batch, differences=differences, known=known)
 
+    def standing(self, batch_id: str) -> Reconciliation | None:
+        """The newest receipt of a batch beside it; None if the operator has not answered.
+
+        Raises
+        ------
+        LedgerError
+            If there is no such batch.
+        """
+        batch = self.find(batch_id)
+        document = self._store.as_of(_END_OF_TIME).document(RECEIPT, batch_id)
+        if document is None:
+            return None
+        theirs = [ReceiptLine(**one) for one in json.loads(document.body)]
+        differences = tuple(_differences(batch, {one.line: one for one in theirs}))
+        return Reconciliation(batch=batch, differences=differences, known=True)
+
 
 def _differences(batch: Batch, theirs: dict[int, ReceiptLine]) -> Iterator[Difference]:
     for line in batch.lines:

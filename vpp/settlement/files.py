@@ -41,6 +41,7 @@ __all__ = [
     "read_slot_rows",
     "read_slots",
     "read_trades",
+    "receipt_of",
     "row_error",
     "table_rows",
 ]
@@ -59,7 +60,11 @@ class SlotRow:
 
 def table_rows(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """Rows of a CSV file by column; blank ones are skipped."""
-    rows = csv_rows(path, decode(path, read_bytes(path), "utf-8"))
+    return _rows_of(path, read_bytes(path), needed)
+
+
+def _rows_of(path: Path, content: bytes, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    rows = csv_rows(path, decode(path, content, "utf-8"))
     _, header = next(rows, (0, ()))
     names = [str(cell).strip() for cell in header]
     for name in needed:
@@ -316,10 +321,21 @@ def read_receipt(path: Path) -> list[ReceiptLine]:
     Raises
     ------
     DataError
-        If the file is not of that form, or a status is unknown.
+        If the file is not of that form, holds no line, or a status is unknown.
+    """
+    return receipt_of(path, read_bytes(path))
+
+
+def receipt_of(path: Path, content: bytes) -> list[ReceiptLine]:
+    """The same of a file that somebody sent; its name is for what is said about it.
+
+    Raises
+    ------
+    DataError
+        As :func:`read_receipt`.
     """
     found = []
-    for line, cells in table_rows(path, ("batch_id", "line", "points", "status")):
+    for line, cells in _rows_of(path, content, ("batch_id", "line", "points", "status")):
         try:
             number_of_line = whole_number("line", cells["line"])
             points = cells["points"]
@@ -330,6 +346,12 @@ def read_receipt(path: Path) -> list[ReceiptLine]:
             raise row_error(path, line, fault) from None
         found.append(
             ReceiptLine(batch_id=cells["batch_id"], line=number_of_line, points=whole, status=cells["status"])
+        )
+    if not found:
+        raise DataError(
+            f"{path.name} holds no line of a receipt",
+            where=str(path),
+            hint="a receipt has one row per line of its batch; ask the operator for it again",
         )
     return found
 

@@ -33,6 +33,7 @@ from vpp.web.writes import conditional, once
 __all__ = ["FORM_COOKIE", "Access", "Guard", "GuardedRoute", "access_of", "guard_of", "guarded", "service_of"]
 
 FORM_COOKIE: Final = "vpp_form"
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _LONGEST_ID: Final = 80
 _GUARDS: dict[Callable[..., Any], Guard] = {}
@@ -266,12 +267,11 @@ async def _own_page(request: Request, session: Session | None, service: Service)
         raise Problem("foreign_page")
     expected = request.cookies.get(FORM_COOKIE, "") if session is None else session.form_key
     given = request.headers.get("x-form-key")
-    if given is None and request.headers.get("content-type", "").startswith(
-        "application/x-www-form-urlencoded"
-    ):
-        form = await request.form(max_fields=50, max_part_size=100_000)
+    if given is None and request.headers.get("content-type", "").startswith(_FORMS):
+        form = await request.form(max_files=1, max_fields=50, max_part_size=100_000)
         given = str(form.get("form_key", ""))
     if not expected or not given or not same(given, expected):
+        await request.close()
         raise Problem("stale_form")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -18,7 +19,7 @@ from vpp.web.pages import Page, back_to, go, render, site_path
 from vpp.web.problems import Problem
 from vpp.web.service import Service
 
-__all__ = ["PAGES", "fields_of", "with_session"]
+__all__ = ["PAGES", "fields_of", "file_of", "with_session"]
 
 _A_YEAR_S: Final = 365 * 86_400
 
@@ -36,9 +37,35 @@ async def fields_of(request: Request) -> dict[str, str]:
     """Text fields of a form; files are refused."""
     form = await request.form(max_files=0, max_fields=50, max_part_size=100_000)
     fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    if any("\0" in value for value in fields.values()):
+    await request.close()
+    if len(fields) < len(form) or any("\0" in value for value in fields.values()):
         raise Problem("bad_request")
     return fields
+
+
+async def file_of(request: Request, name: str, *, largest: int) -> tuple[str, bytes] | None:
+    """Name and content of a file in a form; None if none was chosen.
+
+    Parameters
+    ----------
+    largest : int
+        What is read at most. [bytes]
+
+    Raises
+    ------
+    Problem
+        If it is larger.
+    """
+    form = await request.form(max_files=1, max_fields=50, max_part_size=100_000)
+    sent = form.get(name)
+    try:
+        if sent is None or isinstance(sent, str) or not sent.filename:
+            return None
+        if sent.size is None or sent.size > largest:
+            raise Problem("too_large")
+        return Path(sent.filename).name[:120], await sent.read()
+    finally:
+        await request.close()
 
 
 def _attempt(request: Request) -> None:

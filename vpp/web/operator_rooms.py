@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import DataError, VppError
-from energy.ledger import BatchBook, Channel, Consent, ConsentRegister, batch_csv
+from energy.ledger import Batch, BatchBook, Channel, Consent, ConsentRegister, batch_csv
 from vpp.consents import on_record
 from vpp.i18n import Messages
 from vpp.settlement.dr_event import DrEvent
@@ -230,19 +230,35 @@ def ledger(request: Request) -> Response:
     book = BatchBook(store)
     coming = book.preview(at=access.service.clock.now())
     balances = sorted(store.journal.balances().items(), key=lambda one: -one[1])
-    batches = [
-        (one.id, words.moment(one.made_at), len(one.lines), words.number(one.points, 0))
-        for one in reversed(book.batches())
-    ]
+    batches = [_batch_row(book, one, words) for one in book.batches()[: -_RECENT - 1 : -1]]
     return render(
         request,
         "operator_ledger.html",
         balances=[(name, words.number(points, 0)) for name, points in balances[:_ACCOUNTS]],
         hidden=max(0, len(balances) - _ACCOUNTS),
-        batches=batches[:_RECENT],
+        batches=batches,
         coming=None if coming is None else (coming.id, len(coming.lines), words.number(coming.points, 0)),
         may=access.who.role.value == "operator",
     )
+
+
+def _batch_row(book: BatchBook, one: Batch, words: Messages) -> dict[str, Any]:
+    """A batch, and what the coin operator said about it."""
+    answered = book.standing(one.id)
+    if answered is None:
+        sign, told = "△", words.text("operator_receipt.none")
+    elif answered.differences:
+        sign, told = "▲", words.text("operator_receipt.some", count=len(answered.differences))
+    else:
+        sign, told = "✓", words.text("operator_receipt.agrees")
+    return {
+        "id": one.id,
+        "at": words.moment(one.made_at),
+        "lines": len(one.lines),
+        "points": words.number(one.points, 0),
+        "sign": sign,
+        "receipt": told,
+    }
 
 
 async def make_batch(request: Request) -> Response:
