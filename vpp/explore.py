@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -15,10 +16,13 @@ from energy.core.slots import SLOT_LENGTH
 from energy.core.units import SeriesId
 from energy.store import Snapshot
 
-__all__ = ["DayLine", "Stretch", "by_day", "read_stretch", "thinned"]
+__all__ = ["DayLine", "Stretch", "read_days", "read_stretch", "read_thinned", "steps_in", "thinned"]
 
 _LOOK_BACK: Final = timedelta(hours=6)
-_JAPAN_S: Final = 9 * 3600.0  # ahead of UTC, without summer time
+_JAPAN: Final = timedelta(hours=9)  # ahead of UTC, without summer time
+_DAY: Final = timedelta(days=1)
+_SECOND: Final = timedelta(seconds=1)
+_READ_AT_ONCE: Final = 20_000  # steps; more are thinned where they lie
 _MOST: Final = 1_000_000  # more steps than that are read one by one as they came
 _EPOCH: Final = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -99,6 +103,53 @@ def _step(known: Snapshot, name: SeriesId, before: datetime) -> timedelta:
     return max(timedelta(seconds=1), sorted(gaps)[len(gaps) // 2]) if gaps else SLOT_LENGTH
 
 
+def read_thinned(known: Snapshot, name: SeriesId, start: datetime, end: datetime, most: int) -> Stretch:
+    """The same with at most about ``most`` values, however many there are.
+
+    A long stretch is thinned in the database: of each piece its lowest and its highest value, at its start
+    and at its middle. What is held at once then depends on the screen and not on the stretch.
+    """
+    step = _step(known, name, end)
+    if (end - start) / step <= _READ_AT_ONCE:
+        return thinned(read_stretch(known, name, start, end), most)
+    half = max(_SECOND, _SECOND * math.ceil((end - start) / most / _SECOND))
+    count = -((start - end) // (2 * half))
+    values = np.full(2 * count, np.nan)
+    for piece in known.pieces(name, Grid(start, count, 2 * half)):
+        k = (piece.start - start) // (2 * half)
+        values[2 * k : 2 * k + 2] = piece.low, piece.high
+    seconds = (start - _EPOCH).total_seconds() + np.arange(2 * count, dtype=np.float64) * half.total_seconds()
+    return Stretch(seconds, values, half)
+
+
+def read_days(known: Snapshot, name: SeriesId, start: datetime, end: datetime) -> list[DayLine]:
+    """A stretch from a Japanese midnight on, one line per day, worked out in the database.
+
+    A day of which nothing is known is there, with all its steps missing.
+    """
+    step, count = _step(known, name, end), -((start - end) // _DAY)
+    by_day = (
+        {one.start: one for one in known.pieces(name, Grid(start, max(0, count), _DAY))} if count > 0 else {}
+    )
+    found = []
+    for k in range(count):
+        first = start + k * _DAY
+        steps = -((first - min(first + _DAY, end)) // step)
+        day, piece = (first + _JAPAN).date(), by_day.get(first)
+        if piece is None:
+            found.append(DayLine(day, None, None, None, 0, steps))
+        else:
+            missing = max(0, steps - piece.known)
+            found.append(DayLine(day, piece.low, piece.mean, piece.high, piece.known, missing))
+    return found
+
+
+def steps_in(known: Snapshot, name: SeriesId, start: datetime, end: datetime) -> tuple[int, timedelta]:
+    """How many values a stretch would have without a gap, and their usual distance."""
+    step = _step(known, name, end)
+    return max(0, -((start - end) // step)), step
+
+
 def thinned(told: Stretch, most: int) -> Stretch:
     """The same with at most about ``most`` values: of each piece its lowest and its highest, in order.
 
@@ -124,22 +175,3 @@ def thinned(told: Stretch, most: int) -> Stretch:
     places = np.sort(np.stack([low, high], axis=1), axis=1) + (np.arange(pieces) * size)[:, None]
     chosen = np.unique(np.minimum(places.ravel(), count - 1))
     return Stretch(told.seconds[chosen], told.values[chosen], told.step * size)
-
-
-def by_day(told: Stretch) -> list[DayLine]:
-    """One line per Japanese day."""
-    if not len(told.values):
-        return []
-    days = ((told.seconds + _JAPAN_S) // 86_400).astype(np.int64)
-    found = []
-    for day in np.unique(days):
-        values = told.values[days == day]
-        known = values[np.isfinite(values)]
-        low, mean, high = (
-            (float(known.min()), float(known.mean()), float(known.max()))
-            if len(known)
-            else (None, None, None)
-        )
-        written = _EPOCH.date() + timedelta(days=int(day))
-        found.append(DayLine(written, low, mean, high, len(known), len(values) - len(known)))
-    return found

@@ -19,6 +19,7 @@ from energy.store.values import (
     Erased,
     JournalRow,
     Outdated,
+    Piece,
     Point,
     StoredValue,
 )
@@ -48,6 +49,13 @@ class Snapshot(Protocol):
 
     def values(self, series: SeriesId, start: datetime, end: datetime) -> list[StoredValue]:
         """The newest known value of each instant in ``[start, end)``, in order, whatever its quality."""
+        ...
+
+    def pieces(self, series: SeriesId, grid: Grid) -> list[Piece]:
+        """What each interval of a grid holds, worked out in the database; empty intervals are left out.
+
+        Unlike with :meth:`series` the values may stand anywhere inside the intervals.
+        """
         ...
 
     def latest(self, series: SeriesId, *, before: datetime | None = None) -> StoredValue | None:

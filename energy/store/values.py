@@ -21,6 +21,7 @@ __all__ = [
     "Document",
     "JournalRow",
     "Outdated",
+    "Piece",
     "Point",
     "StoredValue",
     "points_of",
@@ -89,6 +90,27 @@ class StoredValue:
     value: float | None
     quality: Quality
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What the usable values of a piece of a series say together.
+
+    Parameters
+    ----------
+    start : datetime
+        Start of the piece. UTC.
+    low, mean, high : float
+        Lowest, mean and highest value, in the unit of the series.
+    known : int
+        How many usable values there are, at least one.
+    """
+
+    start: datetime
+    low: float
+    mean: float
+    high: float
+    known: int
 
 
 @dataclass(frozen=True, slots=True)

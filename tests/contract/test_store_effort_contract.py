@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 
+from energy.core.measurement import Quality
+from energy.core.series import Grid
 from energy.core.units import series_id
-from energy.store import AppendReport, SqlStore, open_store
+from energy.store import AppendReport, Piece, SqlStore, open_store
 from energy.store.beginnings import after
 from tests.contract.statements import asked
-from tests.contract.store_backends import ALL, LATER, NOON, SHARED, database, point, slot
+from tests.contract.store_backends import ALL, LATER, LOAD, NOON, SHARED, database, point, slot
 
 ODD = (
     "plan",
@@ -61,6 +64,36 @@ def test_more_values_than_a_statement_takes_arrive_once_and_in_full(store: SqlSt
     assert store.append(points[-3:]) == AppendReport(0, 3)
     found = store.as_of(slot(30_000)).values(point().series, slot(0), slot(20_003))
     assert [one.value for one in found] == [one.value for one in points]
+
+
+def test_pieces_say_what_the_values_that_were_known_and_usable_say_together(store: SqlStore) -> None:
+    minutes = [slot(0) + timedelta(minutes=k) for k in range(0, 200, 7)]
+    store.append([point(at, float(k)) for k, at in enumerate(minutes)])
+    store.append(
+        [
+            point(minutes[3], 99.0, known_at=LATER),
+            point(minutes[4], -5.0, quality=Quality.STALE, known_at=LATER),
+        ]
+    )
+    store.append([point(minutes[5], None, known_at=LATER)])
+    grid = Grid(slot(-1), 9)
+    for known_until in (slot(20), LATER):
+        known = store.as_of(known_until)
+        values = known.values(LOAD, grid.start, grid.end)
+        wanted = []
+        for start in grid.times():
+            own = [
+                one.value
+                for one in values
+                if start <= one.at < start + grid.step
+                and one.quality is Quality.GOOD
+                and one.value is not None
+            ]
+            if own:
+                wanted.append(Piece(start, min(own), pytest.approx(sum(own) / len(own)), max(own), len(own)))
+        with asked() as said:
+            assert known.pieces(LOAD, grid) == wanted
+        assert len(said) == 1
 
 
 @pytest.mark.parametrize("prefix", [*ODD, "", "p", "plan/\U0010ffff\U0010ffff", "z"])

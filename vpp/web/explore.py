@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -18,7 +18,7 @@ from energy.core.units import SeriesId, series_id
 from energy.store import Snapshot
 from vpp.api.common import known_now
 from vpp.explain import Names, asset_names
-from vpp.explore import Stretch, by_day, read_stretch, thinned
+from vpp.explore import DayLine, Stretch, read_days, read_stretch, read_thinned, steps_in
 from vpp.i18n import Messages
 from vpp.people.rights import About
 from vpp.web.access import Access, access_of
@@ -133,14 +133,20 @@ def _asked(request: Request, known: Snapshot) -> _Asked:
 
 
 def series(request: Request) -> Response:
-    """One series over some days."""
+    """One series over some days: every value of a short stretch, a line a day of a long one."""
     access = access_of(request)
     known, messages = known_now(access), Messages(access.lang)
     asked = _asked(request, known)
-    told = read_stretch(known, asked.name, asked.start, min(asked.end, known.known_until))
+    end = max(asked.start, min(asked.end, known.known_until))
+    steps, step = steps_in(known, asked.name, asked.start, end)
     names = asset_names(known)
-    long = len(told.values) > _ROWS
-    usable = told.values[np.isfinite(told.values)]
+    if steps > _ROWS:
+        lines, rows = read_days(known, asked.name, asked.start, end), []
+        told = _Said.of_days(lines)
+    else:
+        stretch = read_stretch(known, asked.name, asked.start, end)
+        lines, rows, step = [], _rows(stretch, messages), stretch.step
+        told = _Said.of_values(stretch)
     return render(
         request,
         "explore_series.html",
@@ -148,17 +154,49 @@ def series(request: Request) -> Response:
         title=_title(asked.asset, names, messages),
         unit=_unit(asked.quantity, messages),
         told=told,
-        low=None if not len(usable) else messages.number(float(usable.min()), 2),
-        high=None if not len(usable) else messages.number(float(usable.max()), 2),
-        mean=None if not len(usable) else messages.number(float(usable.mean()), 2),
-        step=_step_words(told, messages),
+        low=None if told.low is None else messages.number(told.low, 2),
+        high=None if told.high is None else messages.number(told.high, 2),
+        mean=None if told.mean is None else messages.number(told.mean, 2),
+        step=_step_words(step, messages),
         days=DAYS,
-        lines=by_day(told) if long else [],
-        rows=[] if long else _rows(told, messages),
+        lines=lines,
+        rows=rows,
         before=(asked.first - timedelta(days=asked.days)).isoformat(),
         after=(asked.first + timedelta(days=asked.days)).isoformat(),
         m=messages,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A stretch in one sentence."""
+
+    count: int
+    missing: int
+    low: float | None = None
+    mean: float | None = None
+    high: float | None = None
+
+    @staticmethod
+    def of_values(told: Stretch) -> _Said:
+        known = told.values[np.isfinite(told.values)]
+        if not len(known):
+            return _Said(0, told.missing)
+        return _Said(told.count, told.missing, float(known.min()), float(known.mean()), float(known.max()))
+
+    @staticmethod
+    def of_days(lines: Sequence[DayLine]) -> _Said:
+        count, missing = sum(one.known for one in lines), sum(one.missing for one in lines)
+        said = [(one.low, one.mean, one.high, one.known) for one in lines]
+        known = [
+            (low, mean, high, n)
+            for low, mean, high, n in said
+            if low is not None and mean is not None and high is not None
+        ]
+        if not known:
+            return _Said(0, missing)
+        mean = sum(mean * n for _, mean, _, n in known) / count
+        return _Said(count, missing, min(one[0] for one in known), mean, max(one[2] for one in known))
 
 
 def _unit(quantity: str, messages: Messages) -> str:
@@ -167,8 +205,8 @@ def _unit(quantity: str, messages: Messages) -> str:
     return messages.text("format.celsius") if ending == "c" else _UNITS.get(ending, "")
 
 
-def _step_words(told: Stretch, messages: Messages) -> str:
-    minutes = told.step / timedelta(minutes=1)
+def _step_words(step: timedelta, messages: Messages) -> str:
+    minutes = step / timedelta(minutes=1)
     if minutes < 1:
         return messages.text("explore.seconds", count=messages.number(minutes * 60, 0))
     return messages.text("factory.minutes", count=messages.number(minutes, 0))
@@ -191,12 +229,13 @@ def values(request: Request) -> Response:
     known = known_now(access)
     asked = _asked(request, known)
     start, end = _window(request, asked)
-    told = read_stretch(known, asked.name, start, min(end, known.known_until))
-    small = thinned(told, _POINTS)
+    end = min(end, known.known_until)
+    steps, _ = steps_in(known, asked.name, start, end)
+    small = read_thinned(known, asked.name, start, end, _POINTS)
     body = {
         "at": small.seconds.astype(np.int64).tolist(),
         "values": [None if np.isnan(one) else round(float(one), 4) for one in small.values],
-        "thinned": len(small.values) < len(told.values),
+        "thinned": len(small.values) < steps,
     }
     return JSONResponse(body, headers={"Cache-Control": "no-store"})
 

@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from energy.core.slots import parse_jst
 from energy.core.units import series_id
 from energy.store import Point, Store, open_store
-from vpp.explore import Stretch, by_day, read_stretch, thinned
+from vpp.explore import _READ_AT_ONCE, Stretch, read_days, read_stretch, read_thinned, thinned
 
 START = parse_jst("2026-08-05")
 NAME = series_id("kitakata", "meter", "power_kw")
@@ -87,15 +87,44 @@ def test_nothing_measured_is_an_empty_stretch() -> None:
     with open_store("sqlite://") as store:
         told = read_stretch(store.as_of(START), NAME, START, START)
         assert (told.count, len(told.values)) == (0, 0)
-        assert by_day(told) == []
+        assert read_days(store.as_of(START), NAME, START, START) == []
 
 
-def test_four_hundred_days_are_said_by_day_of_japan() -> None:
-    values = np.arange(400 * 48, dtype=float)
-    told = Stretch(
-        START.timestamp() + 1800.0 * np.arange(len(values), dtype=np.float64), values, timedelta(minutes=30)
-    )
-    lines = by_day(told)
-    assert len(lines) == 400
-    assert (lines[0].day.isoformat(), lines[0].known, lines[0].high) == ("2026-08-05", 48, 47.0)
-    assert lines[1].mean == pytest.approx(71.5)
+def test_days_of_japan_are_said_in_a_line_each_with_what_is_missing() -> None:
+    with open_store("sqlite://", durability="process") as store:
+        written(store, [k for k in range(4 * 48) if not 50 <= k < 60 and not 96 <= k < 144], step_s=1800)
+        known = store.as_of(START + timedelta(days=9))
+        lines = read_days(known, NAME, START, START + timedelta(days=4, hours=1))
+    assert [(one.day.isoformat(), one.known, one.missing) for one in lines] == [
+        ("2026-08-05", 48, 0),
+        ("2026-08-06", 38, 10),
+        ("2026-08-07", 0, 48),
+        ("2026-08-08", 48, 0),
+        ("2026-08-09", 0, 2),
+    ]
+    assert (lines[0].low, lines[0].mean, lines[0].high) == (0.0, pytest.approx(23.5), 47.0)
+    assert (lines[2].low, lines[2].mean, lines[2].high) == (None, None, None)
+
+
+def test_a_long_stretch_keeps_its_peak_and_its_gaps_and_little_is_read() -> None:
+    last = _READ_AT_ONCE + 10_000
+    with open_store("sqlite://", durability="process") as store:
+        written(store, [k for k in range(last) if not 5_000 <= k < 9_000])
+        peak = Point(
+            series=NAME,
+            at=START + 12_345 * MINUTE,
+            known_at=START + 12_346 * MINUTE,
+            value=1e6,
+            source="correction",
+        )
+        store.append([peak])
+        known = store.as_of(START + timedelta(days=99))
+        small = read_thinned(known, NAME, START, START + last * MINUTE, 400)
+        zoomed = read_thinned(known, NAME, START, START + 300 * MINUTE, 400)
+    assert len(small.values) <= 402
+    assert (np.nanmin(small.values), np.nanmax(small.values)) == (0.0, 1e6)
+    assert np.all(np.diff(small.seconds) > 0)
+    minute = (small.seconds - START.timestamp()) / 60.0
+    assert np.isnan(small.values[(minute > 5_200) & (minute < 8_800)]).all()
+    assert np.isfinite(small.values[(minute < 4_800) | (minute > 9_200)]).all()
+    assert zoomed.values.tolist() == [float(k) for k in range(300)]
