@@ -320,7 +320,7 @@ def called_document() -> SimulationDocument:
     base, product = document.runs
     first = product.trace.slots.index(jst_midnight(START) + timedelta(days=1, hours=17))
     slots, drawn = product.trace.slots, product.trace.import_kw
-    usual = tuple(base.trace.import_kw[first : first + 4])
+    usual = tuple(kw + 7.25 for kw in drawn[first : first + 4])
     after = first + 4
     powers = tuple(-6.0 if first <= number < after else 0.0 for number in range(len(slots)))
     call = CallResult(
@@ -336,8 +336,8 @@ def called_document() -> SimulationDocument:
         window_end=slots[first - 4],
         baseline_kw=usual,
         import_kw=drawn[first:after],
-        after_baseline_kw=base.trace.import_kw[after : after + 4],
-        after_import_kw=tuple(kw + 3.0 for kw in base.trace.import_kw[after : after + 4]),
+        after_baseline_kw=tuple(kw - 3.0 for kw in drawn[after : after + 4]),
+        after_import_kw=drawn[after : after + 4],
         delivered_kwh=14.5,
         yen=870,
         points=22,

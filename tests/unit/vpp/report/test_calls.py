@@ -51,7 +51,7 @@ def test_the_facts_of_a_call_are_told_one_by_one() -> None:
     facts = dict(part.facts.rows)
     assert facts["Announced"] == "Mon 18 Jan 16:00"
     assert facts["Hours of the call"] == "Tue 19 Jan 17:00-19:00"
-    assert facts["Window of the same-day adjustment"] == "12:00-15:00"
+    assert facts["Adjustment window"] == "12:00-15:00"
     assert facts["Baseline"] == "High 4 of 5, adjusted by the difference of the day"
     assert facts["Asked for"] == "10.0 kW (20.0 kWh)"
     assert facts["Delivered"] == "14.5 kWh"
