@@ -35,7 +35,7 @@ def test_a_month_worked_by_hand() -> None:
     at_floor = dict.fromkeys(list(SPOT)[20:30], Decimal("0.01"))
     made = fip_premium(TERMS, "2026-11", ONE, SPOT | at_floor)
     assert (made.reference_yen_per_kwh, made.premium_yen_per_kwh) == (Decimal("11.05"), Decimal("3.0090"))
-    assert (made.kwh, made.floor_kwh, made.floor_slots) == (1440, 10, 10)
+    assert (made.kwh, made.floor_kwh, made.floor_slots) == (Decimal(1440), Decimal(10), 10)
     assert made.yen == 4302
     assert {fact.rule for fact in made.rules} >= {"fip_floor", "fip.valley.base", "fip.valley.factor"}
     assert all(fact.status == "unverified" for fact in made.rules)
@@ -43,7 +43,7 @@ def test_a_month_worked_by_hand() -> None:
 
 def test_a_reference_above_the_base_pays_nothing_and_costs_nothing() -> None:
     made = fip_premium(replace(TERMS, base_yen_per_kwh=Decimal(11)), "2026-11", ONE, SPOT)
-    assert (made.premium_yen_per_kwh, made.yen) == (0, 0)
+    assert (made.premium_yen_per_kwh, made.yen) == (Decimal(0), 0)
 
 
 def test_what_is_missing_is_named() -> None:
