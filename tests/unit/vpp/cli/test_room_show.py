@@ -15,6 +15,7 @@ from energy.core.slots import JST
 from energy.store import open_store
 from vpp.cli.console import Console
 from vpp.cli.room import app
+from vpp.i18n import Lang
 from vpp.rooms import ROOM_FIT, RoomStanding, RoomState, RoomValues
 from vpp.scenario import load_scenario
 from vpp.sitebook import keep_site
@@ -61,7 +62,7 @@ def database(tmp_path: Path) -> Path:
     return path
 
 
-def call(database: Path, *arguments: str, lang: str = "en") -> Result:
+def call(database: Path, *arguments: str, lang: Lang = "en") -> Result:
     return CliRunner().invoke(
         app, ["show", "--db", str(database), *arguments], obj=Console(lang), standalone_mode=False
     )
