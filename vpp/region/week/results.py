@@ -31,6 +31,7 @@ from vpp.wholefile import whole_file
 __all__ = ["RESULT", "read_result", "week_document"]
 
 RESULT: Final = "result.json"
+_FORM: Final = 2  # of what is kept there; raised when a page needs what older results do not hold
 _WATT = 1e-3
 CO2: Final = Co2Factor(
     supplier="retailer", menu="residual", reporting_year=2026, kind="adjusted", kg_per_kwh=Decimal("0.457"),
@@ -119,6 +120,7 @@ def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
             fleet_kw=together.joined("fleet_kw")[:, happen.dr.start : happen.dr.stop],
         )  # fmt: skip
     document = {
+        "form": _FORM,
         "sites": week.region.sites,
         "seed": week.region.seed,
         "first_day": week.region.day.isoformat(),
@@ -160,7 +162,7 @@ def read_result(folder: Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If there is none, or it cannot be read.
+        If there is none, it cannot be read, or another version of the program left it.
     """
     try:
         told: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
@@ -170,6 +172,12 @@ def read_result(folder: Path) -> dict[str, Any]:
             where=f"{folder / RESULT}: {error}",
             hint="run vpp region simulate first, or name its folder with --state",
         ) from None
+    if told.get("form") != _FORM:
+        raise DataError(
+            "another version of the program simulated this week of a region",
+            where=f"{folder / RESULT}: form {told.get('form', 1)}, not {_FORM}",
+            hint="run vpp region simulate again",
+        )
     return told
 
 

@@ -335,6 +335,12 @@ def test_an_impossible_week_is_refused_by_name() -> None:
         replace(WEEK, region=replace(WEEK.region, slots=96))
 
 
+def test_a_result_of_another_version_is_refused_and_says_what_to_run(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text('{"sites": 8}', encoding="utf-8")
+    with pytest.raises(DataError, match=r"another version.*form 1, not 2.*simulate again"):
+        read_result(tmp_path)
+
+
 def test_a_report_without_a_simulation_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no simulated week"):
         read_result(tmp_path)
