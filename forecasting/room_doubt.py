@@ -26,7 +26,7 @@ LEVEL: Final = 0.9  # of all intervals
 DRAWS: Final = 400
 # Weeks are few days, and no room is of exactly these equations: without it the intervals held the truth of
 # plants of another make in 70 cases of 120, with it in 109: the least in steps of 0.2 that holds nine of ten
-# there (tests/bench/room_scores.py --choose; without --choose it scores other lives and rooms of other kinds).
+# there (tests/bench/room_scores.py --choose; without --choose other lives, and rooms of other kinds).
 WIDER: Final = 1.8
 STEP: Final = 1e-3  # of a logarithm, for derivatives
 
