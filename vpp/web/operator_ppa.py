@@ -171,7 +171,7 @@ def _chart(figures: _Told, words: Messages) -> ChartSpec:
 
 
 def _day(text: str, words: Messages) -> str:
-    return words.axis_day(date.fromisoformat(text))
+    return words.day(date.fromisoformat(text))
 
 
 def _kwh(value: float, words: Messages) -> str:
