@@ -35,7 +35,7 @@ from statistics import median, quantiles
 import httpx2
 
 from energy.core.clock import SystemClock
-from energy.core.slots import Slot
+from energy.core.slots import JST, Slot
 from energy.core.units import SeriesId, series_id
 from energy.store import open_store
 from tests.bench.service_town import RETAILER, fill_minutes, fill_region, fill_year, name_of
@@ -274,7 +274,10 @@ def pages(browser: httpx2.Client, said: argparse.Namespace, now: datetime) -> di
     wanted = {
         "operator_page_ms": ("/operator", max(3, said.repeats // 10)),
         "error_map_ms": ("/operator/errors", 3),
-        "retailer_page_ms": (f"/retailer/{RETAILER}", 1 if said.sites > 200 else 3),
+        "retailer_page_ms": (
+            f"/retailer/{RETAILER}?day={now.astimezone(JST).date()}",
+            1 if said.sites > 200 else 3,
+        ),
         "explore_page_ms": (f"{one}?{whole}", 3),
         "explore_values_ms": (f"{one}/values?{whole}", 3),
         "explore_zoom_ms": (f"{one}/values?{whole}&start={end - 86_400}&end={end}", 5),
