@@ -141,19 +141,18 @@ def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
         },
         "plans": _plans(together),
         "left_out": together.steps[0].told["left_out"],
-        "series": {
-            mode: {
-                "power_kw": np.round(part.power_kw.sum(axis=0), 2).tolist(),
-                "plan_kw": np.round(part.plan_kw, 2).tolist(),
-                "sun_kw": np.round(part.sun_kw, 2).tolist(),
-            }
-            for mode, part in parts.items()
-        },
+        "series": {mode: _series(part) for mode, part in parts.items()},
         "spent": _spent(week, folder),
     }  # fmt: skip
     with whole_file(folder / RESULT) as file:
         file.write(json.dumps(document, indent=1) + "\n")
     return document
+
+
+def _series(part: _Part) -> dict[str, list[float]]:
+    """Curves of a part by half-hour. [kW]"""
+    curves = {"power_kw": part.power_kw.sum(axis=0), "plan_kw": part.plan_kw, "sun_kw": part.sun_kw}
+    return {name: np.round(curve, 2).tolist() for name, curve in curves.items()}
 
 
 def read_result(folder: Path) -> dict[str, Any]:
