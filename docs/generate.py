@@ -74,9 +74,9 @@ language. Exit statuses: [errors and exit codes](errors-and-exit-codes.md)."""
 PROFILES_INTRO = """\
 A device model is one YAML file in `devices/profiles/`. Confidence says where its facts come from: A the
 maker or an official definition, B two independent drivers agree, C one driver, D memory. Control is
-`released` where the sources are good enough to write, `experimental` where they are not. Orders are refused until the
-device is commissioned: by the record of a step test, for a `released` map also by a statement in the site's file.
-None has been tried on hardware yet.
+`released` where the sources are good enough to write, `experimental` where they are not. Orders are refused
+until the device is commissioned: by the record of a step test, for a `released` map also by a statement in
+the site's file. None has been tried on hardware yet.
 Quality is computed from what the tests prove (`devices/profiles/evidence.json`): bronze has golden bytes and
 a twin; silver also survives silence, garbled answers and reconnection, and reaches its safe state; gold
 agrees with a program that nobody here wrote and that knows the map, or was recorded at the device; platinum

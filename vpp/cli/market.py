@@ -23,13 +23,12 @@ from vpp.cli.rules import area_named
 if TYPE_CHECKING:
     from datetime import date
 
-    from energy.core.series import Series
     from energy.core.slots import Slot
     from energy.market.imbalance import SlotSettlement
     from energy.market.rule_table import Area, RuleFact
     from vpp.settlement.record import KeptSettlement
 
-__all__ = ["app", "decimals"]
+__all__ = ["app"]
 
 app = typer.Typer(help="Plans of balancing groups, and what deviating from them costs.", no_args_is_help=True)
 plan_app.command()(deliver)
@@ -37,16 +36,6 @@ plan_app.command()(acknowledge)
 app.add_typer(plan_app, name="plan")
 app.add_typer(ppa_app, name="ppa")
 app.command()(fip)
-
-
-def decimals(series: Series) -> dict[Slot, Decimal]:
-    """Known values of a series of slots, exact to a millionth."""
-    import math
-
-    from energy.market.demand import exact
-
-    told = zip(series.grid.slots(), series.values.tolist(), strict=True)
-    return {slot: exact(value) for slot, value in told if not math.isnan(value)}
 
 
 @app.command()
@@ -102,7 +91,7 @@ def imbalance(
     """
     from energy.core.series import Unit
     from energy.market.imbalance import price_rules, settle_slots
-    from vpp.settlement.files import read_meter, read_prices, read_slots
+    from vpp.settlement.files import decimals, read_meter, read_prices, read_slots
 
     console = cast("Console", context.obj)
     place = area_named(area)
@@ -191,7 +180,7 @@ def _capped(spot: Path, days: list[date], area: Area) -> frozenset[date]:
     from energy.core.series import Unit
     from energy.market.imbalance import capped_days
     from energy.market.rules import PriceThreshold, rule_row
-    from vpp.settlement.files import read_slots
+    from vpp.settlement.files import decimals, read_slots
 
     history = decimals(read_slots(spot, "yen_per_kwh", Unit.YEN_PER_KWH))
     needed = days[0] - timedelta(days=rule_row(PriceThreshold, days[0], area).values.days)

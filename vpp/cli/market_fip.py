@@ -41,9 +41,8 @@ def fip(
     """
     from energy.core.series import Unit
     from energy.market.fip import FipTerms, fip_premium
-    from vpp.cli.market import decimals
     from vpp.config import read_yaml
-    from vpp.settlement.files import read_meter, read_slots
+    from vpp.settlement.files import decimals, read_meter, read_slots
 
     console = cast("Console", context.obj)
     told = read_yaml(terms, FipTerms)

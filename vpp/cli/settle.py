@@ -152,9 +152,8 @@ def _prices(
     from energy.core.series import Unit
     from energy.market.demand import first_day
     from energy.market.rules import facts_on
-    from vpp.cli.market import decimals
     from vpp.cli.rules import area_named
-    from vpp.settlement.files import read_prices, read_slots
+    from vpp.settlement.files import decimals, read_prices, read_slots
     from vpp.settlement.month import ImbalancePrices
 
     if price is None and margin is None:

@@ -17,7 +17,7 @@ from energy.core.errors import ForecastError
 from energy.core.series import Grid, Series, Unit
 from energy.core.site import CalendarRules
 from energy.core.units import SeriesId
-from energy.store import Document, Snapshot, StoredValue
+from energy.store import Document, Piece, Snapshot, StoredValue
 from forecasting.explain import Cause
 
 __all__ = ["MixedSnapshot", "rules_with"]
@@ -103,6 +103,10 @@ class MixedSnapshot:
     def values(self, series: SeriesId, start: datetime, end: datetime) -> list[StoredValue]:
         """Refused: single values cannot be exchanged."""
         self._refuse(f"values of {series} from {start} to {end}")
+
+    def pieces(self, series: SeriesId, grid: Grid) -> list[Piece]:
+        """Refused: what the database has worked out cannot be exchanged."""
+        self._refuse(f"pieces of {series} from {grid.start} on")
 
     def latest(self, series: SeriesId, *, before: datetime | None = None) -> StoredValue | None:
         """Refused: single values cannot be exchanged."""

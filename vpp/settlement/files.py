@@ -7,6 +7,7 @@ negative is refused; a row that is missing stays missing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -21,6 +22,7 @@ from energy.core.errors import DataError
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import JST, SLOT_LENGTH, Slot, slots_of_day
 from energy.ledger import ReceiptLine
+from energy.market.demand import exact
 from energy.market.plans import Trade, read_trade
 from energy.market.portfolio import Resource
 from vpp.ingest.layout import csv_rows, decode, read_bytes
@@ -29,6 +31,7 @@ from vpp.ingest.times import RowFault, number, parse_date, parse_stamp, whole_nu
 
 __all__ = [
     "SlotRow",
+    "decimals",
     "instant_cell",
     "read_codes",
     "read_days",
@@ -178,6 +181,12 @@ def read_meter(path: Path) -> Series:
     """
     rows = read_slot_rows(path, METER_COLUMNS, stamp="end")
     return _series({row.slot: _value(path, row, "kwh", 0.0) for row in rows}, Unit.KWH)
+
+
+def decimals(series: Series) -> dict[Slot, Decimal]:
+    """Known values of a series of slots, exact to a millionth."""
+    told = zip(series.grid.slots(), series.values.tolist(), strict=True)
+    return {slot: exact(value) for slot, value in told if not math.isnan(value)}
 
 
 def read_slots(path: Path, column: str, unit: Unit, *, least: float | None = None) -> Series:
