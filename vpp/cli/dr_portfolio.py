@@ -135,6 +135,7 @@ def track(
 ) -> int:
     """Follow delivery half hour by half hour: promised, called, delivered; with --replace, call stand-ins.
 
+    A site without --meter is read from the database itself.
     A site fails when its newest half hours lie below a share of its call, or cannot be read (rule
     dr_tracking). With --replace failing sites are released now and others called from the next half hour on.
     After the end, when every called site was read, the event is noted as measured. Status 6: a site fails.
@@ -184,6 +185,8 @@ def _tracked(event_id: str, state: str, found: Tracked, made: Nomination | None)
             }
             for one in found.slots
         ],
+        "delivered_kwh": plain_number(found.delivered_kwh),
+        "projected_kwh": None if found.projected_kwh is None else plain_number(found.projected_kwh),
         "failing": dict(found.failing),
         "why": dict(found.why),
         "called_instead": None if made is None else [one.site for one in made.chosen],

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal
 
 from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
+from energy.core.series import Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, Slot
 from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
 from energy.market.dr_products import Product
@@ -31,6 +32,7 @@ from energy.market.portfolio import (
 )
 from energy.market.rules import rule_row
 from energy.store import Store
+from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import Call, DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settling import without_consent
@@ -39,6 +41,7 @@ from vpp.settlement.files import read_meter
 __all__ = ["Tracked", "choose", "replacement", "track"]
 
 _HOURS: Final = Decimal(int(SLOT_LENGTH.total_seconds())) / 3600
+_REACH: Final = timedelta(days=45)  # before an event: days of a baseline and those it leaves out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +58,29 @@ class Tracked:
         Sites that fail now, and how.
     why : mapping of str to str
         Why a site has no figures.
+    left : int
+        Half hours that are still to come or under way.
     """
 
     slots: tuple[SlotTrack, ...]
     sites: tuple[SiteTrack, ...]
     failing: Mapping[str, Literal["low", "unread"]]
     why: Mapping[str, str]
+    left: int
+
+    @property
+    def delivered_kwh(self) -> Decimal:
+        """Delivered until now, as far as it was read. [kWh]"""
+        return sum((one.delivered_kwh for one in self.slots), Decimal(0))
+
+    @property
+    def projected_kwh(self) -> Decimal | None:
+        """Delivered in the end if every half hour left brings what the newest fully read one brought. [kWh]
+
+        None as long as no half hour was read from every site that was called.
+        """
+        read = [one for one in self.slots if not one.unread]
+        return None if not read else self.delivered_kwh + self.left * read[-1].delivered_kwh
 
 
 def choose(
@@ -83,7 +103,7 @@ def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datet
     Parameters
     ----------
     meters : mapping of str to Path
-        Meter file of each site; a site without one counts as not read.
+        Meter files; a site without one is read from the store, and counts as not read if that knows nothing.
 
     Raises
     ------
@@ -107,10 +127,8 @@ def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datet
         delivered: dict[Slot, Decimal] = {}
         if site in silent:
             why[site] = "no consent now"
-        elif site not in meters:
-            why[site] = "no meter file"
         else:
-            delivered, why[site] = _delivered(book, event, site, meters[site], over)
+            delivered, why[site] = _delivered(book, event, site, _meter(store, event, site, meters, at), over)
         rows += [
             SiteTrack(site=site, slot=slot, called_kwh=call.kw * _HOURS, delivered_kwh=delivered.get(slot))
             for call in event.calls
@@ -125,21 +143,37 @@ def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datet
         sites=tuple(rows),
         failing=failing(rows, rule, released=released),
         why={site: said for site, said in why.items() if said},
+        left=0 if event.stopped_at is not None else len(event.slots()) - len(over),
     )
 
 
+def _meter(
+    store: Store, event: DrEvent, site: str, meters: Mapping[str, Path], at: datetime
+) -> Series | DataError | None:
+    """Imported energy of a site from its file, else from the store; None if neither has any. [kWh]"""
+    if site in meters:
+        try:
+            return read_meter(meters[site])
+        except DataError as error:
+            return error
+    known, name = store.as_of(at), SiteSeries(site)["meter", "import_kwh"]
+    if known.span(name) is None:
+        return None
+    return known.series(name, Grid.between(event.start - _REACH, event.end), Unit.KWH)
+
+
 def _delivered(
-    book: EventBook, event: DrEvent, site: str, file: Path, over: Sequence[Slot]
+    book: EventBook, event: DrEvent, site: str, meter: Series | DataError | None, over: Sequence[Slot]
 ) -> tuple[dict[Slot, Decimal], str]:
     """Delivered energy of the half hours that are over and read, and why the rest is missing. [kWh]
 
     A meter that is behind is looked at up to its last reading.
     """
+    if meter is None:
+        return {}, "no readings"
+    if isinstance(meter, DataError):
+        return {}, meter.what
     said = ""
-    try:
-        meter = read_meter(file)
-    except DataError as error:
-        return {}, error.what
     for count in range(len(over), 0, -1):
         request = BaselineRequest(
             start=over[0],

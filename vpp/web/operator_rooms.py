@@ -18,6 +18,7 @@ from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
 from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
+from vpp.web.operator_dr import tracking
 from vpp.web.pages import Page, go, render
 from vpp.web.problems import Problem
 
@@ -101,6 +102,7 @@ def _event(
         }
         for site in sorted({*asked, *called, *found.opted_out})
     ]
+    going = {} if settled else tracking(access.service.store, found, now, words, actor=access.who.id)
     missing = float(found.target_kw) - sum(called.values())
     may = access.who.role.value == "operator" and found.state in OPEN and found.end > now
     return render(
@@ -111,6 +113,7 @@ def _event(
         announced=words.moment(found.announced_at),
         product=found.product.value,
         sites=sites,
+        going=going,
         missing=words.kw(missing) if missing > 0 else "",
         settled=None
         if settled is None

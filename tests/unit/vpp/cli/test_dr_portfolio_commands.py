@@ -66,6 +66,8 @@ def test_a_portfolio_is_followed_half_hour_by_half_hour(db: list[str], tmp_path:
     ]
     assert rows == [(9, 10, 10, 0), (9, 10, 7, 0), (9, 10, 5, 1)]
     assert (found["failing"], found["called_instead"]) == ({"b": "low"}, None)
+    # the newest half hour that both were read in brought 7 kWh; three are left
+    assert (found["delivered_kwh"], found["projected_kwh"]) == (22, 43)
 
 
 def test_a_failing_site_is_released_and_another_is_called_from_the_next_half_hour(
@@ -92,7 +94,7 @@ def test_a_site_that_cannot_be_read_is_replaced_too(db: list[str], tmp_path: Pat
     a = meter(tmp_path / "a.csv", 20, [15, 15])
     now = START + timedelta(minutes=61)
     found = told("dr", "track", "e-1", "--meter", f"a={a}", "--replace", path, *db, at=now, status=6)
-    assert (found["failing"], found["why"]) == ({"b": "unread"}, {"b": "no meter file"})
+    assert (found["failing"], found["why"]) == ({"b": "unread"}, {"b": "no readings"})
     assert found["called_instead"] == ["c"]
 
 
