@@ -13,6 +13,7 @@ from datetime import timedelta
 import pytest
 from fastapi.routing import APIRoute
 
+from energy.ledger import BatchBook
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town
 from vpp.api.routers import ROUTERS
@@ -140,7 +141,9 @@ def cases() -> Iterator[Case]:
 
 @pytest.fixture(scope="module")
 def town() -> Town:
-    return filled_town()
+    made = filled_town()
+    BatchBook(made.house.store).make(at=made.house.clock.now(), actor="desk")  # the one that REST names
+    return made
 
 
 def address(path: str, *, own: bool) -> str:
