@@ -18,11 +18,13 @@ LATER = datetime(2030, 1, 1, tzinfo=UTC)
 pytestmark = pytest.mark.e2e
 
 
-def listed() -> set[str]:
+def listed(*, learning: bool = False) -> set[str]:
+    """Names of the page; those that only a room that learns has, or all others."""
     simulated, imported = PAGE.read_text(encoding="utf-8").split("\n## Imported\n")
     assert "jepx/" in imported
-    rows = (line.split("|")[1] for line in simulated.splitlines() if line.startswith("| `"))
-    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
+    rows = (line.split("|") for line in simulated.splitlines() if line.startswith("| `"))
+    wanted = (row[1] for row in rows if ("room learns" in row[3] or "room that learns" in row[3]) is learning)
+    return {name for row in wanted for name in re.findall(r"`([^`]+)`", row)}
 
 
 def as_listed(series: str) -> str:
@@ -43,3 +45,4 @@ def test_the_page_lists_exactly_what_a_simulated_day_stores(wednesday: Day) -> N
         store.close()
     assert len(listed()) > 20
     assert stored == listed()
+    assert listed(learning=True) == {"ZONE/energy_kwh", "ZONE/mode"}  # no room of this site learns
