@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 # The versions everything was last tested with; `make setup CONSTRAINTS=` takes the newest within the bounds.
 CONSTRAINTS ?= constraints.txt
-JOBS   ?= 3
+JOBS   ?= 2
 # Where `make serve` listens.
 PORT   ?= 8080
 
