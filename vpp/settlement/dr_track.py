@@ -77,10 +77,11 @@ class Tracked:
     def projected_kwh(self) -> Decimal | None:
         """Delivered in the end if every half hour left brings what the newest fully read one brought. [kWh]
 
-        None as long as no half hour was read from every site that was called.
+        Half hours that are not read from every site yet count as left. None as long as there is no other.
         """
-        read = [one for one in self.slots if not one.unread]
-        return None if not read else self.delivered_kwh + self.left * read[-1].delivered_kwh
+        read = [one.delivered_kwh for one in self.slots if not one.unread]
+        rest = self.left + len(self.slots) - len(read)
+        return None if not read else sum(read, Decimal(0)) + rest * read[-1]
 
 
 def choose(

@@ -61,11 +61,9 @@ def _lead(event: DrEvent, found: Tracked, words: Messages) -> str:
         delivered=words.kwh(float(found.delivered_kwh)),
         asked=words.kwh(float(asked)),
     )
-    if not found.left or found.projected_kwh is None:
+    if found.projected_kwh is None or found.projected_kwh == found.delivered_kwh:
         return told
-    return told + words.text(
-        "operator_dr.projected", left=found.left, projected=words.kwh(float(found.projected_kwh))
-    )
+    return told + words.text("operator_dr.projected", projected=words.kwh(float(found.projected_kwh)))
 
 
 def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, str]]:
@@ -78,7 +76,7 @@ def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, st
             if one.site == call.site and call.start <= one.slot.start and one.slot.end <= call.end
         ]
         read = [one.delivered_kwh for one in mine if one.delivered_kwh is not None]
-        why = found.why.get(call.site, "")
+        why = "" if len(read) == len(mine) else found.why.get(call.site, "")
         fails = found.failing.get(call.site)
         rows.append(
             {
@@ -88,7 +86,7 @@ def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, st
                 "delivered": words.kwh(float(sum(read))) if read else "-",
                 "state": _state(event, call.start, call.end, words),
                 "fails": "" if fails is None else words.text(f"operator_dr.fails_{fails}"),
-                "why": "" if not why else words.text(_WHY[why]) if why in _WHY else why,
+                "why": "" if not why else words.text(_WHY.get(why, "operator_dr.gap")),
             }
         )
     return rows

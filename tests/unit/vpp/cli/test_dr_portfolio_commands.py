@@ -66,8 +66,8 @@ def test_a_portfolio_is_followed_half_hour_by_half_hour(db: list[str], tmp_path:
     ]
     assert rows == [(9, 10, 10, 0), (9, 10, 7, 0), (9, 10, 5, 1)]
     assert (found["failing"], found["called_instead"]) == ({"b": "low"}, None)
-    # the newest half hour that both were read in brought 7 kWh; three are left
-    assert (found["delivered_kwh"], found["projected_kwh"]) == (22, 43)
+    # the newest half hour that both were read in brought 7 kWh; one is half read and three are left
+    assert (found["delivered_kwh"], found["projected_kwh"]) == (22, 45)
 
 
 def test_a_failing_site_is_released_and_another_is_called_from_the_next_half_hour(

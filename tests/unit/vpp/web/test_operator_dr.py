@@ -63,7 +63,7 @@ def test_what_was_delivered_stands_beside_what_was_asked_and_what_it_will_come_t
     told = page(town, START + timedelta(minutes=65))
     # 15 and 16 kWh of 90; four half hours of 16 kWh are left
     assert "31.0 kWh of 90.0 kWh delivered until now." in told
-    assert "With 4 half hours left at the pace of the newest one: 95.0 kWh." in told
+    assert "it comes to 95.0 kWh." in told
     assert "delivers too little" in told
     assert "Not read" in told
 
@@ -78,3 +78,6 @@ def test_a_site_that_was_released_and_one_that_stands_in_say_since_when(town: To
     assert "released at" in told
     assert "stands in from" in told
     assert "(no readings in the database)" in told
+    # both half hours since were not read: they count at the pace of the newest that was
+    assert "it comes to 95.0 kWh." in told
+    assert "(the newest readings have not come)" in told
