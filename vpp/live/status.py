@@ -29,7 +29,8 @@ class Part:
     why : tuple of str
         What is wrong: ``meter_silent``, ``device_lost:charger-1``, ``plan_late``, ``plan_failed``,
         ``store_unavailable``, ``control_failing``, ``starting``, ``ended``, ``cannot_begin``,
-        ``being_tried``; of a site whose files are not ready ``no_devices``, ``no_meter``, ``file_unusable``.
+        ``being_tried``; of a site whose files are not ready ``no_devices``, ``no_meter``, ``file_unusable``;
+        of the look for new sites ``sites_not_seen``.
     since : datetime or None
         When it came into this state. UTC.
     told : tuple of str

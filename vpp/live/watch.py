@@ -63,6 +63,7 @@ class SiteWatch:
     _told: dict[str, str] = field(default_factory=dict)
     _missing: dict[str, int] = field(default_factory=dict)
     _blind: bool = False
+    _broken: bool = False
     _lock: Lock = field(default_factory=Lock)
     _stop: Event = field(default_factory=Event)
     _thread: Thread | None = None
@@ -80,14 +81,21 @@ class SiteWatch:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                self.once()
-            except Exception:
-                log.exception("watch.broke")
+            self.once()
             self._stop.wait(EVERY_S)
 
     def once(self) -> None:
-        """One look, and what follows from it."""
+        """One look, and what follows from it; a fault of ours ends no thread; :meth:`parts` tells of it."""
+        try:
+            self._once()
+        except Exception:
+            if not self._broken:
+                log.exception("watch.broke")
+            self._broken = True
+        else:
+            self._broken = False
+
+    def _once(self) -> None:
         try:
             found = self.look()
         except VppError as error:  # a folder that is not there says nothing about its sites
@@ -174,6 +182,8 @@ class SiteWatch:
         for name, one in troubles.items():
             state = PartState.STARTING if one.why in _WAITS else PartState.DEGRADED
             shown.append(Part(name=f"site:{name}", state=state, why=(one.why,)))
+        if self._blind or self._broken:  # what runs goes on; what is new or changed is not seen
+            shown.append(Part(name="watch", state=PartState.DEGRADED, why=("sites_not_seen",)))
         return tuple(shown)
 
     def said(self, name: str) -> str:

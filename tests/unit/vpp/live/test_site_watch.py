@@ -297,3 +297,18 @@ def test_files_of_sites_are_told_apart_by_what_is_missing(tmp_path: Path) -> Non
     assert files.look()["empty"].why == "file_unusable"
     with pytest.raises(ConfigError, match="may be commanded"):
         SiteFolder(str(tmp_path)).allow("empty", SiteAccess.CONTROL)
+
+
+def test_a_watch_that_cannot_look_or_breaks_is_seen_and_goes_on() -> None:
+    def bug(site: KnownSite) -> None:
+        raise ZeroDivisionError(site.site.id)
+
+    bench = Bench()
+    bench.watch.once()  # the folder is missing
+    assert [(one.name, one.why) for one in bench.watch.parts(())] == [("watch", ("sites_not_seen",))]
+    take, bench.hands.take = bench.hands.take, bug  # type: ignore[method-assign]
+    bench.sees(whole("a"))
+    assert [one.state for one in bench.watch.parts(())] == [PartState.DEGRADED]
+    bench.hands.take = take  # type: ignore[method-assign]
+    assert bench.sees(whole("a")) == ["take read-only"]
+    assert bench.watch.parts(()) == ()
