@@ -204,7 +204,7 @@ class StepTest:
     # One step
 
     async def _order(self, order: Order) -> str | None:
-        """Give an order; what was in the way."""
+        """Give an order, as soon as the device takes it; what was in the way."""
         now = self._clock.now()
         outcome = await self._gateway.apply(
             Command(
@@ -218,6 +218,9 @@ class StepTest:
             )
         )
         match outcome:
+            case Clipped(more_at=datetime() as due):
+                await self._wait(max(0.0, (due - now).total_seconds()))
+                return await self._order(order)
             case Applied() | Clipped():
                 return None
             case _:

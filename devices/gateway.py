@@ -56,6 +56,7 @@ class _Carried:
     told: bool
     epoch: object  # of the device: in another one it may have forgotten
     again_at: datetime | None = None  # it was lost for a reason that passes, or not confirmed
+    more_at: datetime | None = None  # it stands in part; the rest may be written then
     tries: int = 1
     why_not: str | None = None
 
@@ -322,7 +323,8 @@ class Gateway:
                 outcome = Refused(command, str(error))
                 passing = isinstance(error, RegisterError) or error.details.get("exception") in _PASSING
         if limit is not None and isinstance(outcome, Applied | Clipped):
-            outcome = Clipped(command, outcome.order if isinstance(outcome, Clipped) else given.order, limit)
+            clipped = outcome if isinstance(outcome, Clipped) else Clipped(command, given.order, limit)
+            outcome = replace(clipped, command=command, limit=limit)
         before = self._carried.get(command.asset)
         told = passing or not isinstance(outcome, Refused) or (before is not None and before.told)
         carried = self._carried[command.asset] = _Carried(command, told, self._epoch(name))
@@ -330,6 +332,8 @@ class Gateway:
             carried.again_at = self._clock.now()
         elif isinstance(outcome, Unconfirmed) and device.writes > written:
             carried.again_at = self._clock.now() + _UNCONFIRMED_AGAIN
+        elif isinstance(outcome, Clipped):
+            carried.more_at = outcome.more_at
         if before is not None and before.command.order == command.order:
             carried.tries, carried.why_not = before.tries, before.why_not
         done = isinstance(outcome, Applied | Clipped) and device.writes == written
@@ -381,7 +385,7 @@ class Gateway:
         if again:
             carried.tries += 1
             self._drivers[name].forget(unit)
-        due = carried.again_at is not None and self._clock.now() >= carried.again_at
+        due = any(at is not None and self._clock.now() >= at for at in (carried.again_at, carried.more_at))
         forgotten = due or (carried.told and self._epoch(name) != carried.epoch)
         if again or forgotten or heard is not carried.command:
             await self._carry_out(heard)

@@ -55,6 +55,7 @@ _NAMES: Final[dict[Nature, dict[str, int]]] = {
     Nature.CHARGER: {state.name.lower(): int(state) for state in ChargerState},
     Nature.CLIMATE: {code.name.lower(): int(code) for code in ClimateCode},
 }
+_CHARGER_SETPOINTS: Final = frozenset[str]().union(*WRITE_POINTS[Nature.CHARGER])
 _READ_BACK_NOTHING: Final = "nothing"
 _BEATS: Final = 3  # refreshes within a device's timer: two may be lost
 _GOOD_ENOUGH: Final = frozenset({"A", "B"})  # confidence that releases control
@@ -161,6 +162,15 @@ class Profile(Strict):
                 others = (point.write.clamp_to, point.write.copy_from, point.write.readback)
                 named |= {other for other in others if other and other != _READ_BACK_NOTHING}
         self._must_define(frozenset(named), "names the points")
+        return self
+
+    @model_validator(mode="after")
+    def _only_setpoints_of_chargers_are_calmed(self) -> Self:
+        for name, point in self.points.items():
+            calmed = point.write is not None and (point.write.deadband or point.write.min_interval_s)
+            if calmed and (self.nature is not Nature.CHARGER or name not in _CHARGER_SETPOINTS):
+                msg = f"point {name}: deadband and min_interval_s are for a charger's setpoint; remove them"
+                raise ValueError(msg)
         return self
 
     @model_validator(mode="after")

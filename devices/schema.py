@@ -156,7 +156,9 @@ class Write(Strict):
     clamp_to : str or None
         Point that holds the highest amount, in both directions.
     deadband : float
-        Smaller changes are not written; zero is always written.
+        Smaller changes of a charger's setpoint are not written; zero is always written.
+    min_interval_s : float
+        A charger's setpoint is changed no more often; towards zero it may be at any time. [s]
     tolerance : float
         Largest difference at read-back.
     refresh_s : float or None
@@ -173,6 +175,7 @@ class Write(Strict):
     clamp: Range | None = None
     clamp_to: str | None = None
     deadband: Annotated[float, Field(ge=0.0)] = 0.0
+    min_interval_s: Annotated[float, Field(ge=0.0, le=60.0)] = 0.0
     tolerance: Annotated[float, Field(ge=0.0)] = 0.0
     refresh_s: Annotated[float, Field(gt=0.0)] | None = None
     copy_from: str | None = None

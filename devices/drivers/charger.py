@@ -21,7 +21,7 @@ from devices.drivers.base import (
 from devices.natures import ChargerState
 from devices.values import Reading
 from energy.core.errors import RefusedError, RegisterError
-from energy.core.outcome import ChargerPower, Command, CommandSource, Outcome, Unconfirmed
+from energy.core.outcome import ChargerPower, Clipped, Command, CommandSource, Outcome, Unconfirmed
 
 __all__ = ["ChargerDriver"]
 
@@ -74,6 +74,9 @@ class ChargerDriver(MeterDriver):
             return Unconfirmed(command, f"somebody stopped it there; left so until {until:%H:%M:%S} UTC")
         if await self._already(target):
             return outcome_of(command, order, limit, None)
+        if command.source is not CommandSource.EMERGENCY and (due := self._changes_again(target)):
+            stands = ChargerPower(self._sent.value * self._kw_per_step if self._sent is not None else 0.0)
+            return Clipped(command, stands, f"{self._name} changes again at {due:%H:%M:%S} UTC", due)
         return outcome_of(command, order, limit, await self._set(target))
 
     def _must_be_ready(self) -> None:
@@ -110,6 +113,16 @@ class ChargerDriver(MeterDriver):
             return False
         self._sent = Sent(sent.value, self.device.now(), self.device.epoch)
         return True
+
+    def _changes_again(self, target: float) -> datetime | None:
+        """When the setpoint may be changed to this, if not yet; less of the same direction always may."""
+        sent, write = self._sent, self.device.profile.points[self._name].write
+        if sent is None or sent.epoch != self.device.epoch or write is None:
+            return None
+        if target == 0.0 or (sent.value * target > 0.0 and abs(target) < abs(sent.value)):
+            return None
+        due = sent.at + timedelta(seconds=write.min_interval_s)
+        return due if self.device.now() < due else None
 
     def _left_alone(self) -> datetime | None:
         """Until when somebody's choice to stop a running charge, at the charger or in an app, is respected.

@@ -112,11 +112,24 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Clipped:
-    """Written and read back at a limit instead of as asked."""
+    """Written and read back at a limit instead of as asked.
+
+    Parameters
+    ----------
+    command : Command
+        What was asked.
+    order : Order
+        What stands instead.
+    limit : str
+        What bound.
+    more_at : datetime or None
+        When more of it can be done, for a limit that passes; None if it stays.
+    """
 
     command: Command
     order: Order
     limit: str
+    more_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ async def test_a_person_stands_above_plan_and_guard_and_below_an_emergency() -> 
 async def test_who_speaks_again_replaces_what_it_said_also_with_less_priority() -> None:
     async with bench() as made:
         await made.gateway.apply(said(made, 0.0, CommandSource.GUARD))
+        made.step()
         assert isinstance(await made.gateway.apply(said(made, 3.0, CommandSource.PLAN)), Applied)
         made.step()
         assert quasar(made).power_kw == 3.0

@@ -99,6 +99,16 @@ def test_a_timer_that_would_end_between_two_refreshes_is_named() -> None:
     assert said in caught.value.where
 
 
+@pytest.mark.parametrize("calm", ["deadband", "min_interval_s"])
+def test_what_only_a_setpoint_of_a_charger_obeys_is_refused_elsewhere(calm: str) -> None:
+    text = YAML.replace("functions: [4]", "functions: [3, 4, 6]")
+    text += f'  knob: {{ at: "holding:9", type: int16, unit: kW, write: {{ {calm}: 1 }} }}\n'
+    with pytest.raises(ConfigError) as caught:
+        parse_profile(text, source="my-meter.yaml")
+    said = "point knob: deadband and min_interval_s are for a charger's setpoint; remove them"
+    assert said in caught.value.where
+
+
 @pytest.mark.parametrize("framing", [Framing.RTU, Framing.RTU_TCP])
 def test_two_models_that_cannot_share_a_line_are_named_with_what_differs(framing: Framing) -> None:
     port = 0 if framing is Framing.RTU else 4001
