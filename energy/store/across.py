@@ -36,25 +36,31 @@ class SqlAcross:
 
     def totals(self, ending: str, grid: Grid) -> tuple[FloatArray, FloatArray]:
         """Sum over all series whose name has an ending, and how many of them went into it, per interval."""
-        newest = (
-            select(_P.series_id, _P.at, func.max(_P.known_at).label("known_at"))
-            .join(schema.series, _S.id == _P.series_id)
+        # The series come first, as a list of their own: left to itself, SQLite reads every point there is.
+        named = select(_S.id).where(_ends_with(_S.name, ending)).limit(_MOST_SERIES).subquery()
+        later = schema.point.alias("later")
+        corrected = (
+            select(later.c.at)
             .where(
-                _ends_with(_S.name, ending),
-                _P.at >= to_micros(grid.start),
-                _P.at < to_micros(grid.end),
-                _P.known_at <= self._limit,
+                later.c.series_id == _P.series_id,
+                later.c.at == _P.at,
+                later.c.known_at > _P.known_at,
+                later.c.known_at <= self._limit,
             )
-            .group_by(_P.series_id, _P.at)
-            .subquery()
-        )
-        same = and_(
-            _P.series_id == newest.c.series_id, _P.at == newest.c.at, _P.known_at == newest.c.known_at
+            .exists()
         )
         query = (
             select(_P.at, func.sum(_P.value), func.count(_P.value))
-            .join(newest, same)
-            .where(_P.value.is_not(None), _P.quality.not_in(_UNUSABLE))
+            .select_from(named)
+            .join(schema.point, _P.series_id == named.c.id)
+            .where(
+                _P.at >= to_micros(grid.start),
+                _P.at < to_micros(grid.end),
+                _P.known_at <= self._limit,
+                _P.value.is_not(None),
+                _P.quality.not_in(_UNUSABLE),
+                ~corrected,
+            )
             .group_by(_P.at)
         )
         sums, counts = np.full(grid.count, np.nan), np.zeros(grid.count)

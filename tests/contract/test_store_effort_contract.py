@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -112,25 +113,44 @@ def test_series_of_a_beginning_are_those_that_begin_so(store: SqlStore) -> None:
     assert store.as_of(LATER).ids("home-1") == names[:2]
 
 
+def explained(url: str, kind: str, said: list[tuple[str, Any]]) -> list[str]:  # Any: as the driver gets them
+    """How the database goes about the one statement that was asked, line by line."""
+    ((statement, parameters),) = said
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        if kind == "postgresql":
+            connection.execute(text("SET enable_seqscan = off"))  # on an empty table it always wins
+            connection.execute(text("SET enable_bitmapscan = off"))
+        explain = "EXPLAIN QUERY PLAN " if kind == "sqlite-file" else "EXPLAIN "
+        plan = [str(row) for row in connection.exec_driver_sql(explain + statement, parameters)]
+    engine.dispose()
+    return plan
+
+
 @pytest.mark.parametrize("kind", SHARED)
 def test_a_beginning_is_looked_up_in_the_index_and_not_by_reading_a_kind(kind: str, tmp_path: Path) -> None:
     with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
         with asked() as said:
             assert store.as_of(LATER).documents("kind", prefix="2026-11-23/") == []
-        ((statement, parameters),) = said
-        engine = create_engine(url)
-        with engine.connect() as connection:
-            if kind == "postgresql":
-                connection.execute(text("SET enable_seqscan = off"))  # on an empty table it always wins
-                connection.execute(text("SET enable_bitmapscan = off"))
-            explain = "EXPLAIN QUERY PLAN " if kind == "sqlite-file" else "EXPLAIN "
-            plan = "\n".join(str(row) for row in connection.exec_driver_sql(explain + statement, parameters))
-        engine.dispose()
+        plan = "\n".join(explained(url, kind, said))
     if kind == "sqlite-file":
         assert "kind=? AND key>? AND key<?" in plan, plan
     else:
         (found,) = [line for line in plan.splitlines() if "key >= " in line]
         assert all(part in found for part in ("Index Cond", "key < ")), plan
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_a_sum_over_sites_reads_the_stretch_of_each_series_and_not_all_points(
+    kind: str, tmp_path: Path
+) -> None:
+    with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
+        with asked() as said:
+            store.across(LATER).totals("/load/demand_kw", Grid(NOON, 48))
+        plan = "\n".join(explained(url, kind, said))
+    found = {"sqlite-file": "SEARCH point USING PRIMARY KEY (series_id=? AND at>? AND at<?)"}
+    assert found.get(kind, "Index Scan using pk_point on point") in plan, plan
+    assert "SCAN point" not in plan, plan
 
 
 @given(prefix=st.text(min_size=1, max_size=4), rest=st.text(max_size=4), other=st.text(max_size=6))
