@@ -81,7 +81,9 @@ def simulate(
         _say(console, document)
     kept = document["parts"]["together"]
     return int(
-        ExitStatus.PARTIAL if kept["feeder_slots_over"] or kept["departures_missed"] else ExitStatus.OK
+        ExitStatus.PARTIAL
+        if kept["feeder_slots_over"] or kept["feeder_slots_short"] or kept["departures_missed"]
+        else ExitStatus.OK
     )
 
 

@@ -24,14 +24,14 @@ from vpp.region.draw import BASIC_YEN_PER_KW_MONTH
 from vpp.region.pools import SLOTS
 from vpp.region.week.limits import FeederLimits
 from vpp.region.week.request import Mode, Week, happenings_of
-from vpp.region.week.run import Step, feeder_limits_of, read_step
+from vpp.region.week.run import Step, feeder_limits, read_step
 from vpp.region.week.settle import DrOutcome, imbalance_bill, prices_of, settle_evening
 from vpp.wholefile import whole_file
 
 __all__ = ["RESULT", "read_result", "week_document"]
 
 RESULT: Final = "result.json"
-_FORM: Final = 2  # of what is kept there; raised when a page needs what older results do not hold
+_FORM: Final = 3  # of what is kept there; raised when a page needs what older results do not hold
 _WATT = 1e-3
 CO2: Final = Co2Factor(
     supplier="retailer", menu="residual", reporting_year=2026, kind="adjusted", kg_per_kwh=Decimal("0.457"),
@@ -99,7 +99,7 @@ def week_document(week: Week, folder: Path, crew: Executor) -> dict[str, Any]:
     cards = parts["together"].steps[0].told["cards"]
     sites = [card["site"] for card in cards]
     prices = prices_of(week, happen)
-    limits = feeder_limits_of(week, folder, cards)
+    limits = feeder_limits(week, folder, [card["feeder"] for card in cards])
     basic = {mode: _basic_yen(week, part) for mode, part in parts.items()}
     figures = {
         mode: _figures(week, part, cards, limits)
@@ -188,7 +188,7 @@ def _figures(week: Week, part: _Part, cards: list[dict[str, Any]], limits: Feede
     share = renewable_share(used, made)
     bought = Decimal(repr(round(float(np.maximum(0.0, total).sum()) / 2.0, 3)))
     co2 = emissions({(CO2.supplier, CO2.menu): bought}, Co2Factors(factors=(CO2,)), year=CO2.reporting_year)
-    over = _over_feeders(part, limits, cards)
+    over, short = _over_feeders(part, limits, cards)
     return {
         "energy_yen": round(float(part.total("yen").sum()), 0),
         "peak_yen": round(float(part.total("peak_yen").sum()), 0),
@@ -212,6 +212,7 @@ def _figures(week: Week, part: _Part, cards: list[dict[str, Any]], limits: Feede
         "departures_hopeless": int(part.total("hopeless").sum()),
         "over_contract_kw": round(float(max(one.tables["over_contract_kw"].max() for one in part.steps)), 2),
         "feeder_slots_over": int((over > _WATT).sum()),
+        "feeder_slots_short": int(short.sum()),
         "feeder_most_over_kw": round(float(over.max(initial=0.0)), 2),
         "exporting_slots": int((total < 0.0).sum()),
     }
@@ -221,13 +222,21 @@ def _share(value: Decimal | None) -> float | None:
     return None if value is None else round(float(value), 4)
 
 
-def _over_feeders(part: _Part, limits: FeederLimits, cards: list[dict[str, Any]]) -> FloatArray:
-    """By how much each feeder was above what it carries, shape (feeders, slots). [kW]"""
+def _over_feeders(
+    part: _Part, limits: FeederLimits, cards: list[dict[str, Any]]
+) -> tuple[FloatArray, np.ndarray]:
+    """By how much each feeder was above what it carries, and where that was a shortfall.
+
+    Both have shape (feeders, slots). A shortfall is where all its sites that answer did without whatever they
+    could and it still was too much; the first is 0 there. [kW]
+    """
     names = sorted({card["feeder"] for card in cards})
-    sums = np.concatenate([one.tables["feeder_kw"] for one in part.steps], axis=1)
+    sums = part.joined("feeder_kw")
     levels = np.array([limits.level_kw(name, range(sums.shape[1])) for name in names])
     over: FloatArray = np.maximum(0.0, sums - levels)
-    return over
+    short: np.ndarray = (part.joined("feeder_short") > 0.0) & (over > _WATT)
+    over[short] = 0.0
+    return over, short
 
 
 def _feeders(
@@ -243,7 +252,8 @@ def _feeders(
     return [
         {"feeder": name, "carries_kw": round(limits.top_kw[name], 1)}
         | {f"{mode}_kw": round(float(sums[mode][k].max()), 1) for mode in parts}
-        | {f"{mode}_over_kw": round(float(over[mode][k].max()), 2) for mode in parts}
+        | {f"{mode}_over_kw": round(float(over[mode][0][k].max()), 2) for mode in parts}
+        | {f"{mode}_short_slots": int(over[mode][1][k].sum()) for mode in parts}
         for k, name in enumerate(names)
     ]
 

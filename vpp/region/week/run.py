@@ -28,7 +28,7 @@ from vpp.region.crew import Executor, peak_rss_mb
 from vpp.region.pools import SLOTS
 from vpp.region.shared import RegionRules
 from vpp.region.week.blocks import Played, forecast_block, play_block, week_blocks
-from vpp.region.week.correct import correct_window
+from vpp.region.week.correct import correct_window, keep_feeders
 from vpp.region.week.limits import FeederLimits, Known, joined_of, limits_at
 from vpp.region.week.request import MODES, Mode, Week, happenings_of
 from vpp.wholefile import whole_file
@@ -40,10 +40,11 @@ log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 Stop = Callable[[], bool]
 
-FEEDER_SHARE: Final = 1.5  # of the highest of the days before: a line is built with room
+FEEDER_SHARE: Final = 1.5  # of the highest that is known before the week: a line is built with room
 WEEK_RULES: Final = RegionRules(short_yen=4.0, evening_yen=8.0, long_yen=4.0)
 """A kWh off the plan at about what the assumed prices of the week make of it; nobody buys a reserve in it."""
 _MOST_CELLS: Final = 2_500
+_FORM: Final = 3  # of a step; raised when one holds more: steps of an older form are done again
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: it goes on with the same words
@@ -96,7 +97,7 @@ def run_week(
 def _open_folder(week: Week, folder: Path) -> None:
     """A folder for this very week: what another one left there goes."""
     mark = folder / "week.json"
-    mine = {"fingerprint": week.fingerprint(), "week": repr(week)}
+    mine = {"fingerprint": week.fingerprint(), "week": repr(week), "form": _FORM}
     if mark.is_file() and json.loads(mark.read_text(encoding="utf-8")) == mine:
         return
     for name in (*MODES, "forecasts", "meters"):
@@ -137,6 +138,7 @@ class _Runner:
         told: dict[str, Any] = {}
         calls: dict[str, FloatArray] = {}
         asked = np.zeros((len(usual), week.window(mode)))
+        short = np.zeros((len(_feeders_of(coordinator.cards)[0]), week.window(mode)), dtype=bool)
         if mode == "together":
             plan, planned = self._planned(coordinator, step, usual, drop, told)
             share, calls = coordinator.share, self._calls(coordinator, step, plan.droppable_kw, told)
@@ -146,6 +148,8 @@ class _Runner:
         plan_s = time.perf_counter() - begun
         if mode == "together" and week.corrections and week.dr_share:
             asked = self._corrected(coordinator, step, share, planned, told)
+        if mode == "together":
+            asked, short = self._kept(coordinator, step, share, asked)
         played = _gathered(len(usual), coordinator.hand_out(play_block, share, asked))
         self._crew.run(forget, [()] * self._crew.workers, at=range(self._crew.workers))
         peaks = self._crew.run(peak_rss_mb, [()] * self._crew.workers, at=range(self._crew.workers))
@@ -160,7 +164,7 @@ class _Runner:
             told["cards"] = [_card(card) for card in coordinator.cards]
             calls["usual_site_kw"] = usual
         sums = {"planned_kw": planned.sum(axis=0), "usual_kw": usual.sum(axis=0)}
-        feeders = self._by_feeder(coordinator.cards, planned, played["power_kw"])
+        feeders = self._by_feeder(coordinator.cards, planned, played["power_kw"]) | {"feeder_short": short}
         self._keep(mode, step, {**played, **calls, **sums, **feeders}, told)
         log.info("region.step mode=%s step=%d s=%.1f", mode, step, told["total_s"])
 
@@ -174,6 +178,16 @@ class _Runner:
         asked = correct_window(coordinator, share, planned, call=call, count=count)
         told["asked_back_kwh"] = round(0.5 * float(asked.sum()), 3)
         return asked
+
+    def _kept(
+        self, coordinator: Coordinator, step: int, share: FloatArray, asked: FloatArray
+    ) -> tuple[FloatArray, np.ndarray]:
+        """What else is asked back so that feeders are kept, and where they cannot be."""
+        limits, begun = self._feeder_limits(coordinator.cards), step * self._week.window("together")
+        names, members = _feeders_of(coordinator.cards)
+        slots = range(begun, begun + self._week.window("together"))
+        level = np.array([limits.level_kw(name, slots) for name in names])
+        return keep_feeders(coordinator, share, asked, members=members, level_kw=level)
 
     def _forecast(self, mode: Mode, step: int) -> None:
         """Issue what is to be issued before the step: at noon for the next two days."""
@@ -279,24 +293,21 @@ class _Runner:
             dr = None
         return Known(
             begun=begun, submitted_kw=submitted, silent=silent,
-            feeders=self._feeder_limits(coordinator.cards, usual), dr=dr, dr_level_kw=level,
+            feeders=self._feeder_limits(coordinator.cards), dr=dr, dr_level_kw=level,
             dr_usual_kw=in_dr,
         )  # fmt: skip
 
-    def _feeder_limits(self, cards: tuple[Card, ...], usual: FloatArray) -> FeederLimits:
-        """From the days before: what feeders had at most, and what came beyond the plan."""
+    def _feeder_limits(self, cards: tuple[Card, ...]) -> FeederLimits:
+        """The same for all plans of the week."""
         if self._feeders is None:
-            self._feeders = feeder_limits(
-                self._week, self._folder, [card.feeder for card in cards], usual_kw=usual
-            )
+            self._feeders = feeder_limits(self._week, self._folder, [card.feeder for card in cards])
         return self._feeders
 
     def _by_feeder(
         self, cards: tuple[Card, ...], planned: FloatArray, power: FloatArray
     ) -> dict[str, FloatArray]:
         """Measured and planned sums of the feeders, in the order of their names. [kW]"""
-        names = np.array([card.feeder for card in cards])
-        rows = [names == name for name in sorted(set(names.tolist()))]
+        _, rows = _feeders_of(cards)
         return {
             "feeder_kw": np.array([power[row].sum(axis=0) for row in rows]),
             "feeder_planned_kw": np.array([planned[row].sum(axis=0)[: power.shape[1]] for row in rows]),
@@ -314,37 +325,32 @@ class _Runner:
         part.replace(path)
 
 
-def feeder_limits_of(week: Week, folder: Path, cards: list[dict[str, Any]]) -> FeederLimits:
-    """The same of a week that is done."""
-    usual = None
-    if not week.warm_days:
-        usual = read_step(folder, "together", 0).tables["usual_site_kw"]
-    return feeder_limits(week, folder, [card["feeder"] for card in cards], usual_kw=usual)
+def _feeders_of(cards: tuple[Card, ...]) -> tuple[list[str], np.ndarray]:
+    """Names of the feeders, and the sites of each, shape (feeders, sites)."""
+    of = np.array([card.feeder for card in cards])
+    names = sorted(set(of.tolist()))
+    return names, np.array([of == name for name in names])
 
 
-def feeder_limits(
-    week: Week, folder: Path, feeders: list[str], *, usual_kw: FloatArray | None
-) -> FeederLimits:
-    """What feeders carry: a share of the highest that they had in the days before.
+def feeder_limits(week: Week, folder: Path, feeders: list[str]) -> FeederLimits:
+    """What feeders carry: a share of the highest of the days before and of the first day as it is foreseen.
+
+    The latter counts because a Sunday does not say what a factory takes on the Monday after it.
 
     Parameters
     ----------
     feeders : list of str
         Feeder of each site.
-    usual_kw : ndarray, shape (sites, slots), optional
-        What sites would do alone, for weeks without days before. [kW]
     """
-    names, happen = sorted(set(feeders)), happenings_of(week)
+    names, happen, of = sorted(set(feeders)), happenings_of(week), np.array(feeders)
+    usual_kw = read_step(folder, "alone", 0).tables["usual_site_kw"]
+    highest = np.array([usual_kw[of == name].sum(axis=0).max() for name in names])
+    margin = np.zeros(len(names))
     steps = [read_step(folder, "warm", step).tables for step in range(week.steps("warm"))]
     if steps:
         sums = np.concatenate([one["feeder_kw"] for one in steps], axis=1)
         beyond = sums - np.concatenate([one["feeder_planned_kw"] for one in steps], axis=1)
-        highest, margin = sums.max(axis=1), np.maximum(0.0, beyond.max(axis=1))
-    else:
-        assert usual_kw is not None
-        of = np.array(feeders)
-        highest = np.array([usual_kw[of == name].sum(axis=0).max() for name in names])
-        margin = np.zeros(len(names))
+        highest, margin = np.maximum(highest, sums.max(axis=1)), np.maximum(0.0, beyond.max(axis=1))
     highest_of = dict(zip(names, highest.tolist(), strict=True))
     return FeederLimits(
         top_kw={name: FEEDER_SHARE * kw for name, kw in highest_of.items()},

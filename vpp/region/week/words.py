@@ -42,12 +42,7 @@ def sentences(document: dict[str, Any], messages: Messages) -> list[str]:
             co2=messages.quantity(together["co2_kg"] / 1000.0, "t"),
         ),
         *_evening(document, messages),
-        messages.text(
-            "region_week.feeders",
-            alone=alone["feeder_slots_over"],
-            together=together["feeder_slots_over"],
-            most=messages.kw(together["feeder_most_over_kw"]),
-        ),
+        *_feeders(document, messages),
         *_departures(document, messages),
         messages.text(
             "region_week.rooms",
@@ -109,6 +104,27 @@ def _evening(document: dict[str, Any], messages: Messages) -> list[str]:
             unmeasured=len(dr["unmeasured"]),
         ),
     ]
+
+
+def _feeders(document: dict[str, Any], messages: Messages) -> list[str]:
+    """Where feeders carried too much; by name where all that could give way had."""
+    alone, together = document["parts"]["alone"], document["parts"]["together"]
+    told = [
+        messages.text(
+            "region_week.feeders",
+            alone=alone["feeder_slots_over"],
+            together=together["feeder_slots_over"],
+            most=messages.kw(together["feeder_most_over_kw"]),
+        )
+    ]
+    short = [one for one in document["feeders"] if one["together_short_slots"]]
+    told += [
+        messages.text("region_week.feeder_short", feeder=one["feeder"], count=one["together_short_slots"])
+        for one in short[:_SHOWN]
+    ]
+    if len(short) > _SHOWN:
+        told.append(messages.text("region.more", count=len(short) - _SHOWN))
+    return told
 
 
 def _departures(document: dict[str, Any], messages: Messages) -> list[str]:

@@ -21,6 +21,7 @@ from dispatch.region.work import WorkSettings
 from energy.core.errors import ConfigError, DataError
 from energy.core.series import Grid
 from energy.core.slots import jst_midnight
+from vpp.i18n import Messages
 from vpp.region.crew import Executor, InlineCrew, open_executor, peak_rss_mb
 from vpp.region.draw import Request
 from vpp.region.week.blocks import Followed, Played
@@ -30,13 +31,18 @@ from vpp.region.week.results import read_result, week_document
 from vpp.region.week.run import Interrupted, read_step, run_week
 from vpp.region.week.settle import DrOutcome, settle_evening
 from vpp.region.week.truth import forecasts_of, load_of
+from vpp.region.week.words import sentences
 from vpp.shelf import FolderShelf
 
 FIRST = date(2026, 8, 5)  # a Wednesday
 WEEK = Week(
     region=Request(sites=8, seed=5, day=FIRST, failures=0.0), days=1, warm_days=1, offline=1, gap=0.02
 )
-SPOILT = replace(WEEK, region=replace(WEEK.region, failures=0.5, seed=2))
+SPOILT = (
+    replace(  # a Monday; the only day before is a Sunday, which says little about what feeders must carry
+        WEEK, region=replace(WEEK.region, failures=0.5, seed=2, day=date(2026, 8, 3)), derated=0.3
+    )
+)
 
 
 class Watched(InlineCrew):
@@ -166,6 +172,29 @@ def test_a_site_without_forecast_is_named_and_the_others_are_planned(spoilt: dic
     assert spoilt["left_out"]
     assert len(spoilt["left_out"]) < SPOILT.region.sites
     assert spoilt["plans"]["gap_worst"] is not None
+
+
+def test_a_feeder_that_nobody_foresaw_to_be_full_is_kept_by_its_sites_within_the_half_hour(
+    spoilt: dict[str, Any],
+) -> None:
+    full = next(one for one in spoilt["feeders"] if one["feeder"] != spoilt["derated"]["feeder"])
+    assert full["alone_over_kw"] > 1.0
+    assert full["together_over_kw"] == full["together_short_slots"] == 0
+    assert full["together_kw"] == full["carries_kw"]
+
+
+def test_a_feeder_that_cannot_be_kept_is_a_shortfall_by_name_and_counted_apart(
+    spoilt: dict[str, Any],
+) -> None:
+    weak = next(one for one in spoilt["feeders"] if one["feeder"] == spoilt["derated"]["feeder"])
+    together = spoilt["parts"]["together"]
+    assert together["feeder_slots_over"] == 0
+    assert together["feeder_slots_short"] == weak["together_short_slots"] > 0
+    assert spoilt["parts"]["alone"]["feeder_slots_over"] > 0  # nobody asks anybody
+    assert spoilt["parts"]["alone"]["feeder_slots_short"] == 0
+    said = [line for line in sentences(spoilt, Messages("en")) if "although every site" in line]
+    assert len(said) == 1
+    assert weak["feeder"] in said[0]
 
 
 def test_both_parts_see_the_same_loads_and_energies_balance(
@@ -337,7 +366,7 @@ def test_an_impossible_week_is_refused_by_name() -> None:
 
 def test_a_result_of_another_version_is_refused_and_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text('{"sites": 8}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"another version.*form 1, not 2.*simulate again"):
+    with pytest.raises(DataError, match=r"another version.*form 1, not 3.*simulate again"):
         read_result(tmp_path)
 
 
