@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
@@ -65,7 +65,10 @@ class Weekday(StrEnum):
     @property
     def number(self) -> int:
         """Monday = 0, as in :meth:`datetime.date.weekday`."""
-        return list(Weekday).index(self)
+        return _NUMBER[self]
+
+
+_NUMBER: Final = {day: number for number, day in enumerate(Weekday)}
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
@@ -229,10 +232,11 @@ def expand_trips(
     """
     trips = []
     first = (start - timedelta(days=8)).astimezone(JST).date()
+    weekdays = [(pattern, {weekday.number for weekday in pattern.days}) for pattern in patterns]
     for offset in range((end - start).days + 10):
         day = first + timedelta(days=offset)
-        for pattern in patterns:
-            if day.weekday() in {weekday.number for weekday in pattern.days}:
+        for pattern, numbers in weekdays:
+            if day.weekday() in numbers:
                 departs = datetime.combine(day, pattern.departs, tzinfo=JST)
                 trips.append(
                     Trip(

@@ -31,6 +31,8 @@ __all__ = ["Connections", "Durability", "connect_errors", "is_memory", "make_eng
 Durability = Literal["full", "process"]
 
 _BUSY_TIMEOUT_MS: Final = 20_000  # longest wait for another writer; our own transactions take milliseconds
+_KEPT_OPEN: Final = 16
+"""Connections to a file that stay open, the last one used first: opening one costs more than a reading."""
 _WRITES: Final = "vpp_writes"  # execution option of connections that take the write lock at BEGIN
 
 
@@ -85,13 +87,21 @@ def _sqlite_engine(url: URL, durability: Durability, read_only: bool) -> Engine:
         return connection
 
     engine = create_engine(
-        "sqlite://", creator=connect, poolclass=StaticPool if in_memory else QueuePool, hide_parameters=True
+        "sqlite://",
+        creator=connect,
+        poolclass=StaticPool if in_memory else QueuePool,
+        hide_parameters=True,
+        **({} if in_memory else {"pool_size": _KEPT_OPEN, "pool_use_lifo": True}),
     )
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get(_WRITES, False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get(_WRITES, False):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            return
+        # Waits for nobody and cannot fail: past the layers that would look after that, for every reading
+        # begins with it.
+        connection.connection.cursor().execute("BEGIN")
 
     return engine
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import NoReturn
+from functools import lru_cache
+from typing import Any, Final, NoReturn
 
 import numpy as np
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import BigInteger, Row, Select, Text, and_, bindparam, func, select
 
 from energy.core.clock import require_aware
 from energy.core.errors import AlignmentError
@@ -14,7 +15,7 @@ from energy.core.measurement import Quality
 from energy.core.series import Grid, Series, Unit
 from energy.core.units import SeriesId
 from energy.store import schema
-from energy.store.beginnings import begins_with
+from energy.store.beginnings import after, begins_with
 from energy.store.engine import Connections
 from energy.store.schema import from_micros, to_micros
 from energy.store.values import Document, Piece, StoredValue
@@ -23,6 +24,8 @@ __all__ = ["SqlSnapshot"]
 
 _UNUSABLE = frozenset({Quality.INVALID.value, Quality.STALE.value})
 _P, _S, _D = schema.point.c, schema.series.c, schema.document.c
+_SERIES: Final = bindparam("series", type_=Text)
+_LIMIT: Final = bindparam("limit", type_=BigInteger)
 
 
 class SqlSnapshot:
@@ -48,7 +51,7 @@ class SqlSnapshot:
         """
         values = np.full(grid.count, np.nan)
         with self._connections.read() as connection:
-            rows = connection.execute(self._newest(series, grid.start, grid.end)).all()
+            rows = connection.execute(_newest(), self._within(series, grid.start, grid.end)).all()
         if not rows:
             return Series(grid, values, unit)
         start, step = to_micros(grid.start), grid.step // timedelta(microseconds=1)
@@ -65,21 +68,16 @@ class SqlSnapshot:
 
     def values(self, series: SeriesId, start: datetime, end: datetime) -> list[StoredValue]:
         """The newest known value of each instant in ``[start, end)``, in order, whatever its quality."""
-        newest = self._newest(series, start, end).subquery()
-        query = (
-            select(newest.c.at, newest.c.known_at, newest.c.value, newest.c.quality, schema.source.c.name)
-            .join(schema.source, schema.source.c.id == newest.c.source_id)
-            .order_by(newest.c.at)
-        )
         with self._connections.read() as connection:
-            return [_stored(row) for row in connection.execute(query)]
+            found = connection.execute(_newest_told(), self._within(series, start, end))
+            return [_stored(row) for row in found]
 
     def pieces(self, series: SeriesId, grid: Grid) -> list[Piece]:
         """What each interval of a grid holds, worked out in the database; empty intervals are left out.
 
         Unlike with :meth:`series` the values may stand anywhere inside the intervals.
         """
-        newest = self._newest(series, grid.start, grid.end).order_by(None).subquery()
+        newest = _newest().order_by(None).subquery()
         start, step = to_micros(grid.start), grid.step // timedelta(microseconds=1)
         number = ((newest.c.at - start) // step).label("number")
         low, mean, high = (how(newest.c.value) for how in (func.min, func.avg, func.max))
@@ -92,7 +90,9 @@ class SqlSnapshot:
         with self._connections.read() as connection:
             return [
                 Piece(grid.start + int(k) * grid.step, float(least), float(usual), float(most), int(known))
-                for k, least, usual, most, known in connection.execute(query)
+                for k, least, usual, most, known in connection.execute(
+                    query, self._within(series, grid.start, grid.end)
+                )
             ]
 
     def latest(self, series: SeriesId, *, before: datetime | None = None) -> StoredValue | None:
@@ -101,22 +101,18 @@ class SqlSnapshot:
         Give ``before`` where much is stored that was not known yet, as in a back-test: the search then starts
         there and not at the end of the series.
         """
-        query = self._known_points(series).order_by(_P.at.desc(), _P.known_at.desc()).limit(1)
+        wanted: dict[str, Any] = {"series": series, "limit": self._limit}
         if before is not None:
-            query = query.where(_P.at < to_micros(require_aware(before)))
+            wanted["before"] = to_micros(require_aware(before))
         with self._connections.read() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(_latest(bounded=before is not None), wanted).first()
         return None if row is None else _stored(row)
 
     def span(self, series: SeriesId) -> tuple[datetime, datetime] | None:
         """First and last ``at``, None for a series of which nothing is known."""
-        first = self._known_points(series).order_by(_P.at).limit(1)
-        last = self._known_points(series).order_by(_P.at.desc()).limit(1)
         with self._connections.read() as connection:
-            ends = connection.execute(first).first(), connection.execute(last).first()
-        if ends[0] is None or ends[1] is None:
-            return None
-        return from_micros(ends[0].at), from_micros(ends[1].at)
+            first, last = connection.execute(_span(), {"series": series, "limit": self._limit}).one()
+        return None if first is None or last is None else (from_micros(first), from_micros(last))
 
     def gaps(self, series: SeriesId, grid: Grid) -> list[tuple[datetime, datetime]]:
         """Stretches ``[start, end)`` of the grid without a usable value."""
@@ -124,21 +120,19 @@ class SqlSnapshot:
 
     def ids(self, prefix: str = "") -> list[SeriesId]:
         """Names of the series of which something is known, sorted."""
-        something = select(_P.at).where(_P.series_id == _S.id, _P.known_at <= self._limit).exists()
-        query = select(_S.name).where(*begins_with(_S.name, prefix), something)
+        end = after(prefix) if prefix else None
+        wanted = {"limit": self._limit, "prefix": prefix, "end": end}
         with self._connections.read() as connection:
-            return sorted(SeriesId(name) for name in connection.scalars(query))
+            return sorted(
+                SeriesId(name)
+                for name in connection.scalars(_named(bounded=end is not None), wanted)
+                if name.startswith(prefix)
+            )
 
     def document(self, kind: str, key: str) -> Document | None:
         """Newest version of a document."""
-        query = (
-            select(schema.document)
-            .where(_D.kind == kind, _D.key == key, _D.known_at <= self._limit)
-            .order_by(_D.known_at.desc())
-            .limit(1)
-        )
         with self._connections.read() as connection:
-            row = connection.execute(query).first()
+            row = connection.execute(_document_of(), {"kind": kind, "key": key, "limit": self._limit}).first()
         return None if row is None else _document(row)
 
     def documents(self, kind: str, *, prefix: str = "") -> list[Document]:
@@ -155,40 +149,96 @@ class SqlSnapshot:
         with self._connections.read() as connection:
             return sorted((_document(row) for row in connection.execute(query)), key=lambda d: d.key)
 
-    def _known_points(self, series: SeriesId) -> Select[int, int, float | None, str, str]:
-        return (
-            select(_P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name)
-            .join(schema.series, _S.id == _P.series_id)
-            .join(schema.source, schema.source.c.id == _P.source_id)
-            .where(_S.name == series, _P.known_at <= self._limit)
-        )
+    def _within(self, series: SeriesId, start: datetime, end: datetime) -> dict[str, str | int]:
+        return {
+            "series": series,
+            "start": to_micros(require_aware(start)),
+            "end": to_micros(require_aware(end)),
+            "limit": self._limit,
+        }
 
-    def _newest(
-        self, series: SeriesId, start: datetime, end: datetime
-    ) -> Select[int, int, float | None, str, int]:
-        """Query of the newest known row of each ``at`` in ``[start, end)``, in order.
 
-        A join on the newest ``known_at`` instead of reading all versions: with 20 versions of 9,000 values
-        44 ms instead of 160 ms, with one version 15 ms instead of 10 ms (SQLite 3.40).
-        """
-        newest = (
-            select(_P.series_id, _P.at, func.max(_P.known_at).label("known_at"))
-            .join(schema.series, _S.id == _P.series_id)
-            .where(
-                _S.name == series,
-                _P.at >= to_micros(require_aware(start)),
-                _P.at < to_micros(require_aware(end)),
-                _P.known_at <= self._limit,
-            )
-            .group_by(_P.series_id, _P.at)
-            .subquery()
+# Statements that every request asks are made once: making one costs several times what the database needs
+# to answer it (tests/bench/service_speed.py prints the whole).
+
+
+@lru_cache(maxsize=1)
+def _newest() -> Select[int, int, float | None, str, int]:
+    """The newest known row of each ``at`` in ``[start, end)``, in order.
+
+    A join on the newest ``known_at`` instead of reading all versions: with 20 versions of 9,000 values
+    44 ms instead of 160 ms, with one version 15 ms instead of 10 ms (SQLite 3.40).
+    """
+    newest = (
+        select(_P.series_id, _P.at, func.max(_P.known_at).label("known_at"))
+        .join(schema.series, _S.id == _P.series_id)
+        .where(
+            _S.name == _SERIES,
+            _P.at >= bindparam("start"),
+            _P.at < bindparam("end"),
+            _P.known_at <= _LIMIT,
         )
-        same = and_(
-            _P.series_id == newest.c.series_id, _P.at == newest.c.at, _P.known_at == newest.c.known_at
-        )
-        return (
-            select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id).join(newest, same).order_by(_P.at)
-        )
+        .group_by(_P.series_id, _P.at)
+        .subquery()
+    )
+    same = and_(_P.series_id == newest.c.series_id, _P.at == newest.c.at, _P.known_at == newest.c.known_at)
+    return select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id).join(newest, same).order_by(_P.at)
+
+
+@lru_cache(maxsize=1)
+def _newest_told() -> Select[int, int, float | None, str, str]:
+    """The same, with the name of the source."""
+    newest = _newest().order_by(None).subquery()
+    return (
+        select(newest.c.at, newest.c.known_at, newest.c.value, newest.c.quality, schema.source.c.name)
+        .join(schema.source, schema.source.c.id == newest.c.source_id)
+        .order_by(newest.c.at)
+    )
+
+
+@lru_cache(maxsize=2)
+def _latest(*, bounded: bool) -> Select[int, int, float | None, str, str]:
+    """The newest version of the largest ``at``, below ``before`` if bounded."""
+    query = (
+        select(_P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name)
+        .join(schema.series, _S.id == _P.series_id)
+        .join(schema.source, schema.source.c.id == _P.source_id)
+        .where(_S.name == _SERIES, _P.known_at <= _LIMIT)
+        .order_by(_P.at.desc(), _P.known_at.desc())
+        .limit(1)
+    )
+    return query.where(_P.at < bindparam("before")) if bounded else query
+
+
+@lru_cache(maxsize=1)
+def _span() -> Select[int | None, int | None]:
+    """The smallest and the largest ``at``."""
+    known = (
+        select(_P.at)
+        .join(schema.series, _S.id == _P.series_id)
+        .where(_S.name == _SERIES, _P.known_at <= _LIMIT)
+    )
+    ends = (known.order_by(order).limit(1).scalar_subquery() for order in (_P.at, _P.at.desc()))
+    return select(*ends)
+
+
+@lru_cache(maxsize=2)
+def _named(*, bounded: bool) -> Select[str]:
+    """Names of series of which something is known, from ``prefix`` on, up to ``end`` if bounded."""
+    something = select(_P.at).where(_P.series_id == _S.id, _P.known_at <= _LIMIT).exists()
+    query = select(_S.name).where(_S.name >= bindparam("prefix"), something)
+    return query.where(_S.name < bindparam("end")) if bounded else query
+
+
+@lru_cache(maxsize=1)
+def _document_of() -> Select[str, str, int, str]:
+    """The newest known version of a document."""
+    return (
+        select(schema.document)
+        .where(_D.kind == bindparam("kind"), _D.key == bindparam("key"), _D.known_at <= _LIMIT)
+        .order_by(_D.known_at.desc())
+        .limit(1)
+    )
 
 
 def _stored(row: Row[int, int, float | None, str, str]) -> StoredValue:
