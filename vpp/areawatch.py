@@ -16,8 +16,8 @@ from typing import Final
 
 import numpy as np
 
-from energy.core.series import FloatArray, Grid, Unit
-from energy.core.slots import JST, SLOT_HOURS, SLOT_LENGTH, SLOTS_PER_DAY, Slot, jst_midnight
+from energy.core.series import FloatArray, Grid
+from energy.core.slots import JST, SLOT_HOURS, SLOT_LENGTH, SLOTS_PER_DAY, jst_midnight
 from energy.core.units import SeriesId
 from energy.market.plans import PlanKind
 from energy.market.products import SupplyLevel, supply_level
@@ -26,12 +26,11 @@ from vpp.forecasts.issued import DAY_AHEAD_HOURS, ISSUED, LOAD, Horizon
 from vpp.settlement.plan_book import PlanBook
 from vpp.sitebook import SITE, read_site
 
-__all__ = ["LATE", "Area", "Flex", "SiteLine", "errors_by_day", "watch_area"]
+__all__ = ["LATE", "Area", "Flex", "SiteLine", "watch_area"]
 
 LATE: Final = timedelta(hours=1)
 """A site whose newest load ended longer ago is late: one half hour to come, one for the way."""
 _DEMAND: Final = f"/{LOAD}/demand_kw"
-_MOST_OTHERS: Final = 20  # sites without a forecast that are taken out of a sum one by one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,32 +250,4 @@ def _flex(across: Across, now: datetime) -> list[Flex]:
             down += charger.max_charge_kw if soc.value < 1.0 else 0.0
         if cars:
             found.append(Flex(site=site, cars=cars, up_kw=up, down_kw=down))
-    return found
-
-
-def errors_by_day(store: Store, now: datetime, days: int) -> list[tuple[date, FloatArray]]:
-    """Forecast less measured load by half hour, of the last days, as a share of the day's mean load.
-
-    Only sites with a forecast of the day count, on both sides. NaN where not all of them measured.
-    """
-    across, known = store.across(now), store.as_of(now)
-    sites = sorted(str(name).split("/")[0] for name in across.latest(_DEMAND))
-    done, found = Slot.containing(now).start, []
-    for back in range(days - 1, -1, -1):
-        day = now.astimezone(JST).date() - timedelta(days=back)
-        grid = Grid(jst_midnight(day), SLOTS_PER_DAY)
-        load, counted = across.totals(_DEMAND, grid)
-        made = _forecasts(across, sites, day)
-        others = [site for site in sites if site not in made]
-        if not made or len(others) > _MOST_OTHERS:
-            found.append((day, np.full(SLOTS_PER_DAY, np.nan)))
-            continue
-        for site in others:
-            own = known.series(SeriesId(f"{site}{_DEMAND}"), grid, Unit.KW).values
-            load, counted = load - np.nan_to_num(own), counted - np.isfinite(own)
-        over = np.array([grid.start + k * SLOT_LENGTH < done for k in range(grid.count)])
-        usable = over & (counted == len(made))
-        mean = float(load[usable].mean()) if usable.any() else np.nan
-        forecast = np.sum([values[1] for values in made.values()], axis=0)
-        found.append((day, np.where(usable, (forecast - load) / mean, np.nan)))
     return found

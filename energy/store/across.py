@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
-from sqlalchemy import ColumnElement, and_, func, select
+from numpy.typing import NDArray
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Select,
+    Text,
+    and_,
+    case,
+    column,
+    func,
+    select,
+    true,
+)
+from sqlalchemy import values as rows_of
 
 from energy.core.clock import require_aware
 from energy.core.measurement import Quality
@@ -24,6 +38,8 @@ __all__ = ["SqlAcross"]
 _P, _S, _D = schema.point.c, schema.series.c, schema.document.c
 _AT_ONCE: Final = 400  # keys of one query; SQLite takes 999 parameters in its oldest versions
 _MOST_SERIES: Final = 10_000_000
+_MOST_DOCUMENTS: Final = 1_000_000_000
+_T = TypeVar("_T")
 _UNUSABLE: Final = (Quality.INVALID.value, Quality.STALE.value)
 
 
@@ -154,19 +170,143 @@ class SqlAcross:
         """Newest version of the documents with these keys; keys without one are left out."""
         found: dict[str, Document] = {}
         with self._connections.read() as connection:
-            for first in range(0, len(keys), _AT_ONCE):
+            for some in _chunks(keys):
                 query = (
                     select(schema.document)
-                    .where(
-                        _D.kind == kind,
-                        _D.key.in_(keys[first : first + _AT_ONCE]),
-                        _D.known_at <= self._limit,
-                    )
+                    .where(_D.kind == kind, _D.key.in_(some), _D.known_at <= self._limit)
                     .order_by(_D.key, _D.known_at)
                 )
                 for name, key, known_at, body in connection.execute(query):
                     found[key] = Document(name, key, from_micros(known_at), body)
         return found
+
+    def ids(self, ending: str) -> list[SeriesId]:
+        """Names of the series that have an ending and of which something is known, sorted."""
+        something = select(_P.at).where(_P.series_id == _S.id, _P.known_at <= self._limit).exists()
+        query = select(_S.name).where(_ends_with(_S.name, ending), something)
+        with self._connections.read() as connection:
+            return sorted(SeriesId(name) for name in connection.scalars(query))
+
+    def table(self, names: Sequence[SeriesId], grid: Grid) -> FloatArray:
+        """The newest known values of some series on a grid, a row for each name; NaN where none can be used.
+
+        Values that stand between the starts of intervals are left out, as in :meth:`totals`.
+        """
+        table = np.full((len(names), grid.count), np.nan)
+        row_of = {name: row for row, name in enumerate(names)}
+        start, step = to_micros(grid.start), grid.step // timedelta(microseconds=1)
+        usable = case((_P.quality.in_(_UNUSABLE), None), else_=_P.value)
+        with self._connections.read() as connection:
+            for some in _chunks(names):
+                numbers = connection.execute(select(_S.id, _S.name).where(_S.name.in_(some))).all()
+                if not numbers:
+                    continue
+                # In the order in which the values lie: of several versions the newest comes last and stays.
+                query = (
+                    select(_P.series_id, _P.at, usable)
+                    .where(
+                        _P.series_id.in_([number for number, _ in numbers]),
+                        _P.at >= start,
+                        _P.at < to_micros(grid.end),
+                        _P.known_at <= self._limit,
+                    )
+                    .order_by(_P.series_id, _P.at, _P.known_at)
+                )
+                found = connection.execute(query).all()
+                if not found:
+                    continue
+                series, at, value = zip(*found, strict=True)
+                rows = np.zeros(max(number for number, _ in numbers) + 1, dtype=np.int64)
+                for number, name in numbers:
+                    rows[number] = row_of[SeriesId(name)]
+                place, off = np.divmod(np.array(at, dtype=np.int64) - start, step)
+                on = off == 0
+                table[rows[np.array(series, dtype=np.int64)][on], place[on]] = np.array(
+                    value, dtype=np.float64
+                )[on]
+        return table
+
+    def versions(self, names: Sequence[SeriesId], grid: Grid) -> NDArray[np.int64]:
+        """How many versions of values stand in each interval, a row for each name.
+
+        Values are added and never changed, so what is made of them is as good as new while these counts stay.
+        """
+        counts = np.zeros((len(names), grid.count), dtype=np.int64)
+        row_of = {name: row for row, name in enumerate(names)}
+        edges = [to_micros(grid.start + k * grid.step) for k in range(grid.count + 1)]
+        stretch = (
+            rows_of(column("number", Integer), column("first", BigInteger), column("end", BigInteger))
+            .data([(k, edges[k], edges[k + 1]) for k in range(grid.count)])
+            .cte("stretch")
+        )
+        with self._connections.read() as connection:
+            for some in _chunks(names):
+                series = select(_S.id, _S.name).where(_S.name.in_(some)).subquery()
+                count = (
+                    select(func.count())
+                    .select_from(schema.point)
+                    .where(
+                        _P.series_id == series.c.id,
+                        _P.at >= stretch.c.first,
+                        _P.at < stretch.c.end,
+                        _P.known_at <= self._limit,
+                    )
+                    .scalar_subquery()
+                )
+                query = select(series.c.name, stretch.c.number, count).select_from(
+                    series.join(stretch, true())
+                )
+                for name, number, counted in connection.execute(query):
+                    counts[row_of[SeriesId(name)], number] = counted
+        return counts
+
+    def keys(
+        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, datetime]]:
+        """Key and ``known_at`` of all versions from ``beginning + first`` to before ``beginning + end``."""
+        found = []
+        with self._connections.read() as connection:
+            for some in _chunks(beginnings if stretches else ()):
+                query = self._keys(kind, some, stretches)
+                found += [(str(key), int(known_at)) for key, known_at in connection.execute(query)]
+        return [(key, from_micros(known_at)) for key, known_at in sorted(found)]
+
+    def between(
+        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
+    ) -> dict[str, Document]:
+        """Newest version of the documents from ``beginning + first`` to before ``beginning + end``."""
+        found: dict[str, Document] = {}
+        with self._connections.read() as connection:
+            for some in _chunks(beginnings if stretches else ()):
+                # Keys first, from the index alone; the limit keeps SQLite from beginning at the texts.
+                chosen = self._keys(kind, some, stretches).limit(_MOST_DOCUMENTS).subquery()
+                same = and_(_D.kind == kind, _D.key == chosen.c.key, _D.known_at == chosen.c.known_at)
+                query = select(schema.document).select_from(chosen.join(schema.document, same))
+                for name, key, micros, body in connection.execute(query):
+                    known_at = from_micros(micros)
+                    if key not in found or found[key].known_at < known_at:
+                        found[key] = Document(name, key, known_at, body)
+        return found
+
+    def _keys(
+        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
+    ) -> Select[str, int]:
+        beginning = rows_of(column("text", Text)).data([(one,) for one in beginnings]).cte("beginning")
+        stretch = rows_of(column("first", Text), column("end", Text)).data(list(stretches)).cte("stretch")
+        inside = and_(
+            _D.kind == kind,
+            _D.key >= beginning.c.text + stretch.c.first,
+            _D.key < beginning.c.text + stretch.c.end,
+            _D.known_at <= self._limit,
+        )
+        return select(_D.key, _D.known_at).select_from(
+            beginning.join(stretch, true()).join(schema.document, inside)
+        )
+
+
+def _chunks(names: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for first in range(0, len(names), _AT_ONCE):
+        yield names[first : first + _AT_ONCE]
 
 
 def _ends_with(column: ColumnElement[str], ending: str) -> ColumnElement[bool]:

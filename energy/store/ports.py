@@ -7,6 +7,9 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from energy.core.series import FloatArray, Grid, Series, Unit
 from energy.core.units import SeriesId
 from energy.store.service_rows import JobRunRow, ServiceRows
@@ -107,6 +110,36 @@ class Across(Protocol):
 
     def documents(self, kind: str, keys: Sequence[str]) -> dict[str, Document]:
         """Newest version of the documents with these keys; keys without one are left out."""
+        ...
+
+    def ids(self, ending: str) -> list[SeriesId]:
+        """Names of the series that have an ending and of which something is known, sorted."""
+        ...
+
+    def table(self, names: Sequence[SeriesId], grid: Grid) -> FloatArray:
+        """The newest known values of some series on a grid, a row for each name; NaN where none can be used.
+
+        Values that stand between the starts of intervals are left out, as in :meth:`totals`.
+        """
+        ...
+
+    def versions(self, names: Sequence[SeriesId], grid: Grid) -> NDArray[np.int64]:
+        """How many versions of values stand in each interval, a row for each name.
+
+        Values are added and never changed, so what is made of them is as good as new while these counts stay.
+        """
+        ...
+
+    def keys(
+        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, datetime]]:
+        """Key and ``known_at`` of all versions from ``beginning + first`` to before ``beginning + end``."""
+        ...
+
+    def between(
+        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
+    ) -> dict[str, Document]:
+        """Newest version of the documents from ``beginning + first`` to before ``beginning + end``."""
         ...
 
 

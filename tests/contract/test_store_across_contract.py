@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from energy.core.measurement import Quality
-from energy.core.series import Grid
+from energy.core.series import Grid, Unit
 from energy.core.units import series_id
 from energy.store import JobRow, JobRunRow, SqlStore, open_store
 from tests.contract.store_backends import ALL, LATER, NOON, database, point, slot
@@ -125,3 +126,61 @@ def test_of_every_job_the_last_run_in_a_state_is_found_at_once(store: SqlStore) 
     every = store.across(LATER).last_runs({"done", "failed", "waiting"})
     assert [one.state for one in every] == ["failed", "waiting", "waiting"]
     assert store.across(LATER).last_runs(set()) == []
+
+
+def test_series_with_an_ending_are_those_of_which_something_is_known(store: SqlStore) -> None:
+    for name, at in ((TWO, slot(0)), (ONE, slot(4)), (OTHER, slot(0))):
+        store.append([replace(point(at, 1.0), series=name)])
+    assert store.across(slot(1)).ids(ENDING) == [TWO]
+    assert store.across(LATER).ids(ENDING) == [ONE, TWO]
+    assert store.across(LATER).ids("/nothing") == []
+
+
+def test_a_table_holds_what_each_series_alone_would_say(store: SqlStore) -> None:
+    store.append(
+        [
+            replace(point(slot(0), 1.0), series=ONE),
+            replace(point(slot(2), 2.0), series=ONE),
+            replace(point(slot(2), 9.0, known_at=slot(5), quality=Quality.STALE), series=ONE),
+            replace(point(slot(1), 3.0), series=TWO),
+            replace(point(slot(1), 4.0, known_at=slot(5)), series=TWO),
+            replace(point(slot(1), 100.0), series=OTHER),
+        ]
+    )
+    grid, nobody = Grid(slot(0), 3), series_id("nobody", "meter", "import_kwh")
+    for instant in (slot(2), LATER):
+        table = store.across(instant).table([TWO, nobody, ONE], grid)
+        for row, name in zip(table, (TWO, nobody, ONE), strict=True):
+            np.testing.assert_array_equal(row, store.as_of(instant).series(name, grid, Unit.KWH).values)
+    store.append([replace(point(slot(0) + timedelta(minutes=7), 8.0), series=ONE)])
+    assert np.nanmax(store.across(LATER).table([ONE], grid)) == 1.0  # between two starts: left out
+
+
+def test_versions_count_whatever_was_added(store: SqlStore) -> None:
+    grid, nobody = Grid(slot(0), 2, timedelta(hours=2)), series_id("nobody", "meter", "import_kwh")
+    store.append([replace(point(slot(k), 1.0), series=ONE) for k in range(6)])
+    assert store.across(LATER).versions([nobody, ONE], grid).tolist() == [[0, 0], [4, 2]]
+    store.append([replace(point(slot(1), 2.0, known_at=slot(8)), series=ONE)])
+    assert store.across(slot(7)).versions([ONE], grid).tolist() == [[4, 2]]
+    assert store.across(slot(8)).versions([ONE], grid).tolist() == [[5, 2]]
+
+
+def test_documents_between_ends_of_keys_are_found_for_many_beginnings(store: SqlStore) -> None:
+    for site in (0, 7, 400):
+        for day in ("01", "02", "03"):
+            store.put_document("kind", f"s-{site}/a/{day}", known_at=NOON, body="old")
+    store.put_document("kind", "s-7/a/02", known_at=slot(3), body="new")
+    store.put_document("other", "s-7/a/02", known_at=NOON, body="other")
+    wanted, ends = [f"s-{site}/a/" for site in range(401)], [("01", "02"), ("02", "03")]
+    across = store.across(LATER)
+    found = across.between("kind", wanted, ends)
+    assert len(found) == 6
+    assert (found["s-7/a/02"].body, store.across(NOON).between("kind", wanted, ends)["s-7/a/02"].body) == (
+        "new",
+        "old",
+    )
+    keys = across.keys("kind", wanted, ends)
+    assert (len(keys), keys) == (7, sorted(keys))
+    assert [at for key, at in keys if key == "s-7/a/02"] == [NOON, slot(3)]
+    assert across.keys("kind", [], ends) == []
+    assert across.between("kind", wanted, []) == {}

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -42,6 +42,7 @@ __all__ = [
     "first_issued",
     "first_values",
     "horizons_at",
+    "issue_instant_text",
     "issued_forecasts",
     "keep",
     "kept_grid",
@@ -134,7 +135,7 @@ class IssuedForecast:
     @property
     def key(self) -> str:
         """Key of the document."""
-        return f"{_prefix(self.site, self.target, self.horizon)}{self.issued_at.isoformat()}"
+        return f"{_prefix(self.site, self.target, self.horizon)}{issue_instant_text(self.issued_at)}"
 
     def values(self) -> FloatArray:
         """P10, P50 and P90, shape (3, n_slots). [kW]"""
@@ -223,6 +224,11 @@ class IssuedForecast:
 _ISSUED = TypeAdapter(IssuedForecast)
 
 
+def issue_instant_text(instant: datetime) -> str:
+    """An instant as it ends the key of an issue; these texts sort as the instants do."""
+    return require_aware(instant).isoformat()
+
+
 def _prefix(site: str, target: str, horizon: Horizon) -> str:
     return f"{site}/{target}/{horizon.value}/"
 
@@ -283,7 +289,7 @@ def issued_forecasts(
 ) -> list[IssuedForecast]:
     """Forecasts issued in ``[start, end)``, in order of issue."""
     # Keys end in the instant of issue, so the common beginning of both ends narrows the search.
-    first, last = (instant.astimezone(UTC).isoformat() for instant in (start, end))
+    first, last = issue_instant_text(start), issue_instant_text(end)
     same = next((k for k, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
     found = known.documents(kind, prefix=_prefix(site, target, horizon) + first[:same])
     chosen = [one for one in found if start <= _issued_at(one) < end]

@@ -16,8 +16,9 @@ from energy.ledger import Consent
 from energy.market.deadlines import PlanWindow, submission
 from energy.market.products import SupplyLevel
 from energy.store import AuditFilter, Store
-from vpp.areawatch import Area, SiteLine, errors_by_day, watch_area
+from vpp.areawatch import Area, SiteLine, watch_area
 from vpp.consents import on_record
+from vpp.forecasts.errormap import errors_by_day
 from vpp.i18n import Messages
 from vpp.ops.alerts_tell import alert_sentence
 from vpp.planfollow import Following, plan_following

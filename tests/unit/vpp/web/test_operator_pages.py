@@ -17,7 +17,8 @@ from energy.market.plans import BalancingPlan, read_plan
 from energy.store import open_store
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town, form_key
-from vpp.areawatch import errors_by_day, watch_area
+from vpp.areawatch import watch_area
+from vpp.forecasts.errormap import errors_by_day
 from vpp.people.roles import Role
 from vpp.settlement.plan_book import PlanBook, PlanState
 
