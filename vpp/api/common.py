@@ -34,6 +34,7 @@ __all__ = [
     "SiteId",
     "ToQuery",
     "csv_answer",
+    "json_answer",
     "known_now",
     "noun",
     "page_of",
@@ -183,6 +184,14 @@ def read_cursor(cursor: str) -> str:
 def wants_csv(request: Request, form: str | None) -> bool:
     """Whether the caller wants CSV."""
     return form == "csv" or (form is None and request.headers.get("accept", "").startswith("text/csv"))
+
+
+def json_answer(answer: Answer) -> Response:
+    """A document whose values come from the store, written as it is.
+
+    For long ones: what an endpoint returns otherwise is checked once more, in another visit to a worker.
+    """
+    return Response(answer.model_dump_json(), media_type="application/json")
 
 
 def csv_answer(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, name: str) -> Response:

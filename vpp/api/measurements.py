@@ -25,6 +25,7 @@ from vpp.api.common import (
     SiteId,
     ToQuery,
     csv_answer,
+    json_answer,
     known_now,
     noun,
     read_cursor,
@@ -103,36 +104,38 @@ def get_values(
     form: Form = None,
     cursor: Cursor = None,
     limit: Limit = 1_000,
-) -> Values | Response:
+) -> Response:
     """Values of a series; the last day if nothing is said. `as_of` shows what was known then."""
     access = access_of(request)
     known = known_now(access, as_of)
     name = series_id(site, asset, quantity)
-    span = known.span(name)
-    if span is None:
-        raise Problem("not_found")
-    first, last = stretch(start, end, newest=span[1] + timedelta(microseconds=1), usual=_DAY)
+    newest = known.known_until
+    if start is None and end is None:
+        span = known.span(name)
+        if span is None:
+            raise Problem("not_found")
+        newest = span[1] + timedelta(microseconds=1)
+    first, last = stretch(start, end, newest=newest, usual=_DAY)
     if cursor is not None:
         first = max(first, _after(cursor))
     found = known.values(name, first, last) if first < last else []
+    if not found and known.span(name) is None:
+        raise Problem("not_found")
     shown = found[:limit]
-    rows = [
-        {
-            "at": one.at,
-            "known_at": one.known_at,
-            "value": one.value,
-            "quality": one.quality,
-            "source": one.source,
-        }
-        for one in shown
-    ]
     more = write_cursor(shown[-1].at.isoformat()) if len(found) > limit else None
     if wants_csv(request, form):
+        rows = [{column: getattr(one, column) for column in _COLUMNS} for one in shown]
         answer = csv_answer(_COLUMNS, rows, name=f"{site}-{asset}-{quantity}")
         if more is not None:
             answer.headers["X-Next-Cursor"] = more
         return answer
-    return Values(series=str(name), items=[Value.model_validate(row) for row in rows], next=more)
+    items = [
+        Value.model_construct(
+            at=one.at, known_at=one.known_at, value=one.value, quality=one.quality, source=one.source
+        )
+        for one in shown
+    ]
+    return json_answer(Values.model_construct(series=str(name), items=items, next=more))
 
 
 def _after(cursor: str) -> datetime:

@@ -133,18 +133,30 @@ class GuardedRoute(APIRoute):
         """The handler inside its guard."""
         inner, guard = super().get_route_handler(), guard_of(self.endpoint)
 
-        async def handle(request: Request) -> Response:
+        async def answered(request: Request) -> Response:
             access = await _admitted(request, guard)
             if isinstance(access, Response):
                 return access
             request.state.access = access
-            if access.account is None or not request.url.path.startswith(("/api/", "/ngsi-ld/")):
+            if access.account is None or not _of_program(request):
                 return await inner(request)
             if request.method not in SAFE:
                 return await once(request, inner, access.service, access.account)
             return conditional(request, await inner(request))
 
+        async def handle(request: Request) -> Response:
+            # What is open to all must answer whoever asks how the service does. What is written comes with a
+            # body, for which nobody else should wait.
+            waits = request.method in SAFE and not guard.rule.public
+            lane = ("programs" if _of_program(request) else "pages") if waits else ""
+            async with service_of(request).lanes.of(lane):
+                return await answered(request)
+
         return handle
+
+
+def _of_program(request: Request) -> bool:
+    return request.url.path.startswith(("/api/", "/ngsi-ld/"))
 
 
 def access_of(request: Request) -> Access:

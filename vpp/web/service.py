@@ -17,6 +17,7 @@ from vpp.people.passwords import Passwords
 from vpp.people.rights import SCOPES
 from vpp.people.tokens import Tokens
 from vpp.web.config import WebSettings
+from vpp.web.lanes import Lanes
 from vpp.web.limits import Buckets
 from vpp.web.metrics import Metrics
 
@@ -65,6 +66,7 @@ class Service:
     tokens: Tokens = field(init=False)
     requests: Buckets = field(init=False)
     attempts: Buckets = field(init=False)
+    lanes: Lanes = field(init=False)
 
     def __post_init__(self) -> None:
         rules = SessionRules(
@@ -77,3 +79,4 @@ class Service:
         self.tokens = Tokens(self.store, doors, SCOPES)
         self.requests = Buckets(self.settings.requests_per_minute)
         self.attempts = Buckets(self.settings.logins_per_minute)
+        self.lanes = Lanes()

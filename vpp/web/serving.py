@@ -30,6 +30,12 @@ log = logging.getLogger(__name__)
 
 _FINISH_S: Final = 20  # longest wait for requests in flight
 _AT_ONCE: Final = 1_000  # connections; more wait in the system's queue
+_SWITCH_S: Final = 0.000_5
+"""A thread that computes lets others go on after this long. [s]
+
+A reading waits for it after every row that the database hands over: next to a thread that computes, as the
+look for alerts does, Python's own 5 ms make a quarter of a second of the 48 rows of a day.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +120,13 @@ def serve(config: ServiceConfig, start: Start = _nothing) -> int:
                 ws="none",
             )
         )
+        switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_S)
         before = {kind: signal.signal(kind, _ignore) for kind in (signal.SIGTERM, signal.SIGINT)}
         try:
             server.run(sockets=[listener])
         finally:
+            sys.setswitchinterval(switch_s)
             for kind, handler in before.items():
                 signal.signal(kind, handler)
         return int(ExitStatus.OK if server.started else ExitStatus.UNHEALTHY)
