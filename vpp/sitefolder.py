@@ -8,9 +8,7 @@ OCPP, nodes of ECHONET Lite, a broker) stay as they are; comments do not.
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,35 +19,31 @@ from pydantic import TypeAdapter
 
 from devices.address import Address, parse_address
 from devices.assembly import assemble
-from devices.commissioning import Finding, Record, StepTest, map_digest, passed, signed
+from devices.commissioning import Finding, Record, map_digest, passed, signed
 from devices.config import DeviceConfig
-from devices.device import Device
-from devices.gateway import Access, Gateway
-from devices.hold import hold, place_of
+from devices.gateway import Access
 from devices.modbus import ModbusTransport
-from devices.probe import Look, look_at
 from devices.profile import Profile, load_profile, profile_names
 from devices.secret import must_be_private
 from devices.site_file import load_site
 from devices.transport import Framing, Tls
 from energy.core.assets import Battery, HvacZone, PvArray
 from energy.core.clock import Clock, SystemClock
-from energy.core.errors import ConfigError, UnreachableError
+from energy.core.errors import ConfigError
 from energy.core.site import Site
 from energy.core.units import AssetId
 from vpp.config import read_yaml
 from vpp.live.config import SiteAccess, SiteFile, SiteRun, load_site_file
+from vpp.siteparts import with_part, without_part
 from vpp.wholefile import whole_file
 
-__all__ = ["KeptDevice", "SiteFolder", "look_once", "try_orders"]
+__all__ = ["KeptDevice", "SiteFolder"]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,39}")
 _FOLDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 _PEM: Final = ("ca.pem", "client.pem", "client.key")
 _STAY: Final = ("pace", "rated_kw", "timeout_s", "mains")  # what the page does not know of a device
-_PATIENCE_S: Final = 15.0
 _SITE_FILE: Final = TypeAdapter(SiteFile)
-Wait = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,9 +230,39 @@ class SiteFolder:
         """
         folder = self._of(site)
         told = load_site_file("site.yaml", folder)
-        made = replace(told, site=_with(told.site, part))
+        made = replace(told, site=with_part(told.site, part))
         self._write_site(folder / "site.yaml", made)
         return made.site
+
+    def unequip(self, site: str, part: str) -> Site:
+        """Take a car, a battery, a room or the roof out of the file of a site.
+
+        Raises
+        ------
+        ConfigError
+            If it is not there, or a device still speaks for it.
+        ValueError
+            If the site as a whole would contradict itself; then the file stays as it was.
+        """
+        speaks = self.speak_for(site, part)
+        if speaks:
+            raise ConfigError(
+                f"{part[:40]!r} stays", where=f"{', '.join(speaks)} speaks for it", hint="take that out first"
+            )
+        folder = self._of(site)
+        told = load_site_file("site.yaml", folder)
+        made = replace(told, site=without_part(told.site, part))
+        self._write_site(folder / "site.yaml", made)
+        return made.site
+
+    def speak_for(self, site: str, part: str) -> tuple[str, ...]:
+        """Devices that speak for a part; the file's name where the set-up page does not know them."""
+        path = self._of(site) / "devices.yaml"
+        found = tuple(one.id for one in self.devices(site) if part in one.assets)
+        if found or not path.is_file():
+            return found
+        made = assemble(load_site(path), clock=SystemClock(), access=Access.READ_ONLY)
+        return (path.name,) if part in {str(one) for one in made.assets} else ()
 
     def _write_site(self, path: Path, told: SiteFile) -> None:
         body = _SITE_FILE.dump_python(told, mode="json", exclude_defaults=True)
@@ -353,8 +377,21 @@ class SiteFolder:
         self._write(site, told)
 
     def drop(self, site: str, device_id: str) -> bool:
-        """Take a device out of the file; its record stays. False if it was not there."""
+        """Take a device out of the file; its record stays. False if it was not there.
+
+        Raises
+        ------
+        ConfigError
+            If it speaks for the meter and others are there: without it nothing can be controlled safely.
+        """
         told = self._read(site)
+        others = self.needs(site, device_id)
+        if others:
+            raise ConfigError(
+                f"{device_id!r} speaks for the meter",
+                where=f"{', '.join(others)} would be without one",
+                hint="take those out first, or write another meter under the same id",
+            )
         left = [one for one in told.get("devices") or [] if one["id"] != device_id]
         if len(left) == len(told.get("devices") or []):
             return False
@@ -365,6 +402,14 @@ class SiteFolder:
         else:
             (self._of(site) / "devices.yaml").unlink()
         return True
+
+    def needs(self, site: str, device_id: str) -> tuple[str, ...]:
+        """What else the file names that needs this device: everything, if it speaks for the meter."""
+        told = self._read(site)
+        rows = told.get("devices") or []
+        meter = any(one["id"] == device_id and "meter" in one["assets"] for one in rows)
+        others = (str(one["id"]) for one in rows if one["id"] != device_id)
+        return (*others, *sorted(told.keys() - {"devices", "mqtt"})) if meter else ()
 
     def _write(self, site: str, told: dict[str, Any]) -> None:
         folder = self._of(site)
@@ -406,84 +451,3 @@ class SiteFolder:
         unlocked = replace(device, record=name, stated=False)
         self.keep(site, unlocked)
         return unlocked
-
-
-def _with(site: Site, part: Battery | HvacZone | PvArray) -> Site:
-    """A site with one part more, or another one of the same id."""
-    match part:
-        case PvArray():
-            if site.pv is not None and site.pv.id != part.id:
-                raise ConfigError(
-                    f"{site.id} has a roof already",
-                    where=f"pv: {site.pv.id}",
-                    hint="a site has one; keep its id",
-                )
-            return replace(site, pv=part)
-        case Battery():
-            return replace(site, batteries=(*(one for one in site.batteries if one.id != part.id), part))
-        case HvacZone():
-            return replace(site, zones=(*(one for one in site.zones if one.id != part.id), part))
-
-
-async def look_once(device: KeptDevice, home: Path) -> Look:
-    """Reach a device and read all its points once, of each asset behind it; nothing is written.
-
-    Parameters
-    ----------
-    home : Path
-        Folder of the site's files.
-
-    Raises
-    ------
-    DeviceError
-        If it does not answer, or is not the device of its profile.
-    """
-    config, profile = device.config(home=home), load_profile(device.profile)
-    link = device.link(config)
-    try:
-        one = Device(config, profile, transport=link, clock=SystemClock(), access=Access.READ_ONLY)
-        first = await asyncio.wait_for(look_at(one), _PATIENCE_S)
-        readings = dict(first.readings)
-        for unit, asset in enumerate(config.assets[1:], 1):
-            more = await asyncio.wait_for(look_at(one, unit=unit), _PATIENCE_S)
-            readings |= {f"{asset}: {name}": reading for name, reading in more.readings.items()}
-        return replace(first, readings=readings)
-    except TimeoutError:
-        raise UnreachableError(
-            "the device is too slow", where=f"{device.address}: no end after {_PATIENCE_S:g} s"
-        ) from None
-    finally:
-        await link.close()
-
-
-async def try_orders(
-    device: KeptDevice, home: Path, *, clock: Clock | None = None, wait: Wait = asyncio.sleep
-) -> tuple[Finding, ...]:
-    """The step test of each asset behind a device, which ends in its safe state. Power flows.
-
-    Parameters
-    ----------
-    home : Path
-        Folder of the site's files.
-
-    Raises
-    ------
-    RefusedError
-        If another program commands the link.
-    """
-    config, profile = device.config(home=home, commissioned=True), load_profile(device.profile)
-    time = clock or SystemClock()
-    found: list[Finding] = []
-    with hold([place_of(config.host, config.port)]):
-        gateway = Gateway([config], clock=time, access=Access.CONTROL)
-        try:
-            await gateway.connect()
-            for asset in config.assets:
-                tried = await StepTest(gateway, asset, profile, clock=time, wait=wait).run(watchdog=False)
-                several = len(config.assets) > 1
-                found += [replace(one, why=f"{asset} {one.why}".strip()) if several else one for one in tried]
-                if not passed(tried):
-                    break
-        finally:
-            await gateway.close()
-    return tuple(found)

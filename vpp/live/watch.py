@@ -25,6 +25,7 @@ __all__ = ["Hands", "SiteWatch"]
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 2.0
+_NOTHING_LEFT: Final = "no_devices"  # the last device of a folder of the set-up page was taken out
 _GONE_AFTER: Final = 2  # looks in a row: a file that is being replaced, or a folder that blinks, is not gone
 _WAITS: Final = frozenset({"no_devices", "no_meter"})  # nothing is wrong: it is not complete yet
 _ACTOR: Final = "service"
@@ -105,7 +106,8 @@ class SiteWatch:
             return
         self._blind = False
         for name in sorted(found):
-            self._missing.pop(name, None)
+            if found[name].why != _NOTHING_LEFT:
+                self._missing.pop(name, None)
             self._see(found[name])
         for name in sorted(self.running.keys() | self._troubles.keys()):
             if name not in found:
@@ -114,6 +116,8 @@ class SiteWatch:
     def _see(self, found: Found) -> None:
         if self.running.get(found.id) == found.mark:
             self._well(found.id)
+        elif found.why == _NOTHING_LEFT and found.id in self.running:
+            self._miss(found.id)
         elif found.known is None:
             self._cannot(found)
         else:

@@ -122,6 +122,6 @@ def _tip(tip: Tip, told: HomeWeek, messages: Messages) -> tuple[str, str]:
 
 
 PAGES: Final = (
-    Page(path="/home", endpoint=homes, rule="site", nav="nav.homes"),
+    Page(path="/home", endpoint=homes, rule="plan-site", nav="nav.homes"),
     Page(path="/home/{site}", endpoint=home, rule="plan-site", about=About.SITE),
 )

@@ -23,16 +23,19 @@ from energy.core.site import Site
 from energy.core.slots import JST
 from energy.store import Snapshot
 from vpp.api.common import known_now
+from vpp.devicetrial import look_once, try_orders
 from vpp.i18n import Messages
 from vpp.live.config import SiteAccess
 from vpp.people.rights import About
 from vpp.sitebook import keep_site
-from vpp.sitefolder import KeptDevice, SiteFolder, look_once, try_orders
+from vpp.sitefolder import KeptDevice, SiteFolder
 from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 from vpp.web.problems import Problem
 from vpp.web.setup_forms import LINKS, PARTS, device_of_form, part_of_form, site_of_form
+from vpp.web.setup_parts import part_rows
+from vpp.web.setup_state import run_state
 
 __all__ = ["PAGES"]
 
@@ -125,15 +128,6 @@ class _Row:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """How the loop of a site does: a state, what is to be known of it, and what is in the way."""
-
-    name: str
-    words: tuple[str, ...]
-    said: str
-
-
-@dataclass(frozen=True, slots=True)
 class _Desk:
     """What every handler about a site begins with."""
 
@@ -185,6 +179,7 @@ def _site(
     status: int = 200,
     fault: str = "",
     said: str = "",
+    about: Mapping[str, str] | None = None,
     typed: Mapping[str, str] | None = None,
     part: Mapping[str, str] | None = None,
     look: Look | None = None,
@@ -203,11 +198,13 @@ def _site(
         profiles=_profiles(),
         links=LINKS,
         parts=PARTS,
-        state=_state(desk),
+        stands=part_rows(desk.folder, desk.site, Messages(desk.access.lang)),
+        state=run_state(desk.access.service, desk.site.id, Messages(desk.access.lang)),
         access=_allowed(desk),
         may_control=_may_control(desk),
         assets=_assets(desk.site),
         fault=fault,
+        about=about or {},
         said=said,
         form={**_NO_DEVICE, **(typed or {})},
         part={"kind": "", **(part or {})},
@@ -230,30 +227,6 @@ def _profiles() -> dict[str, list[tuple[str, str]]]:
         for kind in Nature
         if kind.value in found
     }
-
-
-def _state(desk: _Desk) -> _State:
-    """How the loop of a site does in this process."""
-    service = desk.access.service
-    part = next((one for one in service.parts() if one.name == f"site:{desk.site.id}"), None)
-    if part is None:
-        return _State("elsewhere" if not service.supervised else "soon", (), "")
-    texts = Messages(desk.access.lang)
-    words = tuple(_word(texts, one) for one in (*part.why, *part.told))
-    return _State(part.state.value, words, service.said(desk.site.id))
-
-
-def _word(texts: Messages, why: str) -> str:
-    """One of the words of a part of the service, for people."""
-    name, _, device = why.partition(":")
-    key = f"setup_run.why.{name}"
-    return (
-        texts.text(key, id=device)
-        if device and texts.has(key)
-        else texts.text(key)
-        if texts.has(key)
-        else why
-    )
 
 
 def _allowed(desk: _Desk) -> str:
@@ -369,10 +342,20 @@ def _tried(request: Request, device: KeptDevice, findings: tuple[Finding, ...], 
     return _site(request, tried=(device, findings))
 
 
-def drop(request: Request) -> Response:
+async def drop(request: Request) -> Response:
     """Take a device out of the file; twice is once."""
-    desk = _Desk.of(request)
-    device_id = str(request.path_params["device"])[:40]
+    fields = await fields_of(request)
+    return await run_in_threadpool(_drop, request, fields)
+
+
+def _drop(request: Request, fields: dict[str, str]) -> Response:
+    desk, device_id = _Desk.of(request), str(request.path_params["device"])[:40]
+    if fields.get("sure") != "yes":
+        return _site(request, status=422, fault="setup_parts.not_sure")
+    needs = desk.folder.needs(desk.site.id, device_id)
+    if needs:
+        about = {"id": device_id, "others": ", ".join(needs)}
+        return _site(request, status=422, fault="setup_parts.is_the_meter", about=about)
     if desk.folder.drop(desk.site.id, device_id):
         desk.access.audit("device.dropped", f"asset/{desk.site.id}/{device_id}")
     return go(f"/setup/{desk.site.id}")
@@ -396,6 +379,31 @@ def _equip(request: Request, fields: dict[str, str]) -> Response:
         return _site(request, status=422, fault="setup_run.bad_part", said=_said(error), part=fields)
     keep_site(desk.access.service.store, site, at=desk.access.service.clock.now())
     desk.access.audit("site.equipped", f"asset/{site.id}/{part.id}", kind=fields["kind"])
+    return go(f"/setup/{site.id}")
+
+
+async def unequip(request: Request) -> Response:
+    """Take a roof, a battery, a room or a car out of the site's file; twice is once."""
+    fields = await fields_of(request)
+    return await run_in_threadpool(_unequip, request, fields)
+
+
+def _unequip(request: Request, fields: dict[str, str]) -> Response:
+    desk, part = _Desk.of(request), str(request.path_params["asset"])[:40]
+    if fields.get("sure") != "yes":
+        return _site(request, status=422, fault="setup_parts.not_sure")
+    row = next((one for one in part_rows(desk.folder, desk.site, Messages("en")) if one.id == part), None)
+    if row is None:
+        return go(f"/setup/{desk.site.id}")
+    if row.needed:
+        about = {"id": part, "others": ", ".join(row.needed)}
+        return _site(request, status=422, fault="setup_parts.needed", about=about)
+    try:
+        site = desk.folder.unequip(desk.site.id, part)
+    except (ConfigError, ValidationError, ValueError) as error:
+        return _site(request, status=422, fault="setup_run.bad_part", said=_said(error))
+    keep_site(desk.access.service.store, site, at=desk.access.service.clock.now())
+    desk.access.audit("site.unequipped", f"asset/{site.id}/{part}", kind=row.kind)
     return go(f"/setup/{site.id}")
 
 
@@ -437,6 +445,13 @@ PAGES: Final = (
     Page(path="/setup", endpoint=add_site, rule="setup", method="POST"),
     Page(path="/setup/{site}", endpoint=site, rule="setup", about=About.SITE),
     Page(path="/setup/{site}/equipment", endpoint=equip, rule="setup", about=About.SITE, method="POST"),
+    Page(
+        path="/setup/{site}/equipment/{asset}/drop",
+        endpoint=unequip,
+        rule="setup",
+        about=About.SITE,
+        method="POST",
+    ),
     Page(path="/setup/{site}/access", endpoint=allow, rule="setup", about=About.SITE, method="POST"),
     Page(path="/setup/{site}/remove", endpoint=remove, rule="setup", about=About.SITE, method="POST"),
     Page(path="/setup/{site}/look", endpoint=look, rule="setup", about=About.SITE, method="POST"),

@@ -125,6 +125,17 @@ def test_a_site_that_is_not_ready_waits_and_says_for_what(
     assert bench.watch.parts(()) == ()
 
 
+def test_a_loop_whose_last_device_is_taken_out_is_let_go_and_waits_for_another() -> None:
+    bench = Bench()
+    bench.sees(whole("a"))
+    assert len(bench.sees(broken("b", "no_devices"))) == 1
+    assert bench.sees(broken("b", "no_devices"))[1:] == ["let go works"]
+    bench.sees(broken("b", "no_devices"))
+    assert [one.why for one in bench.watch.parts(())] == [("no_devices",)]
+    assert len(bench.sees(whole("c"))) == 3
+    assert bench.acts() == ["site.started", "site.stopped", "site.started"]
+
+
 def test_a_site_that_cannot_be_begun_is_tried_again_at_every_look() -> None:
     bench = Bench(hands=Hands(refuses=True))
     bench.sees(whole("a"))
@@ -261,11 +272,17 @@ def test_a_site_of_the_set_up_page_runs_read_only_until_it_is_let_control_and_en
             until(lambda: [one.subject for one in store.rows.jobs.find(name="measure")] == ["works"])
             SiteFolder(str(sites)).allow("works", SiteAccess.CONTROL)
             until(lambda: told().get("site:works") == ())
-            SiteFolder(str(sites)).remove("works", at=SystemClock().now())
-            until(lambda: "site:works" not in told())
+            folder = SiteFolder(str(sites))
+            (taken,) = [one.id for one in folder.devices("works") if "pv" in one.assets]
+            assert folder.drop("works", taken)
             until(lambda: len(store.audit_trail("site/works")) == 3)
+            folder.unequip("works", "pv")
+            until(lambda: len(store.audit_trail("site/works")) == 4)
+            folder.remove("works", at=SystemClock().now())
+            until(lambda: "site:works" not in told())
+            until(lambda: len(store.audit_trail("site/works")) == 5)
             acts = [one.act for one in store.audit_trail("site/works")]
-            assert acts == ["site.started", "site.replaced", "site.stopped"]
+            assert acts == ["site.started", *["site.replaced"] * 3, "site.stopped"]
             assert store.rows.jobs.find(name="measure") == []
 
     asyncio.run(with_twins(work))

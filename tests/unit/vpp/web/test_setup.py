@@ -19,11 +19,12 @@ from energy.core.errors import ConfigError
 from tests.unit.devices.bench import bench
 from tests.unit.vpp.cli.test_device_command import running
 from tests.unit.vpp.web.browser import Town, form_key
+from vpp.devicetrial import try_orders
 from vpp.live.config import SiteAccess, load_site_file
 from vpp.live.status import Part, PartState
 from vpp.people.roles import Role
 from vpp.sitebook import site_of
-from vpp.sitefolder import KeptDevice, SiteFolder, try_orders
+from vpp.sitefolder import KeptDevice, SiteFolder
 from vpp.web.config import WebSettings
 from vpp.web.setup_forms import site_of_form
 
@@ -207,13 +208,25 @@ def test_nothing_is_tried_before_somebody_says_that_they_watch(town: Town) -> No
     assert send(installer, "/setup/kitakata/devices/nobody/test", {})[0] == 404
 
 
-def test_a_device_is_taken_out_again(town: Town, tmp_path: Path) -> None:
+def test_a_device_is_taken_out_again_but_not_the_meter_that_others_need(town: Town, tmp_path: Path) -> None:
     installer = town.logged_in(Role.INSTALLER)
     send(installer, "/setup", FORM)
-    send(installer, "/setup/kitakata/devices", DEVICE | {"address": "192.0.2.7"})
-    for _ in range(2):
-        assert send(installer, "/setup/kitakata/devices/main-meter/drop", {})[0] == 303
+    charger = DEVICE | {"id": "cp", "profile": "keba-p30", "assets": "leaf", "address": "192.0.2.8"}
+    for fields in (DEVICE | {"address": "192.0.2.7"}, charger):
+        assert send(installer, "/setup/kitakata/devices", fields)[0] == 303
+    meter, cp = (f"/setup/kitakata/devices/{one}/drop" for one in ("main-meter", "cp"))
+    status, page = send(installer, cp, {})
+    assert (status, "Taking out needs the tick" in page) == (422, True)
+    status, page = send(installer, meter, {"sure": "yes"})
+    assert (status, "cp would be without one" in words(page)) == (422, True)
+    with pytest.raises(ConfigError, match="speaks for the meter"):
+        SiteFolder(str(tmp_path)).drop("kitakata", "main-meter")
+    assert len(load_site(tmp_path / "kitakata" / "devices.yaml").devices) == 2
+    for path in (cp, meter, meter):  # twice is once
+        assert send(installer, path, {"sure": "yes"})[0] == 303
     assert not (tmp_path / "kitakata" / "devices.yaml").exists()
+    acts = [one.act for one in town.house.store.audit_trail("asset/kitakata/main-meter")]
+    assert acts == ["device.kept", "device.dropped"]
 
 
 def test_without_a_folder_the_page_says_what_to_do() -> None:
@@ -267,9 +280,37 @@ def test_a_roof_a_battery_and_a_room_are_added_and_a_device_may_speak_for_them(
     device = {"id": "d-1", "profile": profile, "address": "192.0.2.9", "unit": "", "assets": part["id"]}
     assert send(installer, "/setup/kitakata/devices", device)[0] == 303
     assert [one.profile for one in load_site(tmp_path / "kitakata" / "devices.yaml").devices] == [profile]
-    assert "site.equipped" in [
-        one.act for one in town.house.store.audit_trail(f"asset/kitakata/{part['id']}")
-    ]
+    drop, before = f"/setup/kitakata/equipment/{part['id']}/drop", site
+    status, page = send(installer, drop, {"sure": "yes"})
+    assert (status, "d-1 would name something that is not there" in words(page)) == (422, True)
+    assert load_site_file("site.yaml", tmp_path / "kitakata").site == before
+    assert send(installer, "/setup/kitakata/devices/d-1/drop", {"sure": "yes"})[0] == 303
+    assert send(installer, drop, {})[0] == 422
+    town.house.clock.advance(timedelta(minutes=1))
+    for _ in range(2):  # twice is once
+        assert send(installer, drop, {"sure": "yes"})[0] == 303
+    site = load_site_file("site.yaml", tmp_path / "kitakata").site
+    assert site == site_of_form(FORM, date(2026, 11, 22))
+    assert site_of(town.house.store.as_of(town.house.clock.now()), "kitakata") == site
+    acts = [one.act for one in town.house.store.audit_trail(f"asset/kitakata/{part['id']}")]
+    assert (acts[0], acts[-1], acts.count("site.unequipped")) == ("site.equipped", "site.unequipped", 1)
+
+
+def test_a_car_takes_its_charger_with_it_and_what_a_cable_names_stays(town: Town, tmp_path: Path) -> None:
+    installer = town.logged_in(Role.INSTALLER)
+    send(installer, "/setup", FORM)
+    path, drop = tmp_path / "kitakata" / "site.yaml", "/setup/kitakata/equipment/leaf/drop"
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    cable = [{"id": "cable", "members": ["leaf"], "limit_kw": 6}]
+    path.write_text(yaml.safe_dump({"site": told["site"] | {"feeders": cable}}), encoding="utf-8")
+    status, page = send(installer, drop, {"sure": "yes"})
+    assert (status, "leaf stays: cable" in words(page)) == (422, True)
+    path.write_text(yaml.safe_dump(told), encoding="utf-8")
+    town.house.clock.advance(timedelta(minutes=1))
+    assert send(installer, drop, {"sure": "yes"})[0] == 303
+    site = load_site_file("site.yaml", tmp_path / "kitakata").site
+    assert (site.vehicles, site.chargers) == ((), ())
+    assert site == site_of_form(FORM | {"cars": ""}, date(2026, 11, 22))
 
 
 @pytest.mark.parametrize(
