@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,7 @@ from energy.core.slots import JST, SLOT_HOURS, SLOT_LENGTH, SLOTS_PER_DAY, jst_m
 from energy.core.units import SeriesId
 from energy.market.plans import PlanKind
 from energy.market.products import SupplyLevel, supply_level
-from energy.store import Across, Document, Store, StoredValue
+from energy.store import Across, Store, StoredValue
 from vpp.forecasts.issued import DAY_AHEAD_HOURS, ISSUED, LOAD, Horizon
 from vpp.settlement.plan_book import PlanBook
 from vpp.sitebook import SITE, read_site
@@ -187,32 +188,37 @@ def _lines(newest: Mapping[SeriesId, StoredValue], now: datetime) -> list[SiteLi
     return sorted(found, key=lambda one: (not one.late, -(one.demand_kw or 0.0), one.site))
 
 
-def _issue_keys(site: str, day: date) -> list[str]:
-    """Keys under which the day-ahead issues of a day stand, the best last."""
+def _issue_ends(day: date) -> list[str]:
+    """Ends of the keys under which the day-ahead issues of a day stand, after the site; the best last."""
     eve = jst_midnight(day - timedelta(days=1))
     return [
-        f"{site}/{LOAD}/{Horizon.DAY_AHEAD.value}/{(eve + timedelta(hours=hour)).isoformat()}"
+        f"/{LOAD}/{Horizon.DAY_AHEAD.value}/{(eve + timedelta(hours=hour)).isoformat()}"
         for hour in DAY_AHEAD_HOURS
     ]
 
 
 def _forecasts(across: Across, sites: Sequence[str], day: date) -> dict[str, FloatArray]:
     """P10, P50 and P90 of a day by site, of the sites that have one."""
-    keys = {site: _issue_keys(site, day) for site in sites}
-    found = across.documents(ISSUED, [key for both in keys.values() for key in both])
+    ends = _issue_ends(day)
+    found = across.documents(ISSUED, [f"{site}{end}" for site in sites for end in ends])
     made: dict[str, FloatArray] = {}
-    for site, both in keys.items():
-        newest = next((found[key] for key in reversed(both) if key in found), None)
-        values = None if newest is None else _quantiles(newest)
+    for site in sites:
+        newest = next((found[key] for end in reversed(ends) if (key := f"{site}{end}") in found), None)
+        values = None if newest is None else _quantiles(newest.body)
         if values is not None:
             made[site] = values
     return made
 
 
-def _quantiles(document: Document) -> FloatArray | None:
-    """P10, P50 and P90 of an issue of one day; its other fields are not looked at."""
-    told = json.loads(document.body)
+@lru_cache(maxsize=4096)
+def _quantiles(body: str) -> FloatArray | None:
+    """P10, P50 and P90 of an issue of one day; its other fields are not looked at.
+
+    An issue is asked for many times on its day, and never changes: what it says is kept by what it is.
+    """
+    told = json.loads(body)
     values = np.array([told["p10"], told["p50"], told["p90"]], dtype=np.float64)
+    values.setflags(write=False)  # everybody gets the same one
     return values if values.shape == (3, SLOTS_PER_DAY) else None
 
 

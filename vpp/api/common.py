@@ -186,12 +186,13 @@ def wants_csv(request: Request, form: str | None) -> bool:
     return form == "csv" or (form is None and request.headers.get("accept", "").startswith("text/csv"))
 
 
-def json_answer(answer: Answer) -> Response:
+def json_answer(answer: Answer, *, status: int = 200) -> Response:
     """A document whose values come from the store, written as it is.
 
-    For long ones: what an endpoint returns otherwise is checked once more, in another visit to a worker.
+    For what is asked often: what an endpoint returns otherwise is checked once more, in another visit to a
+    worker, for which it waits again.
     """
-    return Response(answer.model_dump_json(), media_type="application/json")
+    return Response(answer.model_dump_json(), status, media_type="application/json")
 
 
 def csv_answer(columns: Sequence[str], rows: Iterable[Mapping[str, object]], *, name: str) -> Response:

@@ -148,9 +148,11 @@ def _after(cursor: str) -> datetime:
     return at + timedelta(microseconds=1)
 
 
-@measurements.post("/measurements/{site}/{asset}/{quantity}", status_code=201)
+@measurements.post("/measurements/{site}/{asset}/{quantity}", status_code=201, response_model=Kept)
 @guarded("measurement-write", About.ASSET)
-def post_values(request: Request, site: SiteId, asset: AssetId, quantity: Quantity, body: NewValues) -> Kept:
+def post_values(
+    request: Request, site: SiteId, asset: AssetId, quantity: Quantity, body: NewValues
+) -> Response:
     """Keep values of a series. What is known is never changed: a correction is a later version."""
     access = access_of(request)
     now = access.service.clock.now()
@@ -169,4 +171,5 @@ def post_values(request: Request, site: SiteId, asset: AssetId, quantity: Quanti
     with access.service.store.transaction():
         report = access.service.store.append(points)
         access.audit("measurement.written", f"series/{name}", written=report.written)
-    return Kept(series=str(name), written=report.written, unchanged=report.unchanged, known_at=now)
+    kept = Kept(series=str(name), written=report.written, unchanged=report.unchanged, known_at=now)
+    return json_answer(kept, status=201)

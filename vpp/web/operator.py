@@ -38,6 +38,9 @@ __all__ = ["PAGES"]
 _SHOWN: Final = 30
 _DAYS: Final = 14
 _LOOKS: Final = 5
+_ACTS: Final = 50
+_QUIET: Final = frozenset({"measurement.written", "personal.seen"})
+"""Acts that change nothing on this page before the minute is over."""
 _ASTRAY: Final = 0.8
 """Below this share of its plan a site is marked. [-]"""
 _STEPS: Final = (0.03, 0.08, 0.15)
@@ -65,15 +68,17 @@ def live(request: Request) -> Response:
     """The part that changes, whenever somebody did something, and once a minute: half hours run on."""
     service = access_of(request).service
     turns = itertools.count()
-    minute = -1
+    minute = act = -1
 
     def key() -> str:
-        nonlocal minute
+        nonlocal minute, act
         # Minutes of a demonstration pass in a moment: however fast they are, one look in five is at the time.
         if next(turns) % _LOOKS == 0:
             minute = int(service.clock.now().timestamp() // 60)
-        acts = service.store.audit_page(AuditFilter(), limit=1)
-        return f"{minute} {acts[0].number if acts else 0}"
+        # Programs write values and people look at cars all the time: a region would be drawn without end.
+        recent = service.store.audit_page(AuditFilter(), limit=_ACTS)
+        act = next((one.number for one in recent if one.act not in _QUIET), act)
+        return f"{minute} {act}"
 
     return streamed(request, key, lambda: bytes(panel(request).body).decode())
 
@@ -127,6 +132,7 @@ def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of 
         "count": len(area.sites),
         "work": [*_plans(store, now, words), *_answers(events, words), *_silent(area, words)],
         "alerts": [(one.level.value, alert_sentence(words, one)) for one in alerts[:3]],
+        "alerted": sum(not one.silent(now) for one in alerts),
     }
 
 

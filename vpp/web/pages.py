@@ -147,7 +147,7 @@ def _html(
                 "here": request.url.path,
                 "nav": _navigation(request, account),
                 **_demo(request),
-                "alerted": _alerted(request, account),
+                "alerted": values["alerted"] if "alerted" in values else _alerted(request, account),
                 **values,
             }
         )
