@@ -8,6 +8,7 @@ over HTTP on the loopback: the day of one series, the operator's page and its ma
 page, 400 days of minutes on the page that zooms, and one look for alerts; then the day again while many
 readers ask at the same time and so many values a second are written through the API. At the end every value
 that was acknowledged is looked up: none may be missing. Beside each figure that has one stands its limit.
+``..._cpu_s`` is what the server and this program computed meanwhile: they share the machine.
 Status 1 if something was lost or a reader saw an error; a limit that is passed is printed, no more.
 """
 
@@ -296,10 +297,29 @@ def peak_mb(process: int) -> float | None:
     return None if found is None else round(int(found[1]) / 1000.0, 1)
 
 
+def cpu_s(process: int) -> float | None:
+    """Time that a process has computed so far, all its threads, where the system says it. [s]"""
+    told = Path(f"/proc/{process}/stat")
+    if not told.exists():
+        return None
+    fields = told.read_text().rsplit(")", 1)[1].split()  # the name before it may hold anything
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def computing(told: dict[str, object], process: int, name: str) -> Iterator[None]:
+    """How long the server computes inside the block, and we who ask: both share this machine. [s]"""
+    before, ours = cpu_s(process), time.process_time()
+    yield
+    after = cpu_s(process)
+    told[f"{name}_client_cpu_s"] = round(time.process_time() - ours, 1)
+    told[f"{name}_server_cpu_s"] = None if before is None or after is None else round(after - before, 1)
+
+
 def limits(told: Mapping[str, object], rate: float) -> dict[str, dict[str, object]]:
     """Every figure that has a limit, beside it."""
     wanted = {**LIMITS, "written_per_s": (">=", 0.99 * rate)}
-    found = {}
+    found: dict[str, dict[str, object]] = {}
     for name, (sign, limit) in wanted.items():
         value = told.get(name)
         if isinstance(value, int | float):
@@ -321,11 +341,13 @@ def measure(said: argparse.Namespace, address: str, folder: Path) -> dict[str, o
         with httpx2.Client(base_url=url, headers=headers, timeout=60) as program:
             days = [day_path(rng, said.sites, said.days, now) for _ in range(said.repeats)]
             took_ms(program, days[:3])  # first touches of caches and connections
-            alone = median(took_ms(program, days))
+            with computing(told, process, "alone"):
+                alone = median(took_ms(program, days))
         told["day_of_a_series_ms"] = round(alone, 1)
         with logged_in(url, name) as browser:
             told |= pages(browser, said, now)
-        load = asyncio.run(under_load(url, token, said, now))
+        with computing(told, process, "busy"):
+            load = asyncio.run(under_load(url, token, said, now))
         told["server_peak_mb"] = peak_mb(process)
     busy = load.read_ms or [math.nan]
     told |= {

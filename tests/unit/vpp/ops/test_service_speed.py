@@ -30,6 +30,7 @@ def test_a_small_measurement_loses_nothing_and_sees_no_error(capsys: pytest.Capt
     assert (told["values"], told["written"]) == (4 * 2 * 48, 600)
     assert told["reads"] >= told["readers"]
     assert told["day_of_a_series_ms"] > 0.0
+    assert told["busy_client_cpu_s"] > 0.0
     assert told["alert_kinds_looked_for"] == 9  # all but the disk
     assert set(LIMITS) | {"written_per_s"} == set(told["limits"])
     assert told["limits"]["lost"] == {"value": 0, "limit": "< 1", "holds": True}
