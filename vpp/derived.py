@@ -41,19 +41,26 @@ def kept_or_made(
         Makes the contents of some keys, all at once; plain values as in :func:`energy.store.canonical_json`.
     at : datetime
         When it is looked and, where it must be, made. UTC.
+
+    Notes
+    -----
+    All of it is kept in one transaction, or not at all; a store that is open for reading only keeps nothing.
     """
     stored = store.across(at).documents(kind, list(wanted))
-    told = {key: json.loads(one.body) for key, one in stored.items()}
-    found = {key: one["is"] for key, one in told.items() if one["of"] == wanted[key]}
+    kept = {key: json.loads(one.body) for key, one in stored.items()}
+    found = {key: one["is"] for key, one in kept.items() if one["of"] == wanted[key]}
     missing = [key for key in wanted if key not in found]
     if not missing:
         return found
     made = make(missing)
     bodies = {key: canonical_json({"of": wanted[key], "is": made[key]}) for key in missing}
+    told = {key: json.loads(body)["is"] for key, body in bodies.items()}
+    if store.read_only:
+        return found | told
     with store.transaction():
         beside = store.across(at).documents(kind, missing)
         for key, body in bodies.items():
             # One of this very instant stays as it is; whoever looks later finds it outdated.
             if key not in beside or beside[key].known_at < at:
                 store.put_document(kind, key, known_at=at, body=body)
-    return found | {key: json.loads(body)["is"] for key, body in bodies.items()}
+    return found | told

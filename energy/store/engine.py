@@ -181,7 +181,7 @@ class Connections:
         self._engine = engine
         self._writer = engine.execution_options(**{_WRITES: True})
         self._url = url
-        self._read_only = read_only
+        self.read_only = read_only
         self._on_rollback = on_rollback
         self._lock = RLock()
         self._owner: int | None = None
@@ -191,7 +191,7 @@ class Connections:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction, or a savepoint inside the one this thread already has."""
-        if self._read_only:
+        if self.read_only:
             raise ConfigError(
                 "the store is open for reading only", where=shown(self._url), hint="open it without read_only"
             )

@@ -215,6 +215,11 @@ class Store(Protocol):
     """Series, documents, audit trail and journal, written together or not at all."""
 
     @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        ...
+
+    @property
     def journal(self) -> JournalTable:
         """Where the ledger keeps its entries."""
         ...

@@ -95,6 +95,11 @@ class SqlStore:
         self.close()
 
     @property
+    def read_only(self) -> bool:
+        """Whether it was opened for reading only."""
+        return self._connections.read_only
+
+    @property
     def journal(self) -> SqlJournal:
         """Where the ledger keeps its entries."""
         return self._journal

@@ -5,9 +5,10 @@
 
 fills a database (SQLite in a temporary folder unless named), starts ``vpp serve`` on it, and prints medians
 over HTTP on the loopback: the day of one series, the operator's page and its map of errors, a retailer's
-page, 400 days of minutes on the page that zooms, and one look for alerts; then the day again while many
-readers ask at the same time and so many values a second are written through the API. At the end every value
-that was acknowledged is looked up: none may be missing. Beside each figure that has one stands its limit.
+page (``..._first_ms``: their first view, which works out what the others find), 400 days of minutes on the
+page that zooms, and one look for alerts; then the day again while many readers ask at the same time and so
+many values a second are written through the API. At the end every value that was acknowledged is
+looked up: none may be missing. Beside each figure that has one stands its limit.
 ``..._cpu_s`` is what the server and this program computed meanwhile: they share the machine.
 Status 1 if something was lost or a reader saw an error; a limit that is passed is printed, no more.
 """
@@ -275,17 +276,17 @@ def pages(browser: httpx2.Client, said: argparse.Namespace, now: datetime) -> di
     wanted = {
         "operator_page_ms": ("/operator", max(3, said.repeats // 10)),
         "error_map_ms": ("/operator/errors", 3),
-        "retailer_page_ms": (
-            f"/retailer/{RETAILER}?day={now.astimezone(JST).date()}",
-            1 if said.sites > 200 else 3,
-        ),
+        "retailer_page_ms": (f"/retailer/{RETAILER}?day={now.astimezone(JST).date()}", 3),
         "explore_page_ms": (f"{one}?{whole}", 3),
         "explore_values_ms": (f"{one}/values?{whole}", 3),
         "explore_zoom_ms": (f"{one}/values?{whole}&start={end - 86_400}&end={end}", 5),
     }
-    return {
-        name: round(median(took_ms(browser, [path] * times)), 1) for name, (path, times) in wanted.items()
-    }
+    told: dict[str, object] = {}
+    for kept in ("error_map", "retailer_page"):  # the first view makes what the others find
+        told[f"{kept}_first_ms"] = round(took_ms(browser, [wanted[f"{kept}_ms"][0]])[0], 1)
+    for name, (path, times) in wanted.items():
+        told[name] = round(median(took_ms(browser, [path] * times)), 1)
+    return told
 
 
 def peak_mb(process: int) -> float | None:

@@ -27,15 +27,16 @@ import numpy as np
 from energy.core.clock import Clock
 from energy.core.errors import ConfigError, ConsentError, DataError
 from energy.core.forecast import QuantileForecast
-from energy.core.series import Grid, Unit
-from energy.core.slots import JST, jst_midnight
+from energy.core.series import FloatArray, Grid
+from energy.core.slots import JST, SLOTS_PER_DAY, jst_midnight
 from energy.ledger import DataUse, Denied, Journal, Permitted
 from energy.market.rules import MinimumGroup, minimum_group
-from energy.store import Snapshot, Store
+from energy.store import Across, Store
 from forecasting.fleet import fleet_forecast
 from forecasting.region import RegionHistory, region_forecast
 from forecasting.scenarios import ErrorDays
 from vpp.consents import decided, on_record
+from vpp.derived import digest_of, kept_or_made
 from vpp.forecasts.handover import (
     Delivery,
     DeliveryTarget,
@@ -44,22 +45,23 @@ from vpp.forecasts.handover import (
     numbered,
     slot_forecasts,
 )
-from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, day_ahead_for, issued_forecasts
-from vpp.forecasts.lookback import noon_issues
-from vpp.forecasts.methods import free_generation
-from vpp.recorder import SiteSeries
+from vpp.forecasts.issued import LOAD, IssuedForecast
+from vpp.forecasts.manysites import Parts
 from vpp.wholefile import whole_file
 
 __all__ = [
     "DELIVERY",
+    "NO_FORECAST",
     "PURPOSE",
     "PURPOSE_VERSION",
+    "SUM_FORECAST",
     "Delivered",
     "FileKind",
     "Order",
     "Withheld",
     "deliver",
     "preview",
+    "recipients",
 ]
 
 DELIVERY: Final = "forecast-delivery"
@@ -68,9 +70,12 @@ PURPOSE: Final = "forecast-delivery"
 PURPOSE_VERSION: Final = 1
 """The purpose that a site must have consented to; a new wording is a new version and asks everybody again."""
 
+NO_FORECAST: Final = "no consenting site has a forecast of this day"
+"""What the error says where there is nothing to deliver yet."""
+SUM_FORECAST: Final = "sum-forecast"
+"""Kind of the documents that hold the forecast of the sum over a set of sites, before anything is hidden."""
 _CATEGORY: Final = {DeliveryTarget.DEMAND: "demand-forecast", DeliveryTarget.PV: "pv-forecast"}
 _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
-_WEEK: Final = timedelta(days=8)  # a week's issue of this age still covers the day
 ERROR_DAYS: Final = 60  # two months of noon issues tell how the sites go wrong together
 _DECIMALS: Final = 3  # 1 W, as the single forecasts are kept
 
@@ -185,8 +190,19 @@ class _Gathered:
     missing: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Total:
+    """P10, P50 and P90 of a sum, shape (3, 48) [kW], how it was made and when its newest part was issued."""
+
+    kw: FloatArray
+    method: str
+    issued_at: datetime
+
+
 def preview(store: Store, order: Order, *, at: datetime) -> Delivered | Withheld:
     """What :func:`deliver` would do at an instant, without a file or a record.
+
+    What was worked out is kept for the next who asks, unless the store is open for reading only.
 
     Raises
     ------
@@ -196,6 +212,13 @@ def preview(store: Store, order: Order, *, at: datetime) -> Delivered | Withheld
     gathered = _gather(store, order, at)
     made = _make(store, order, gathered, at)
     return made if isinstance(made, Withheld) else _versioned(store, order, gathered, made)
+
+
+def recipients(store: Store, at: datetime) -> list[str]:
+    """Companies that any site has ever agreed to share forecasts with, sorted."""
+    return sorted(
+        {one for consent in on_record(store, at) if consent.purpose == PURPOSE for one in consent.recipients}
+    )
 
 
 def deliver(
@@ -270,18 +293,21 @@ def _check_again(store: Store, order: Order, gathered: _Gathered, now: datetime)
 
 
 def _gather(store: Store, order: Order, at: datetime) -> _Gathered:
-    known = store.as_of(at)
-    sites = {name.split("/")[0] for name in known.ids() if name.endswith("/load/demand_kw")}
+    across = store.across(at)
+    sites = {str(name).split("/")[0] for name in across.ids(f"/{LOAD}/demand_kw")}
     subjects = sorted(sites | {one.subject for one in on_record(store, at)})
     permitted, denied = decided(store, subjects, order.use, at=at)
+    parts = Parts.of(across, [one.subject for one in permitted], order.target)
+    targets: dict[str, list[str]] = {one.subject: [] for one in permitted}
+    for site, target in parts.pairs:
+        targets[site].append(target)
+    newest = parts.newest_issues(order.day)
     forecasts, missing = {}, []
-    for subject in (one.subject for one in permitted):
-        targets = _targets(known, subject, order.target)
-        newest = [_newest_issue(known, subject, target, order.day) for target in targets]
-        found = [one for one in newest if one is not None]
-        if found and len(found) == len(targets):
+    for subject, names in targets.items():
+        found = [newest[subject, name] for name in names if (subject, name) in newest]
+        if found and len(found) == len(names):
             forecasts[subject] = found
-        elif targets or subject not in sites:
+        elif names or subject not in sites:
             missing.append(subject)
     return _Gathered(
         forecasts,
@@ -289,23 +315,6 @@ def _gather(store: Store, order: Order, at: datetime) -> _Gathered:
         tuple(denied),
         tuple(missing),
     )
-
-
-def _targets(known: Snapshot, site: str, target: DeliveryTarget) -> list[str]:
-    """Names of a site's forecasts that belong to a target; none if it has no array."""
-    if target is DeliveryTarget.DEMAND:
-        return [LOAD]
-    names = (str(name).split("/") for name in known.ids(f"{site}/"))
-    return [asset for _, asset, quantity in names if quantity == "generation_kwh"]
-
-
-def _newest_issue(known: Snapshot, site: str, target: str, day: date) -> IssuedForecast | None:
-    """The newest day-ahead or week's issue that covers a whole day, cut to it."""
-    midnight = jst_midnight(day)
-    weeks = issued_forecasts(known, site, target, Horizon.WEEK, start=midnight - _WEEK, end=midnight)
-    issues = [one for one in (*weeks, day_ahead_for(known, site, target, day)) if one is not None]
-    parts = [part for one in issues if (part := one.on(day)) is not None]
-    return max(parts, key=lambda one: one.issued_at, default=None)
 
 
 def _make(store: Store, order: Order, gathered: _Gathered, at: datetime) -> Delivery | Withheld:
@@ -317,20 +326,19 @@ def _make(store: Store, order: Order, gathered: _Gathered, at: datetime) -> Deli
     if not shown.any():
         return _withheld("one_site_dominates", gathered, rule)
     issues = [one for site in per_site for one in site]
-    newest = max(one.issued_at for one in issues)
-    total = _total(store.as_of(newest), order.target, issues, newest)
-    values = np.maximum(np.round([total.p10, total.p50, total.p90], _DECIMALS), 0.0).T.tolist()
+    total = _kept_total(store, order, issues, at)
+    values = np.maximum(np.round(total.kw, _DECIMALS), 0.0).T.tolist()
     return Delivery(
         recipient=order.recipient,
         target=order.target,
         delivery_day=order.day,
         version=1,
         made_at=at,
-        issued_at=newest,
+        issued_at=total.issued_at,
         oldest_issued_at=min(one.issued_at for one in issues),
         sites=len(per_site),
         sites_without_forecast=len(gathered.missing),
-        method=f"{total.model}, {total.facts['dependence']}",
+        method=total.method,
         models=tuple(sorted({one.model for one in issues})),
         purpose=PURPOSE,
         purpose_version=PURPOSE_VERSION,
@@ -340,34 +348,59 @@ def _make(store: Store, order: Order, gathered: _Gathered, at: datetime) -> Deli
     )
 
 
+def _kept_total(store: Store, order: Order, issues: Sequence[IssuedForecast], at: datetime) -> _Total:
+    """The sum of these very issues, worked out once.
+
+    Which sites are in it and which issue of each is the newest was looked up for this use and names the
+    document; what they knew of past errors is that of the newest issue and does not change any more.
+    """
+    newest = max(one.issued_at for one in issues)
+    key = f"{order.key}/{digest_of(sorted((one.site, one.target) for one in issues))}"
+    made_of = digest_of(sorted((one.key, one.issued_at) for one in issues))
+
+    def make(_: Sequence[str]) -> dict[str, object]:
+        total = _total(store.across(newest), order.target, issues, newest)
+        kw = [total.p10.tolist(), total.p50.tolist(), total.p90.tolist()]
+        return {key: {"kw": kw, "method": f"{total.model}, {total.facts['dependence']}"}}
+
+    told = kept_or_made(store, SUM_FORECAST, {key: made_of}, make, at=at)[key]
+    return _Total(np.array(told["kw"], dtype=np.float64), str(told["method"]), newest)
+
+
 def _total(
-    known: Snapshot, target: DeliveryTarget, issues: Sequence[IssuedForecast], newest: datetime
+    across: Across, target: DeliveryTarget, issues: Sequence[IssuedForecast], newest: datetime
 ) -> QuantileForecast:
     """Forecast of the sum, by what was known at the newest issue in it."""
     # A sum is as young as its youngest part; the older parts knew less, which is no look-ahead.
     parts = {f"{one.site}/{one.target}": replace(one, issued_at=newest).to_forecast() for one in issues}
-    errors = {f"{one.site}/{one.target}": _errors(known, one, newest) for one in issues}
+    errors = _errors(across, issues, newest)
     if target is DeliveryTarget.PV:
         return fleet_forecast(parts, errors=errors)
     return region_forecast(parts, history=RegionHistory(sites=errors)).total
 
 
-def _errors(known: Snapshot, issue: IssuedForecast, newest: datetime) -> ErrorDays:
-    """What was issued at noon for the last whole days, beside what came."""
-    end = jst_midnight(newest.astimezone(JST).date())
-    grid = Grid.between(end - timedelta(days=ERROR_DAYS), end)
-    past = noon_issues(known, issue.site, issue.target, start=grid.start, end=grid.end)
-    if issue.target == LOAD:
-        actual = known.series(SiteSeries(issue.site)[LOAD, "demand_kw"], grid, Unit.KW)
-    else:
-        actual = free_generation(known, issue.site, issue.target, grid)
-    return ErrorDays.of([one.to_forecast() for one in past], actual)
+def _errors(across: Across, issues: Sequence[IssuedForecast], newest: datetime) -> dict[str, ErrorDays]:
+    """What was issued at noon for the last whole days, beside what came, by site and target."""
+    today = newest.astimezone(JST).date()
+    days = [today - timedelta(days=back) for back in range(ERROR_DAYS, 0, -1)]
+    parts = Parts(across, tuple((one.site, one.target) for one in issues))
+    actual = parts.actual_kw(Grid.between(jst_midnight(days[0]), jst_midnight(today)))
+    said = parts.noon_p50_kw(days)
+    found = {}
+    for row, (site, target) in enumerate(parts.pairs):
+        spoke = ~np.isnan(said[row]).any(axis=1)
+        found[f"{site}/{target}"] = ErrorDays(
+            days=tuple(day for day, is_said in zip(days, spoke, strict=True) if is_said),
+            forecast_kw=said[row][spoke],
+            actual_kw=actual[row].reshape(ERROR_DAYS, SLOTS_PER_DAY)[spoke],
+        )
+    return found
 
 
 def _withheld(why: str, gathered: _Gathered, rule: MinimumGroup) -> Withheld:
     if not gathered.forecasts and gathered.missing:
         raise DataError(
-            "no consenting site has a forecast of this day",
+            NO_FORECAST,
             where=f"{len(gathered.missing)} site(s) consent, none has an issue that covers the whole day",
             hint="make the forecasts first (vpp forecast run)",
         )

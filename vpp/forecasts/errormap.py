@@ -22,10 +22,12 @@ from energy.store import Across, Store
 from vpp.derived import digest_of, kept_or_made
 from vpp.forecasts.issued import ISSUED, LOAD, Horizon, issue_instant_text
 
-__all__ = ["ERROR_DAY", "errors_by_day"]
+__all__ = ["ERROR_DAY", "SHOWN_DAYS", "errors_by_day"]
 
 ERROR_DAY: Final = "error-day"
 """Kind of the documents that hold the errors of one day; key is the day."""
+SHOWN_DAYS: Final = 14
+"""Days of the map."""
 _DEMAND: Final = f"/{LOAD}/demand_kw"
 _DAY: Final = timedelta(days=1)
 

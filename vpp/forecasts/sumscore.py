@@ -7,27 +7,30 @@ the sum: sites that go wrong in opposite directions help each other, which is wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
-from energy.core.series import FloatArray, Grid, Unit
+from energy.core.series import FloatArray, Grid
 from energy.core.slots import JST, SLOT_HOURS, SLOTS_PER_DAY, jst_midnight
 from energy.market.rules import minimum_group
-from energy.store import Snapshot, Store
+from energy.store import Store
 from vpp.consents import decided, on_record
+from vpp.derived import digest_of, kept_or_made
 from vpp.forecasts.delivery import Order
-from vpp.forecasts.handover import DeliveryTarget, SlotForecast
-from vpp.forecasts.issued import LOAD, targets_of
-from vpp.forecasts.lookback import noon_issues
-from vpp.forecasts.methods import free_generation
-from vpp.recorder import SiteSeries
+from vpp.forecasts.handover import SlotForecast
+from vpp.forecasts.manysites import Parts
 
-__all__ = ["SumScore", "expected_miss_kwh", "sum_score"]
+__all__ = ["SPANS", "SUM_DAY", "SumScore", "expected_miss_kwh", "sum_scores"]
 
+SUM_DAY: Final = "sum-day"
+"""Kind of the documents that hold the sums of one day over one set of sites."""
+SPANS: Final = (7, 30)
+"""Days that are looked back: a week and a month."""
+_DAY: Final = timedelta(days=1)
 PERSISTENCE_DAYS: Final = 2
 """At noon the day before, the last whole day that is known lies two days before the day of delivery."""
 WEEK_DAYS: Final = 7
@@ -60,37 +63,47 @@ class SumScore:
     long_kwh: float
 
 
-@dataclass(frozen=True, slots=True)
-class _Day:
-    """A day's sum: what came, and what three forecasts said; shape (4, 48). [kW]"""
-
-    values: FloatArray
-    sites: int
-
-
-def sum_score(store: Store, order: Order, *, at: datetime, days: int) -> SumScore | None:
-    """Errors of the sums of the last whole days; None if no day counts."""
-    known = store.as_of(at)
-    today = at.astimezone(JST).date()
+def sum_scores(
+    store: Store, order: Order, *, at: datetime, spans: Sequence[int] = SPANS
+) -> dict[int, SumScore]:
+    """Errors of the sums of the last whole days, by the number of days; spans without a day are left out."""
+    across = store.across(at)
     subjects = sorted({one.subject for one in on_record(store, at)})
     permitted, _ = decided(store, subjects, order.use, at=at)
-    parts = [_site(known, one.subject, order.target, today, days) for one in permitted]
-    found = [
-        day
-        for back in range(1, days + 1)
-        if (day := _sum([one.get(today - timedelta(days=back)) for one in parts], today)) is not None
-    ]
-    if not found:
+    today = at.astimezone(JST).date()
+    parts = Parts.of(across, [one.subject for one in permitted], order.target)
+    sums = _Sums(parts, minimum_group(today).min_sites)
+    days = [today - timedelta(days=back) for back in range(max(spans), 0, -1)]
+    # Who may be in the sum is looked up now and stands in the key: who withdrew is in none that is found.
+    name = f"{order.recipient}/{order.target.value}/{digest_of(parts.pairs)}/"
+    told = kept_or_made(
+        store,
+        SUM_DAY,
+        {name + day: digest for day, digest in sums.made_of(days).items()},
+        lambda keys: {name + day: made for day, made in sums.of_days(_days(keys)).items()},
+        at=at,
+    )
+    by_day = [told[name + day.isoformat()] for day in days]
+    scores = {span: _score([one for one in by_day[-span:] if one is not None]) for span in spans}
+    return {span: score for span, score in scores.items() if score is not None}
+
+
+def _days(keys: Sequence[str]) -> list[date]:
+    return [date.fromisoformat(key.rsplit("/", 1)[1]) for key in keys]
+
+
+def _score(days: Sequence[Mapping[str, Any]]) -> SumScore | None:
+    if not days:
         return None
-    values = np.stack([one.values for one in found])
+    values = np.array([one["kw"] for one in days], dtype=np.float64)
     actual, mean = values[:, 0], float(values[:, 0].mean())
     if mean <= 0.0:
         return None
     ours, persistence, week = (float(np.abs(values[:, k] - actual).mean()) / mean for k in (1, 2, 3))
     miss = actual - values[:, 1]
     return SumScore(
-        days=len(found),
-        sites=min(one.sites for one in found),
+        days=len(days),
+        sites=min(int(one["sites"]) for one in days),
         ours=ours,
         persistence=persistence,
         same_weekday=week,
@@ -99,51 +112,55 @@ def sum_score(store: Store, order: Order, *, at: datetime, days: int) -> SumScor
     )
 
 
-def _sum(parts: list[FloatArray | None], today: date) -> _Day | None:
-    whole = [one for one in parts if one is not None]
-    if len(whole) < minimum_group(today).min_sites:
-        return None
-    return _Day(np.sum(whole, axis=0), len(whole))
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Sums of days over the same sites."""
 
+    parts: Parts
+    min_sites: int
 
-def _site(
-    known: Snapshot, site: str, target: DeliveryTarget, today: date, days: int
-) -> Mapping[date, FloatArray]:
-    """One site's days that are complete, each shape (4, 48). [kW]"""
-    names = [LOAD] if target is DeliveryTarget.DEMAND else [n for n in targets_of(known, site) if n != LOAD]
-    whole: dict[date, FloatArray] = {}
-    for number, name in enumerate(names):
-        one = _target(known, site, name, today, days)
-        # An array of which a day is missing takes the whole day of its site with it.
-        whole = one if number == 0 else {day: whole[day] + one[day] for day in whole.keys() & one.keys()}
-    return whole
+    def made_of(self, days: Sequence[date]) -> dict[str, str]:
+        """Digest of what each of some days in a row is made of."""
+        first = days[0] - timedelta(days=WEEK_DAYS)
+        counts = self.parts.versions(first, len(days) + WEEK_DAYS)
+        issues = self.parts.noon_keys(days)
+        found = {}
+        for day in days:
+            place = (day - first).days
+            # The day itself and the two that the simple forecasts copy.
+            read = counts[:, [place, place - PERSISTENCE_DAYS, place - WEEK_DAYS]]
+            found[day.isoformat()] = digest_of(read.tolist(), issues[day], self.min_sites)
+        return found
 
+    def of_days(self, days: Sequence[date]) -> dict[str, dict[str, object] | None]:
+        """What came and what three forecasts said, each summed, of some days in order; None if of too few.
 
-def _target(known: Snapshot, site: str, name: str, today: date, days: int) -> dict[date, FloatArray]:
-    first, end = today - timedelta(days=days), jst_midnight(today)
-    grid = Grid.between(jst_midnight(first - timedelta(days=WEEK_DAYS)), end)
-    if name == LOAD:
-        actual = known.series(SiteSeries(site)[LOAD, "demand_kw"], grid, Unit.KW).values
-    else:
-        actual = free_generation(known, site, name, grid).values
-    by_day = {
-        grid.time(k * SLOTS_PER_DAY).astimezone(JST).date(): actual[
-            k * SLOTS_PER_DAY : (k + 1) * SLOTS_PER_DAY
-        ]
-        for k in range(grid.count // SLOTS_PER_DAY)
-    }
-    found = {}
-    for issue in noon_issues(known, site, name, start=jst_midnight(first), end=end):
-        day = issue.start.astimezone(JST).date()
-        rows = [
-            by_day.get(day),
-            np.array(issue.p50),
-            by_day.get(day - timedelta(days=PERSISTENCE_DAYS)),
-            by_day.get(day - timedelta(days=WEEK_DAYS)),
-        ]
-        if all(row is not None and len(row) == SLOTS_PER_DAY and not np.isnan(row).any() for row in rows):
-            found[day] = np.stack([row for row in rows if row is not None])
-    return found
+        Rows of ``kw``: what came, ours, the last whole day known at noon, the same day a week before. [kW]
+        """
+        grid = Grid.between(jst_midnight(days[0] - timedelta(days=WEEK_DAYS)), jst_midnight(days[-1] + _DAY))
+        actual, issued = self.parts.actual_kw(grid), self.parts.noon_p50_kw(days)
+        found: dict[str, dict[str, object] | None] = {}
+        for place, day in enumerate(days):
+            firsts = [
+                grid.index(jst_midnight(day - timedelta(days=back)))
+                for back in (0, PERSISTENCE_DAYS, WEEK_DAYS)
+            ]
+            came, before, week = (actual[:, first : first + SLOTS_PER_DAY] for first in firsts)
+            rows = np.stack([came, issued[:, place], before, week], axis=1)
+            found[day.isoformat()] = self._sum(rows)
+        return found
+
+    def _sum(self, rows: FloatArray) -> dict[str, object] | None:
+        """Sum over the sites all of whose parts are whole; rows of shape (parts, 4, 48)."""
+        whole = [bool(np.isfinite(one).all()) for one in rows]
+        sites = [site for site, _ in self.parts.pairs]
+        # An array of which a half hour is missing takes its site with it.
+        gone = {site for site, is_whole in zip(sites, whole, strict=True) if not is_whole}
+        chosen = [row for row, site in enumerate(sites) if site not in gone]
+        counted = len({sites[row] for row in chosen})
+        if counted < self.min_sites:
+            return None
+        return {"sites": counted, "kw": rows[chosen].sum(axis=0).tolist()}
 
 
 def expected_miss_kwh(slots: tuple[SlotForecast, ...]) -> float:

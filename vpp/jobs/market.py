@@ -12,7 +12,7 @@ from energy.core.errors import DataError, PlanError
 from energy.core.slots import JST, gate_closure, jst_midnight, slots_of_day
 from energy.market.deadlines import submission
 from energy.market.rules import plan_deadlines
-from vpp.forecasts.delivery import Delivered, Order, deliver
+from vpp.forecasts.delivery import NO_FORECAST, Delivered, Order, deliver
 from vpp.forecasts.handover import DeliveryTarget
 from vpp.jobs.config import DraftReceiver, ForecastReceiver
 from vpp.jobs.due import EachDay
@@ -105,7 +105,7 @@ def deliver_forecasts(receivers: Sequence[ForecastReceiver], folder: Path) -> Ca
                 try:
                     made = deliver(run.store, order, clock=run.clock, folder=folder)
                 except DataError as error:
-                    if "no consenting site has a forecast" not in error.what:
+                    if error.what != NO_FORECAST:
                         raise
                     nothing += 1
                     continue

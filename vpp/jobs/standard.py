@@ -15,7 +15,7 @@ from energy.store import Store
 from vpp.api.webhooks import Send, http_send, tell_all
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import DAY_AHEAD_HOURS
-from vpp.jobs import forecasting, market, money, rooms
+from vpp.jobs import figures, forecasting, market, money, rooms
 from vpp.jobs.book import RunBook
 from vpp.jobs.config import JobSettings
 from vpp.jobs.due import Every, at_hours, each_month
@@ -275,4 +275,12 @@ def _rest(told: JobSettings, hosts: tuple[str, ...], send: Send) -> list[Job]:
     return [
         Job(name="webhooks", due=Every(timedelta(seconds=15)), function=tell, look_back=timedelta(hours=1)),
         Job(name="history", due=at_hours(time(3, 40)), function=forget),
+        Job(
+            name="figures",
+            due=Every(SLOT_LENGTH, offset=12 * _MINUTE),
+            function=figures.work_out,
+            needs=("forecast-day",),
+            longest=timedelta(minutes=20),
+            lane=Lane.HEAVY,
+        ),
     ]

@@ -62,6 +62,9 @@ MAY_GO: Final[dict[What, frozenset[str]]] = {
             "ledger-check",
             "retention-run",
             "room-fit",
+            "error-day",
+            "sum-day",
+            "sum-forecast",
         }
     ),
     "records": frozenset({"personal.seen", "access.refused"}),

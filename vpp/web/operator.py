@@ -18,7 +18,7 @@ from energy.market.products import SupplyLevel
 from energy.store import AuditFilter, Store
 from vpp.areawatch import Area, SiteLine, watch_area
 from vpp.consents import on_record
-from vpp.forecasts.errormap import errors_by_day
+from vpp.forecasts.errormap import SHOWN_DAYS, errors_by_day
 from vpp.i18n import Messages
 from vpp.ops.alerts_tell import alert_sentence
 from vpp.planfollow import Following, plan_following
@@ -36,7 +36,6 @@ from vpp.web.pages import Page, render
 __all__ = ["PAGES"]
 
 _SHOWN: Final = 30
-_DAYS: Final = 14
 _LOOKS: Final = 5
 _ACTS: Final = 50
 _QUIET: Final = frozenset({"measurement.written", "personal.seen"})
@@ -87,7 +86,7 @@ def errors(request: Request) -> Response:
     """How far off the forecasts were, by half hour of the last two weeks."""
     access = access_of(request)
     words = Messages(access.lang)
-    days = errors_by_day(access.service.store, access.service.clock.now(), _DAYS)
+    days = errors_by_day(access.service.store, access.service.clock.now(), SHOWN_DAYS)
     rows = [
         (words.day(day), [_cell(float(value), words) for value in values], _mean(values, words))
         for day, values in days

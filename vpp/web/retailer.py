@@ -12,11 +12,11 @@ from starlette.responses import Response
 
 from energy.core.errors import DataError
 from energy.core.slots import JST, SLOT_LENGTH, jst_midnight
-from vpp.consents import CONTROLLER, on_record
-from vpp.forecasts.delivery import PURPOSE, Order, Withheld, preview
+from vpp.consents import CONTROLLER
+from vpp.forecasts.delivery import Order, Withheld, preview, recipients
 from vpp.forecasts.handover import Delivery, DeliveryTarget
 from vpp.forecasts.issued import DAY_AHEAD_HOURS
-from vpp.forecasts.sumscore import SumScore, expected_miss_kwh, sum_score
+from vpp.forecasts.sumscore import SPANS, SumScore, expected_miss_kwh, sum_scores
 from vpp.i18n import Messages
 from vpp.people.rights import About
 from vpp.people.roles import Role
@@ -27,7 +27,6 @@ from vpp.web.pages import Page, render
 
 __all__ = ["PAGES"]
 
-_SPANS: Final = (7, 30)
 _USUAL_YEN: Final = 10.0  # what stands in the field before anybody writes his own price
 _MOST_YEN: Final = 1_000.0
 _MESSAGES: Final = 10
@@ -38,14 +37,8 @@ def companies(request: Request) -> Response:
     access = access_of(request)
     if access.who.role is Role.RETAILER:
         return _page(request, access.who.objects.party)
-    at = access.service.clock.now()
-    shared = {
-        one
-        for consent in on_record(access.service.store, at)
-        if consent.purpose == PURPOSE
-        for one in consent.recipients
-    }
-    return render(request, "retailers.html", parties=sorted(shared))
+    parties = recipients(access.service.store, access.service.clock.now())
+    return render(request, "retailers.html", parties=parties)
 
 
 def company(request: Request) -> Response:
@@ -88,11 +81,7 @@ def _page(request: Request, party: str) -> Response:
     order = Order(recipient=party, controller=CONTROLLER, target=asked.target, day=asked.day)
     made, none = _made(access, order, now)
     delivery = None if made is None or isinstance(made, Withheld) else made
-    scores = [
-        (days, score)
-        for days in _SPANS
-        if (score := sum_score(access.service.store, order, at=now, days=days)) is not None
-    ]
+    scores = sum_scores(access.service.store, order, at=now)
     return render(
         request,
         "retailer.html",
@@ -105,8 +94,8 @@ def _page(request: Request, party: str) -> Response:
         figure=figure_of(_chart(delivery, now, words), words) if delivery and _shows(delivery) else None,
         expected_kwh=None if delivery is None else expected_miss_kwh(delivery.slots),
         next_issue=_next_issue(now),
-        scores=scores,
-        week=next((score for days, score in scores if days == _SPANS[0]), None),
+        scores=scores.items(),
+        week=scores.get(SPANS[0]),
         best=_best,
         hooks=_hooks(access),
         own=access.who.role is Role.RETAILER,

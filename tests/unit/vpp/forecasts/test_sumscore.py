@@ -17,7 +17,7 @@ from tests.unit.vpp.forecasts.region import GRANTED, ORDER
 from vpp.forecasts.delivery import PURPOSE, PURPOSE_VERSION
 from vpp.forecasts.handover import slot_forecasts
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
-from vpp.forecasts.sumscore import expected_miss_kwh, sum_score
+from vpp.forecasts.sumscore import expected_miss_kwh, sum_scores
 
 NOW = parse_jst("2026-08-06 14:00")
 TODAY = date(2026, 8, 6)
@@ -89,7 +89,7 @@ def fill(store: Store, sites: int = SITES) -> None:
 
 def test_errors_are_those_of_the_sum_over_its_mean(store: Store) -> None:
     fill(store)
-    score = sum_score(store, ORDER, at=NOW, days=7)
+    score = sum_scores(store, ORDER, at=NOW).get(7)
     assert score is not None
     assert (score.days, score.sites) == (1, SITES)
     assert score.ours == pytest.approx(1 / 12)
@@ -106,21 +106,21 @@ def test_sites_that_go_wrong_in_opposite_directions_help_each_other(store: Store
         meter(store, f"{site}-b", [10.0] * 10)
         agree(store, f"{site}-b")
         issue(store, f"{site}-b", TODAY - timedelta(days=1), 10.0 + shift)
-    score = sum_score(store, ORDER, at=NOW, days=7)
+    score = sum_scores(store, ORDER, at=NOW).get(7)
     assert score is not None
     assert score.ours == pytest.approx(SITES / (SITES * 22.0))
 
 
 def test_too_few_sites_say_nothing(store: Store) -> None:
     fill(store, sites=2)
-    assert sum_score(store, ORDER, at=NOW, days=7) is None
+    assert sum_scores(store, ORDER, at=NOW).get(7) is None
 
 
 def test_a_site_that_did_not_agree_is_not_looked_at(store: Store) -> None:
     fill(store)
     meter(store, "silent", [1000.0] * 10)
     issue(store, "silent", TODAY - timedelta(days=1), 0.0)
-    score = sum_score(store, ORDER, at=NOW, days=7)
+    score = sum_scores(store, ORDER, at=NOW).get(7)
     assert score is not None
     assert score.sites == SITES
 
@@ -131,7 +131,7 @@ def test_a_day_with_a_hole_does_not_count(store: Store) -> None:
         agree(store, site)
         meter(store, site, [10.0] * 5)  # no value of a week before
         issue(store, site, TODAY - timedelta(days=1), 11.0)
-    assert sum_score(store, ORDER, at=NOW, days=7) is None
+    assert sum_scores(store, ORDER, at=NOW).get(7) is None
 
 
 def test_the_expected_miss_is_that_of_a_normal_error() -> None:
