@@ -14,6 +14,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,7 +23,7 @@ from typing import Any, Protocol
 from energy.core.errors import ConfigError
 from vpp.threads import one_blas_thread
 
-__all__ = ["DaskCrew", "Executor", "InlineCrew", "ProcessCrew", "open_executor", "peak_rss_mb"]
+__all__ = ["DaskCrew", "Executor", "InlineCrew", "ProcessCrew", "cpu_s_of", "open_executor", "peak_rss_mb"]
 
 log = logging.getLogger(__name__)
 
@@ -175,6 +176,16 @@ def peak_rss_mb() -> tuple[int, float]:
     """Process number, and the most memory that this process has had. [MB]"""
     unit = 1024.0**2 if sys.platform == "darwin" else 1024.0
     return os.getpid(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+def cpu_s_of(crew: Executor) -> float:
+    """Processor time of this process and of all workers, each since it was started. [s]"""
+    mine = {os.getpid(): time.process_time()}
+    return sum((mine | dict(crew.run(_own_cpu_s, [()] * crew.workers, at=range(crew.workers)))).values())
+
+
+def _own_cpu_s() -> tuple[int, float]:
+    return os.getpid(), time.process_time()
 
 
 @contextlib.contextmanager

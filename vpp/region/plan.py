@@ -19,7 +19,7 @@ from dispatch.region.sites import Block
 from dispatch.region.work import WorkSettings
 from dispatch.templates import TemplateShelf
 from energy.core.errors import ConfigError, DataError
-from vpp.region.crew import Executor, peak_rss_mb
+from vpp.region.crew import Executor, cpu_s_of, peak_rss_mb
 from vpp.region.draw import DrawnSites, Request
 from vpp.region.pools import load_pools
 from vpp.region.shared import RegionRules
@@ -154,6 +154,7 @@ class Planned:
     plan: RegionPlan
     coordinator: Coordinator
     total_s: float
+    cpu_s: float  # of all processes, each since it was started
     peak_rss_mb: float
 
 
@@ -181,7 +182,7 @@ def plan_region(
     require_region(plan, hours=region.request.grid.hours)
     total = time.perf_counter() - begun
     peaks = dict([peak_rss_mb(), *crew.run(peak_rss_mb, [()] * crew.workers, at=range(crew.workers))])
-    return Planned(plan, coordinator, total, sum(peaks.values()))
+    return Planned(plan, coordinator, total, cpu_s_of(crew), sum(peaks.values()))
 
 
 def document(region: RegionFile, planned: Planned, crew: Executor, *, executor: str) -> dict[str, Any]:
@@ -194,6 +195,7 @@ def document(region: RegionFile, planned: Planned, crew: Executor, *, executor: 
         "cars": sum(card.cars for card in plan.cards),
         "method": METHOD,
         "total_s": round(planned.total_s, 2),
+        "cpu_s": round(planned.cpu_s, 2),
         "template_s": round(plan.template_s, 2),
         "lower_bound_yen": _yen(plan.lower_yen),
         "upper_bound_yen": _yen(plan.upper_yen),

@@ -17,7 +17,7 @@ SMALL = ["--sites", "6", "--seed", "5"]
 QUICK = [*SMALL, "--executor", "inline", "--gap", "0.05"]
 KEYS = {
     *("sites", "slots", "cars", "method", "total_s", "template_s", "lower_bound_yen", "upper_bound_yen"),
-    *("gap", "max_violation", "peak_rss_mb", "workers"),
+    *("gap", "max_violation", "peak_rss_mb", "workers", "cpu_s"),
 }
 
 
