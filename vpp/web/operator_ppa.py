@@ -7,10 +7,11 @@ differences, so a figure on the page is the figure of the invoice.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any, Final
 
+import yaml
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,7 +20,7 @@ from energy.store import Store
 from vpp.i18n import Messages
 from vpp.report.chart import Bars, ChartSpec, Line
 from vpp.report.html import figure_of
-from vpp.settlement.record import SETTLEMENT
+from vpp.settlement.record import SETTLEMENT, SettlementBook
 from vpp.web.access import access_of
 from vpp.web.pages import Page, render
 
@@ -39,9 +40,9 @@ def agreements(request: Request) -> Response:
         request,
         "operator_ppa.html",
         m=words,
-        months=[(one, one == key, " ".join(one.split("/"))) for one in kept],
+        months=[(one, one == key, label) for one, label in _labels(access.service.store, kept, words)],
         gone=bool(asked) and asked not in kept,
-        told=None if not key else _shown(kept[key], words),
+        told=None if not key else _shown(kept[key], _names(access.service.store, kept[key], words), words),
     )
 
 
@@ -60,7 +61,32 @@ def _month_number(key: str) -> int:
     return int(key.split("/")[1].replace("-", ""))
 
 
-def _shown(kept: _Told, words: Messages) -> dict[str, Any]:
+def _labels(store: Store, kept: Mapping[str, _Told], words: Messages) -> Iterator[tuple[str, str]]:
+    """Each month with what it is called; the newest month of a place says what the place is called."""
+    called: dict[str, str] = {}
+    for key, told in kept.items():
+        place, month = key.split("/")
+        if place not in called:
+            called[place] = _names(store, told, words).get(place, place)
+        yield key, f"{called[place]} {month}"
+
+
+def _names(store: Store, kept: _Told, words: Messages) -> dict[str, str]:
+    """What the place and its agreements are called, from the file they were settled with.
+
+    Empty if that file was not kept or can no longer be read: then ids stand on the page.
+    """
+    digest = next((one["sha256"] for one in kept["evidence"] if one["role"] == "supply"), "")
+    text = SettlementBook(store).evidence(digest)
+    try:
+        told = yaml.safe_load(text or "") or {}
+        named = [(told["place"], told), *((one["id"], one) for one in told["contracts"])]
+        return {str(key): str(one[f"name_{words.lang}"]) for key, one in named}
+    except (yaml.YAMLError, KeyError, TypeError):
+        return {}
+
+
+def _shown(kept: _Told, names: Mapping[str, str], words: Messages) -> dict[str, Any]:
     figures: _Told = kept["figures"]
     share, year = figures["renewable"], figures["renewable_year"]
     notes = [one["source"] for one in kept["rules"] if one["status"] == "unverified"]
@@ -68,7 +94,7 @@ def _shown(kept: _Told, words: Messages) -> dict[str, Any]:
         "id": kept["id"],
         "headline": words.text(
             "operator_ppa.headline",
-            place=figures["place"],
+            place=names.get(figures["place"], figures["place"]),
             month=figures["month"],
             matched=_percent(share["matched"], words),
             annual=_percent(share["annual"], words),
@@ -79,7 +105,7 @@ def _shown(kept: _Told, words: Messages) -> dict[str, Any]:
             matched=_kwh(share["matched_kwh"], words),
             residual=_kwh(figures["residual_kwh"], words),
         ),
-        "contracts": [_contract(one, words) for one in figures["contracts"]],
+        "contracts": [_contract(one, names.get(one["id"], one["id"]), words) for one in figures["contracts"]],
         "total": words.yen(sum(one["total_yen"] for one in figures["contracts"])),
         "shares": [
             (words.text("operator_ppa.this_month"), *_shares(share, words)),
@@ -92,15 +118,25 @@ def _shown(kept: _Told, words: Messages) -> dict[str, Any]:
         "co2": [_emission(one, words) for one in figures["co2"]],
         "co2_total": None if figures["co2_kg"] is None else words.quantity(figures["co2_kg"], "kg", 0),
         "files": [(one["role"], one["name"], one["rows"]) for one in kept["evidence"]],
+        "rules": [_rule(one, words) for one in kept["rules"]],
         "unverified": len(dict.fromkeys(notes)),
         "because": kept["because"],
     }
 
 
-def _contract(one: _Told, words: Messages) -> dict[str, Any]:
+def _rule(one: _Told, words: Messages) -> tuple[str, str, str, str, str]:
+    """Name, value with its unit, days, source and whether somebody has seen it."""
+    last = one["valid_to"]
+    days = f"{_day(one['valid_from'], words)} - {_day(last, words) if last else ''}"
+    seen = words.text(f"operator_ppa.{one['status']}")
+    value = f"{one['value']} {one['unit']}".strip()
+    return str(one["rule"]), value, days, str(one["source"]), seen
+
+
+def _contract(one: _Told, name: str, words: Messages) -> dict[str, Any]:
     more = one["difference_kwh"]
     return {
-        "id": one["id"],
+        "id": name,
         "kind": words.text(f"operator_ppa.kind_{one['kind']}"),
         "contracted": "-" if one["contracted_kwh"] is None else _kwh(one["contracted_kwh"], words),
         "delivered": _kwh(one["delivered_kwh"], words),
