@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
@@ -357,4 +358,10 @@ _END_OF_TIME: Final = datetime.fromisoformat("9999-01-01T00:00:00+00:00")
 
 
 def _read(known: Snapshot) -> list[Consent]:
-    return [_CONSENT.validate_json(document.body) for document in known.documents(CONSENT)]
+    return [_consent(document.body) for document in known.documents(CONSENT)]
+
+
+@lru_cache(maxsize=16_384)
+def _consent(body: str) -> Consent:
+    """What a record says: it never changes. Which records there are is asked at every use."""
+    return _CONSENT.validate_json(body)
