@@ -30,6 +30,7 @@ from vpp.cli.region_flex import dispatch, offer
 from vpp.cli.region_week import report, simulate
 
 if TYPE_CHECKING:
+    from dispatch.region.outcome import RegionPlan
     from vpp.region.plan import Planned
 
 __all__ = ["app"]
@@ -190,11 +191,20 @@ def _say_plan(console: Console, planned: Planned, told: dict[str, Any]) -> None:
         )
     )
     print(console.text("region.checked", violation=told["max_violation"]))
-    missed: dict[str, list[float]] = {}
+    _say_missed(console, plan)
+    if told["workers_lost"]:
+        print(console.text("region.lost", count=told["workers_lost"]))
+
+
+def _say_missed(console: Console, plan: RegionPlan) -> None:
+    """What is not kept, by name, and after each sort why and what can be done."""
+    missed: dict[tuple[str, str], list[float]] = {}
     for short in plan.shortfalls:
-        missed.setdefault(short.name, []).append(short.amount_kw)
-    for name, amounts in missed.items():
+        missed.setdefault((short.kind, short.name), []).append(short.amount_kw)
+    for (_, name), amounts in missed.items():
         print(console.text("region.short", name=name, slots=len(amounts), amount=f"{max(amounts):.2f}"))
+    for kind in dict.fromkeys(kind for kind, _ in missed):
+        print(console.text(f"region.short_{kind}"))
     if not missed:
         print(console.text("region.all_kept"))
     broken = [
@@ -202,9 +212,9 @@ def _say_plan(console: Console, planned: Planned, told: dict[str, Any]) -> None:
         for site, kinds in plan.broken.items()
     ]
     lost = [console.text("region.left_out", site=site, fault=fault) for site, fault in plan.left_out.items()]
-    for lines in (broken, lost):
+    for lines, hint in ((broken, "region.broken_hint"), (lost, "region.left_out_hint")):
         print("\n".join(lines[:_SHOWN]), end="\n" if lines else "")
         if len(lines) > _SHOWN:
             print(console.text("region.more", count=len(lines) - _SHOWN))
-    if told["workers_lost"]:
-        print(console.text("region.lost", count=told["workers_lost"]))
+        if lines:
+            print(console.text(hint))

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from dispatch.region.checks import require_region
 from dispatch.region.coordinate import Coordinator
@@ -58,6 +58,8 @@ class RegionFile:
         How the shared limits follow.
     """
 
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
     request: Request
     rules: RegionRules = field(default_factory=RegionRules)
 
@@ -72,9 +74,11 @@ def read_region(path: Path) -> RegionFile:
     ------
     DataError
         If it cannot be read or is not a region.
+    ConfigError
+        If no region can be drawn from what it asks for; one without sites is drawn, and empty.
     """
     try:
-        return _FILE.validate_json(path.read_text(encoding="utf-8"))
+        region = _FILE.validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(
             "the region cannot be read", where=str(error), hint="vpp region make --out FILE"
@@ -83,6 +87,8 @@ def read_region(path: Path) -> RegionFile:
         first = error.errors()[0]
         where = f"{path.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise DataError("this is not a region", where=where, hint="vpp region make --out FILE") from error
+    check_request(region.request if region.request.sites else replace(region.request, sites=1))
+    return region
 
 
 def write_region(path: Path, region: RegionFile) -> None:

@@ -66,16 +66,22 @@ def test_a_plan_is_told_in_both_languages(folder: Path, capsys: pytest.CaptureFi
     region = folder / "region.json"
     write_region(region, RegionFile(request=Request(sites=6, seed=5, failures=0.5)))
     words = ["region", "plan", "--region", str(region), "--executor", "inline", "--gap", "0.05"]
-    for lang, said in (("en", "Coordination saves"), ("ja", "調整により")):
+    for lang, said in (
+        ("en", ("Coordination saves", "takes no part", "Give what is missing and plan again")),
+        ("ja", ("調整により", "計画に入りません", "補って計画し直してください")),
+    ):
         run("--lang", lang, *words)
-        assert said in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert all(words_said in out for words_said in said)
 
 
 def test_a_target_out_of_reach_is_named_and_told_by_the_exit_status(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run("--lang", "en", "region", "plan", *QUICK, "--dr-kw", "5000") == ExitStatus.PARTIAL
-    assert re.search(r"Not kept: dr in 4 half-hour\(s\), at most [\d.]+ kW", capsys.readouterr().out)
+    said = capsys.readouterr().out
+    assert re.search(r"Not kept: dr in 4 half-hour\(s\), at most [\d.]+ kW", said)
+    assert "cannot do more at that time. Ask for less (--dr-kw)" in said
 
 
 def test_no_time_at_all_still_gives_a_plan_and_says_how_far_from_the_best_it_can_be(
@@ -189,3 +195,20 @@ def test_a_week_is_simulated_told_and_reported_in_both_languages(
 def test_a_report_of_nothing_says_what_to_run_first(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("region", "report", *WEEK, "--state", str(folder)) == ExitStatus.DATA
     assert "vpp region simulate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        ('{"request": {"sites": 3, "seed": 1, "colour": 2}}', ExitStatus.DATA, "request.colour"),
+        ('{"request": {"sites": 3, "seed": 1}, "rule": {}}', ExitStatus.DATA, "rule"),
+        ('{"request": {"sites": 3, "seed": 1, "failures": 2}}', ExitStatus.USAGE, "--failures 2"),
+    ],
+)
+def test_a_region_file_with_a_word_or_a_value_that_is_none_is_refused_by_name(
+    folder: Path, content: str, status: ExitStatus, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    region = folder / "odd.json"
+    region.write_text(content)
+    assert run("region", "plan", "--region", str(region), "--executor", "inline") == status
+    assert said in capsys.readouterr().err
