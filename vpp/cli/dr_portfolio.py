@@ -264,16 +264,24 @@ def settle(
     context: typer.Context,
     event_id: EventId,
     meters: Meters,
-    price: Annotated[str, typer.Option("--yen-per-kwh", help="What a delivered kWh is paid. [yen/kWh]")],
+    price: Annotated[
+        str | None,
+        typer.Option(
+            "--yen-per-kwh", help="What sites without an agreement of their own are paid. [yen/kWh]"
+        ),
+    ] = None,
     *,
-    adjust: Annotated[Literal["add", "ratio", "none"], typer.Option(help="Same-day adjustment.")] = "add",
+    adjust: Annotated[
+        Literal["add", "ratio", "none"], typer.Option(help="Same-day adjustment of the same sites.")
+    ] = "add",
     actor: Actor = OPERATOR,
     database: Database = DEFAULT_DATABASE,
     json: Json = False,
 ) -> int:
     """Settle an event that is over. The same readings give the same figures; others make a new version.
 
-    Earlier events a site took part in are no baseline days. Status 6: a site could not be measured; it is
+    Earlier events a site took part in are no baseline days. A site whose dr: part the database knows is
+    measured and paid by that, as it stood when the event began. Status 6: a site could not be measured; it is
     paid nothing automatically and listed with the reason.
     """
     from energy.market.baseline import Adjustment
@@ -281,7 +289,7 @@ def settle(
     from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules
 
     console = cast("Console", context.obj)
-    yen = amount(price, "--yen-per-kwh")
+    yen = None if price is None else amount(price, "--yen-per-kwh")
     how = Measuring(meters=_files(meters), yen_per_kwh=yen, adjustment=Adjustment(adjust))
     now = clock_now()
     with open_events(database) as store:
@@ -310,11 +318,18 @@ def _settled(made: Settlement) -> dict[str, object]:
                 "called_kwh": None if one.called_kwh is None else plain_number(one.called_kwh),
                 "delivered_kwh": None if one.delivered_kwh is None else plain_number(one.delivered_kwh),
                 "yen": plain_number(one.yen),
+                "yen_per_kwh": _price(one.yen_per_kwh if one.adjustment else made.yen_per_kwh),
+                "own_agreement": bool(one.adjustment),
+                "method": one.method,
                 "why": one.why,
             }
             for one in made.sites
         ],
     }
+
+
+def _price(yen: Decimal | None) -> int | float | None:
+    return None if yen is None else plain_number(yen)
 
 
 def _show_settlement(console: Console, made: Settlement, *, new: bool) -> None:
@@ -331,4 +346,7 @@ def _show_settlement(console: Console, made: Settlement, *, new: bool) -> None:
     )
     for one in made.sites:
         kwh = "-" if one.delivered_kwh is None else f"{one.delivered_kwh:,.2f} kWh"
-        print(f"  {one.site:<24}{kwh:>16}{one.yen:>12,.0f}  {one.why}".rstrip())
+        own = console.text("events.own_agreement", yen=f"{one.yen_per_kwh:f}") if one.adjustment else ""
+        print(
+            f"  {one.site:<24}{kwh:>16}{one.yen:>12,.0f}  {'; '.join(filter(None, (own, one.why)))}".rstrip()
+        )

@@ -24,7 +24,7 @@ from vpp.settle import settle_event
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import EventState
-from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules
+from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules, unpriced
 from vpp.settlement.month import MonthTerms, month_account, to_keep
 from vpp.settlement.month_events import known_events
 from vpp.settlement.readings import write_readings
@@ -101,7 +101,16 @@ def _said_no(store: Store, site: str, event: TightEvent) -> frozenset[AssetId]:
 
 
 def settle_dr_events(sites: Mapping[str, Site], yen_per_kwh: Decimal | None) -> Callable[[Run], Outcome]:
-    """Settle events of the portfolio that are over from the readings in the store, all of them or none."""
+    """Settle events of the portfolio that are over from the readings in the store, all of them or none.
+
+    Sites with an agreement of their own are paid by that. An event with a site that has no price waits for a
+    person.
+
+    Parameters
+    ----------
+    yen_per_kwh : Decimal or None
+        What sites without an agreement of their own are paid. [yen/kWh]
+    """
 
     def settle(run: Run) -> Outcome:
         now, book = run.clock.now(), EventBook(run.store)
@@ -114,9 +123,11 @@ def settle_dr_events(sites: Mapping[str, Site], yen_per_kwh: Decimal | None) -> 
         ]
         if not over:
             return Outcome("no_events", idle=True)
-        if yen_per_kwh is None:
-            facts = {"count": str(len(over)), "first": over[0].id}
-            return Outcome("events_wait", facts, attention=True)
+        wait = [one for one in over if yen_per_kwh is None and unpriced(run.store, one, at=now)]
+        facts = {"waiting": str(len(wait)), "first": wait[0].id} if wait else {}
+        over = [one for one in over if one not in wait]
+        if not over:
+            return Outcome("events_wait", {"count": facts.pop("waiting"), **facts}, attention=True)
         with TemporaryDirectory(prefix="vpp-settle-") as folder:
             meters = {one.id: _meters(run.store, sites, one, Path(folder)) for one in over}
 
@@ -134,7 +145,8 @@ def settle_dr_events(sites: Mapping[str, Site], yen_per_kwh: Decimal | None) -> 
                         rules=settlement_rules(event),
                     )
                     yen += made.yen
-                return Outcome("events_settled", {"count": str(len(over)), "yen": f"{yen:,.0f}"})
+                facts.update(count=str(len(over)), yen=f"{yen:,.0f}")
+                return Outcome("events_part" if wait else "events_settled", facts, attention=bool(wait))
 
             return run.once(write)
 

@@ -167,7 +167,7 @@ class EventBook:
         event_id: str,
         sites: Sequence[SettledSite],
         *,
-        yen_per_kwh: Decimal,
+        yen_per_kwh: Decimal | None,
         at: datetime,
         actor: str,
         rules: Sequence[RuleFact] = (),

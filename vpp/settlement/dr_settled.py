@@ -30,6 +30,10 @@ class SettledSite:
         Empty, or why it could not be measured.
     method : str
         Baseline that was used.
+    yen_per_kwh : Decimal or None
+        Price of the site's own agreement; None: that of the settlement. [yen/kWh]
+    adjustment : str
+        Same-day adjustment of the site's own agreement; empty: that of whoever settled.
     days_used : tuple of date
         Days whose mean it is.
     meter_sha256 : str
@@ -44,15 +48,20 @@ class SettledSite:
     method: str = ""
     days_used: tuple[date, ...] = ()
     meter_sha256: str = ""
+    yen_per_kwh: Decimal | None = None
+    adjustment: str = ""
 
 
 @dataclass(frozen=True, slots=True, config=strict, kw_only=True)
 class Settlement:
-    """One version of an event's settlement; ``rules`` are the dated rows that its baselines rest on."""
+    """One version of an event's settlement; ``rules`` are the dated rows that its baselines rest on.
+
+    ``yen_per_kwh`` is the price of the sites without one of their own; None if there was none. [yen/kWh]
+    """
 
     event: Identifier
     version: Annotated[int, Field(ge=1)]
-    yen_per_kwh: Decimal
+    yen_per_kwh: Decimal | None
     sites: tuple[SettledSite, ...]
     rules: tuple[dict[str, str | None], ...] = ()
 

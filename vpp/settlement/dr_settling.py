@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
@@ -26,14 +26,17 @@ from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
 from vpp.settlement.many import CHUNK, Run, chunks, here
+from vpp.sitebook import SITE, read_site
 
 __all__ = [
     "Measuring",
+    "agreed",
     "baseline_request",
     "enrolled",
     "settle_from_readings",
     "settle_sites",
     "settlement_rules",
+    "unpriced",
     "without_consent",
 ]
 
@@ -46,18 +49,67 @@ class Measuring:
     ----------
     meters : mapping of str to Path
         Meter file of each site.
-    yen_per_kwh : Decimal
-        What a delivered kWh is paid. [yen/kWh]
+    yen_per_kwh : Decimal or None
+        What a delivered kWh is paid; None if only sites with an agreement of their own are paid. [yen/kWh]
     up_to_call : bool
         Whether a half hour is paid up to what the site was called for, and no further.
+    own : bool
+        Whether it is a site's own agreement, and not what holds for those without one.
     """
 
-    meters: Mapping[str, Path]
-    yen_per_kwh: Decimal
+    meters: Mapping[str, Path] = field(default_factory=dict)
+    yen_per_kwh: Decimal | None = None
     up_to_call: bool = False
     adjustment: Adjustment = Adjustment.ADD
     calendar: SiteCalendar | None = None
     method: Method = Method.HIGH_4_OF_5
+    own: bool = False
+
+    def request(self, start: Slot, end: Slot, event_days: frozenset[date]) -> BaselineRequest:
+        """The baseline that is agreed, for the half hours from ``start`` to before ``end``.
+
+        Raises
+        ------
+        DataError
+            If they are longer than a day.
+        """
+        return BaselineRequest(
+            start=start,
+            end=end,
+            event_days=event_days,
+            calendar=self.calendar or SiteCalendar(),
+            method=self.method,
+            adjustment=self.adjustment,
+        )
+
+
+def agreed(store: Store, sites: Collection[str], on: datetime, *, at: datetime) -> dict[str, Measuring]:
+    """The agreements of sites that have one of their own, as they were configured at an instant.
+
+    Whoever settles, follows or reports an event asks here; a site that is left out is measured and paid as
+    the one who settles says. What is changed after an event began holds for later events. A site that was
+    made known only after it began is taken as it is known now.
+
+    Parameters
+    ----------
+    on : datetime
+        When the event begins.
+    at : datetime
+        Now.
+    """
+    found = store.across(on).documents(SITE, sorted(sites))
+    later = sorted(set(sites) - set(found))
+    if later:
+        found = {**store.across(at).documents(SITE, later), **found}
+    known = (read_site(one.body) for one in found.values())
+    return {site.id: enrolled(site) for site in known if site.dr is not None}
+
+
+def unpriced(store: Store, event: DrEvent, *, at: datetime) -> tuple[str, ...]:
+    """Sites in an event that no agreement of their own gives a price."""
+    sites = event.taking_part()
+    own = agreed(store, sites, event.start, at=at)
+    return tuple(one for one in sites if one not in own)
 
 
 def enrolled(site: Site) -> Measuring:
@@ -73,7 +125,7 @@ def enrolled(site: Site) -> Measuring:
             "the site is not enrolled in demand response", where=site.id, hint="give the site a dr: part"
         )
     return Measuring(
-        meters={},
+        own=True,
         yen_per_kwh=Decimal(str(site.dr.reward_yen_per_kwh)),
         up_to_call=True,  # as its plans take it
         adjustment=Adjustment(site.dr.adjustment),
@@ -92,14 +144,7 @@ def baseline_request(event: DrEvent, how: Measuring, event_days: frozenset[date]
     DataError
         If the event is longer than a day.
     """
-    return BaselineRequest(
-        start=Slot(event.start),
-        end=Slot(event.end),
-        event_days=event_days,
-        calendar=how.calendar or SiteCalendar(),
-        method=how.method,
-        adjustment=how.adjustment,
-    )
+    return how.request(Slot(event.start), Slot(event.end), event_days)
 
 
 def settle_sites(
@@ -116,10 +161,13 @@ def settle_sites(
 
     A site without a usable meter or baseline gets nothing automatically, and the reason is kept. Delivering
     less than nothing costs nothing: there is no penalty. The readings of a person without consent now are
-    not opened; what an earlier version settled for them stays as it was.
+    not opened; what an earlier version settled for them stays as it was. A site with an agreement of its own
+    is measured and paid by that (:func:`agreed`).
 
     Parameters
     ----------
+    how : Measuring
+        Meter files, and how the sites without an agreement of their own are measured and paid.
     run : callable
         Who reads the meters and makes the baselines: this process unless said. The figures are the same.
     size : int
@@ -128,7 +176,7 @@ def settle_sites(
     Raises
     ------
     DataError
-        If a file is named for a site that did not take part.
+        If a file is named for a site that did not take part, or a site has no price.
     """
     book = EventBook(store)
     sites = event.taking_part()
@@ -139,11 +187,19 @@ def settle_sites(
             where=f"taking part: {', '.join(sites) or 'nobody'}",
             hint="nominate the site before the event, or leave its file out",
         )
+    own = agreed(store, sites, event.start, at=at)
+    priceless = [site for site in sites if site not in own]
+    if priceless and how.yen_per_kwh is None:
+        raise DataError(
+            f"no price is agreed with {priceless[0]!r}",
+            where=f"event {event.id!r}; without a dr: part of their own: {', '.join(priceless)}",
+            hint="name a price for them, or give the sites a dr: part",
+        )
     silent = without_consent(store, event, at=at, actor=actor)
     before = book.settlement(event.id)
     kept = {one.site: one for one in before.sites} if before else {}
     todo = [
-        _Task(site, how.meters.get(site), book.event_days(site, event))
+        _Task(site, how.meters.get(site), book.event_days(site, event), own.get(site))
         for site in sites
         if site not in silent
     ]
@@ -166,22 +222,21 @@ def without_consent(store: Store, event: DrEvent, *, at: datetime, actor: str) -
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A site that is to be measured: its meter file, and the days of its earlier events."""
+    """A site that is to be measured: its meter file, the days of its earlier events, its own agreement."""
 
     site: str
     file: Path | None
     event_days: frozenset[date]
+    own: Measuring | None = None
 
 
 def _settled_chunk(event: DrEvent, tasks: Sequence[_Task], how: Measuring) -> list[SettledSite]:
-    return [_settled(event, task, how) for task in tasks]
+    return [_settled(event, task, task.own or how) for task in tasks]
 
 
 def _settled(event: DrEvent, task: _Task, how: Measuring) -> SettledSite:
     site, file = task.site, task.file
-    nothing = SettledSite(
-        site=site, delivered_kwh=None, yen=Decimal(0), why="", called_kwh=event.called_kwh(site)
-    )
+    nothing = _nothing(event, site, how)
     if file is None:
         return replace(nothing, why="no meter file")
     nothing = replace(nothing, meter_sha256=sha256(read_bytes(file)).hexdigest())
@@ -189,6 +244,14 @@ def _settled(event: DrEvent, task: _Task, how: Measuring) -> SettledSite:
     if not paid:
         return replace(nothing, delivered_kwh=Decimal(0), why="stopped before the first half hour ended")
     return _measured(event, task, how, nothing=nothing, meter=lambda: read_meter(file))
+
+
+def _nothing(event: DrEvent, site: str, how: Measuring) -> SettledSite:
+    """A site before it is measured, with what it has agreed to itself."""
+    told = SettledSite(
+        site=site, delivered_kwh=None, yen=Decimal(0), why="", called_kwh=event.called_kwh(site)
+    )
+    return replace(told, yen_per_kwh=how.yen_per_kwh, adjustment=how.adjustment.value) if how.own else told
 
 
 def settle_from_readings(
@@ -202,9 +265,7 @@ def settle_from_readings(
         Imported energy by half hour, from five weeks before the event on; NaN where nothing was read. [kWh]
     """
     task = _Task(site, None, EventBook(store).event_days(site, event))
-    nothing = SettledSite(
-        site=site, delivered_kwh=None, yen=Decimal(0), why="", called_kwh=event.called_kwh(site)
-    )
+    nothing = _nothing(event, site, how)
     return _measured(event, task, how, nothing=nothing, meter=lambda: meter)
 
 
@@ -228,7 +289,7 @@ def _measured(
     return replace(
         nothing,
         delivered_kwh=delivered,
-        yen=max(Decimal(0), counted * how.yen_per_kwh),
+        yen=max(Decimal(0), counted * (how.yen_per_kwh or Decimal(0))),
         method=found.method,
         days_used=found.days_used,
     )

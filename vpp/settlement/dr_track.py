@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, Literal
 
-from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
 from energy.core.series import Grid, Series, Unit
 from energy.core.slots import SLOT_LENGTH, Slot
-from energy.market.baseline import Adjustment, Baseline, BaselineRequest, baseline
+from energy.market.baseline import Baseline, baseline
 from energy.market.dr_products import Product
 from energy.market.dr_rules import DeliveryTracking
 from energy.market.portfolio import (
@@ -35,7 +34,7 @@ from energy.store import Store
 from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import Call, DrEvent
 from vpp.settlement.dr_events import EventBook
-from vpp.settlement.dr_settling import without_consent
+from vpp.settlement.dr_settling import Measuring, agreed, without_consent
 from vpp.settlement.files import read_meter
 
 __all__ = ["Tracked", "choose", "replacement", "track"]
@@ -120,6 +119,7 @@ def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datet
         )
     book = EventBook(store)
     silent = without_consent(store, event, at=at, actor=actor)
+    own = agreed(store, event.taking_part(), event.start, at=at)
     stop = min(at, event.stopped_at or event.end)
     over = [slot for slot in event.slots() if slot.end <= stop]
     why: dict[str, str] = {}
@@ -129,7 +129,8 @@ def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datet
         if site in silent:
             why[site] = "no consent now"
         else:
-            delivered, why[site] = _delivered(book, event, site, _meter(store, event, site, meters, at), over)
+            meter, how = _meter(store, event, site, meters, at), own.get(site, Measuring())
+            delivered, why[site] = _delivered(event, meter, how, book.event_days(site, event), over)
         rows += [
             SiteTrack(site=site, slot=slot, called_kwh=call.kw * _HOURS, delivered_kwh=delivered.get(slot))
             for call in event.calls
@@ -164,11 +165,16 @@ def _meter(
 
 
 def _delivered(
-    book: EventBook, event: DrEvent, site: str, meter: Series | DataError | None, over: Sequence[Slot]
+    event: DrEvent,
+    meter: Series | DataError | None,
+    how: Measuring,
+    event_days: frozenset[date],
+    over: Sequence[Slot],
 ) -> tuple[dict[Slot, Decimal], str]:
     """Delivered energy of the half hours that are over and read, and why the rest is missing. [kWh]
 
-    A meter that is behind is looked at up to its last reading.
+    The baseline is the one that the site will be settled by. A meter that is behind is looked at up to its
+    last reading.
     """
     if meter is None:
         return {}, "no readings"
@@ -176,15 +182,8 @@ def _delivered(
         return {}, meter.what
     said = ""
     for count in range(len(over), 0, -1):
-        request = BaselineRequest(
-            start=over[0],
-            end=over[count - 1].shifted(1),
-            event_days=book.event_days(site, event),
-            calendar=SiteCalendar(),
-            adjustment=Adjustment.ADD,
-        )
         try:
-            found = baseline(request, meter)
+            found = baseline(how.request(over[0], over[count - 1].shifted(1), event_days), meter)
         except DataError as error:
             said = said or error.what
             continue
