@@ -235,7 +235,7 @@ def _compared(size: int, said: argparse.Namespace, crew: Executor) -> dict[str, 
     for method, best in found.items():
         cpu = s[f"{method}_cpu_s"]
         row[method] = {
-            "yen": round(best, 1),
+            "yen": round(best, 1) if np.isfinite(best) else None,  # ended by its limit: ratios are the least
             "times_slower": round((s["build_s"] + s[f"{method}_s"]) / s["coordinated_s"], 2),
             "times_slower_without_building": round(s[f"{method}_s"] / s["coordinated_s"], 2),
             "times_the_cpu": {
@@ -247,8 +247,8 @@ def _compared(size: int, said: argparse.Namespace, crew: Executor) -> dict[str, 
                 ),
                 "solving": round(cpu / solving, 2) if solving else None,
             },
-            "above": round((plan.upper_yen - best) / abs(best), 6),
-            "bound_below": round((best - plan.lower_yen) / abs(best), 6),
+            "above": round((plan.upper_yen - best) / abs(best), 6) if np.isfinite(best) else None,
+            "bound_below": round((best - plan.lower_yen) / abs(best), 6) if np.isfinite(best) else None,
         }  # fmt: skip
     return row
 
