@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 __all__ = ["AT_ONCE", "Lanes"]
 
-AT_ONCE: Final = {"programs": 4, "pages": 12}
+AT_ONCE: Final = {"programs": 3, "pages": 12}
 """Readings that run at once. Pages may take seconds, and one must not wait for a handful of others."""
 
 
