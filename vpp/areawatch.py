@@ -71,6 +71,9 @@ class Area:
         Procurement less sales of the newest demand plans.
     counted : array
         Sites whose load went into each half hour's sum.
+    forecast_sites : tuple of int
+        Sites with a forecast of today, and of tomorrow: fewer than all of them, and sums of forecasts say
+        nothing about the region.
     """
 
     now: datetime
@@ -84,6 +87,7 @@ class Area:
     counted: FloatArray
     flex: tuple[Flex, ...]
     sites: tuple[SiteLine, ...]
+    forecast_sites: tuple[int, int]
 
     @property
     def present(self) -> int:
@@ -130,6 +134,15 @@ class Area:
         day = self.starts[place].astimezone(JST).date()
         return supply_level(Decimal(str(round(100.0 * reserve, 2))), day)
 
+    @property
+    def forecast_ends(self) -> int:
+        """Half hours from now on, of 24 hours, that are forecast for every site of the region."""
+        ahead = self.p50_kw[self.present : self.present + SLOTS_PER_DAY]
+        days = (np.arange(self.present, self.present + ahead.size) // SLOTS_PER_DAY).tolist()
+        whole = [self.forecast_sites[day] >= len(self.sites) for day in days]
+        missing = np.flatnonzero(~(np.isfinite(ahead) & np.array(whole, dtype=bool)))
+        return int(missing[0]) if missing.size else ahead.size
+
     def tightest(self) -> int | None:
         """Half hour of the next 24 hours with the least reserve, or without a plan the highest demand."""
         ahead = range(self.present, min(self.present + SLOTS_PER_DAY, len(self.starts)))
@@ -150,8 +163,10 @@ def watch_area(store: Store, now: datetime) -> Area:
     newest = across.latest(_DEMAND)
     sites = sorted(str(name).split("/")[0] for name in newest)
     quantiles = np.full((3, grid.count), np.nan)
+    told = [0, 0]
     for ahead in (0, 1):
         made = _forecasts(across, sites, today + timedelta(days=ahead))
+        told[ahead] = len(made)
         if made:
             part = slice(ahead * SLOTS_PER_DAY, (ahead + 1) * SLOTS_PER_DAY)
             quantiles[:, part] = np.sum(list(made.values()), axis=0)
@@ -167,6 +182,7 @@ def watch_area(store: Store, now: datetime) -> Area:
         counted=counted,
         flex=tuple(_flex(across, now)),
         sites=tuple(_lines(newest, now)),
+        forecast_sites=(told[0], told[1]),
     )
 
 

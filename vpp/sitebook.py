@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
@@ -11,8 +12,9 @@ from pydantic import TypeAdapter
 from energy.core.site import Site
 from energy.store import Snapshot, Store
 from vpp.explain import ASSETS, names_document
+from vpp.i18n import Lang
 
-__all__ = ["SITE", "keep_site", "kept_sites", "read_site", "site_of"]
+__all__ = ["SITE", "car_names", "keep_site", "kept_sites", "read_site", "site_names", "site_of"]
 
 SITE: Final = "site"
 """Kind of the documents that hold a site as it was configured; key is the site."""
@@ -36,6 +38,29 @@ def site_of(known: Snapshot, site: str) -> Site | None:
     """A site as it was configured; None if the store was never told."""
     document = known.document(SITE, site)
     return None if document is None else read_site(document.body)
+
+
+def site_names(store: Store, now: datetime, sites: Iterable[str], lang: Lang) -> dict[str, str]:
+    """What sites are called, asked for at once; the id of whoever the store was never told of."""
+    wanted = sorted(set(sites))
+    found = store.across(now).documents(SITE, wanted)
+    told = {one: read_site(found[one].body) for one in wanted if one in found}
+    names = {one: site.name_ja if lang == "ja" else site.name_en for one, site in told.items()}
+    return {one: names.get(one, one) for one in wanted}
+
+
+def car_names(store: Store, now: datetime, cars: Iterable[str], lang: Lang) -> dict[str, str]:
+    """What cars, named as ``SITE/CAR``, and their sites are called; ids where the store was never told."""
+    wanted = [car.partition("/")[::2] for car in cars]
+    found = store.across(now).documents(SITE, sorted({site for site, _ in wanted}))
+    names: dict[str, str] = {}
+    for site, car in wanted:
+        told = read_site(found[site].body) if site in found else None
+        one = next((one for one in told.vehicles if one.id == car), None) if told else None
+        both = (told, one) if told and one else ()
+        shown = " ".join(each.name_ja if lang == "ja" else each.name_en for each in both)
+        names[f"{site}/{car}"] = shown or f"{site}/{car}"
+    return names
 
 
 @lru_cache(maxsize=4096)

@@ -25,6 +25,7 @@ LANGUAGES: Final[tuple[Lang, ...]] = get_args(Lang)
 _WEEKDAYS_JA: Final = "月火水木金土日"
 _WEEKDAYS_EN: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS_EN: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_INSTANT: Final = timedelta(microseconds=1)
 _MINUS: Final = "\u2212"  # the minus sign of typography; only temperatures and axes through zero carry it
 
 
@@ -176,8 +177,11 @@ class Messages:
         return f"{local:%H:%M}-{closes}"
 
     def day_slot(self, start: datetime, length: timedelta = SLOT_LENGTH) -> str:
-        """``11月22日(日) 14:30-15:00``, in Japan's time."""
-        return f"{self.day(start.astimezone(JST).date())} {self.slot(start, length)}"
+        """``11月22日(日) 14:30-15:00``, in Japan's time; an end on another day says which."""
+        first, last = (one.astimezone(JST).date() for one in (start, start + length - _INSTANT))
+        if first != last:
+            return f"{self.moment(start)} - {self.moment(start + length)}"
+        return f"{self.day(first)} {self.slot(start, length)}"
 
 
 @lru_cache(maxsize=len(LANGUAGES))

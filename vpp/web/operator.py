@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.series import FloatArray
-from energy.core.slots import JST
+from energy.core.slots import JST, SLOT_LENGTH, SLOTS_PER_DAY
 from energy.ledger import Consent
 from energy.market.deadlines import PlanWindow, submission
 from energy.market.products import SupplyLevel
@@ -28,6 +28,7 @@ from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
 from vpp.settlement.plan_book import PlanBook, PlanState
+from vpp.sitebook import site_names
 from vpp.web.access import Access, access_of
 from vpp.web.alerted import open_alerts
 from vpp.web.live import streamed
@@ -118,6 +119,8 @@ def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of 
     lines = area.sites if every else area.sites[:_SHOWN]
     shared = _shared(on_record(store, now), now)
     followed = plan_following(store, [one.site for one in lines], now)
+    flex = _flexibility(area, events, now)
+    names = site_names(store, now, [*(one.site for one in lines), *(one["site"] for one in flex)], words.lang)
     return {
         "m": words,
         "at": words.moment(now),
@@ -125,7 +128,8 @@ def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of 
         "second": _second(area, events, words),
         "strip": _strip(area, len(alerts), words),
         "figure": figure_of(_chart(area, words), words) if area.sites else None,
-        "flex": _flexibility(area, events, now),
+        "flex": flex,
+        "names": names,
         "sites": [_row(one, shared, followed.get(one.site), now=now, words=words) for one in lines],
         "hidden": len(area.sites) - len(lines),
         "count": len(area.sites),
@@ -144,6 +148,8 @@ def _headline(area: Area, words: Messages) -> str:
     if place is None:
         return words.text("operator.nothing_known" if area.sites else "operator.no_sites")
     margin = area.reserve(place)
+    if margin is None and area.forecast_ends < SLOTS_PER_DAY:
+        return _partly(area, place, words)
     if margin is None:
         return words.text(
             "operator.peak_ahead", slot=_slot(area, place, words), power=words.kw(float(area.p50_kw[place]))
@@ -152,6 +158,20 @@ def _headline(area: Area, words: Messages) -> str:
         f"operator.margin_{area.level(place).name.lower()}",
         slot=_slot(area, place, words),
         percent=words.percent(margin, 1),
+    )
+
+
+def _partly(area: Area, place: int, words: Messages) -> str:
+    """What is forecast, where that is not the whole region for a whole day: no part is passed off as all."""
+    known = area.forecast_sites[place // SLOTS_PER_DAY]
+    last = int(np.flatnonzero(np.isfinite(area.p50_kw))[-1])
+    return words.text(
+        "screens.partly",
+        known=known,
+        count=len(area.sites),
+        until=words.moment(area.starts[last] + SLOT_LENGTH),
+        slot=_slot(area, place, words),
+        power=words.kw(float(area.p50_kw[place])),
     )
 
 

@@ -16,6 +16,7 @@ from vpp.i18n import Messages
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
+from vpp.sitebook import site_names
 from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.operator_dr import tracking
@@ -93,14 +94,16 @@ def _event(
     settled = EventBook(access.service.store).settlement(found.id)
     called = {one.site: float(one.kw) for one in found.standing()}
     asked = {one.site: float(one.kw) for one in found.nominated}
+    asked_of = sorted({*asked, *called, *found.opted_out})
+    names = site_names(access.service.store, now, asked_of, words.lang)
     sites = [
         {
-            "site": site,
+            "site": names[site],
             "asked": words.kw(asked[site]) if site in asked else "-",
             "called": words.kw(called[site]) if site in called else "-",
             "out": site in found.opted_out,
         }
-        for site in sorted({*asked, *called, *found.opted_out})
+        for site in asked_of
     ]
     going = {} if settled else tracking(access.service.store, found, now, words, actor=access.who.id)
     missing = float(found.target_kw) - sum(called.values())
@@ -111,7 +114,7 @@ def _event(
         status=status,
         row=_event_row(found, words),
         announced=words.moment(found.announced_at),
-        product=found.product.value,
+        product=words.text(f"screens.product_{found.product.value}"),
         sites=sites,
         going=going,
         missing=words.kw(missing) if missing > 0 else "",
@@ -132,8 +135,10 @@ def consents(request: Request) -> Response:
     access = access_of(request)
     words, now = Messages(access.lang), access.service.clock.now()
     found = on_record(access.service.store, now)
+    names = site_names(access.service.store, now, [one.subject for one in found], words.lang)
     rows = [_consent_row(one, now, words) for one in found]
     rows.sort(key=lambda row: (not row["holds"], row["subject"], row["id"]))
+    rows = [row | {"subject": names[row["subject"]]} for row in rows]
     holding = sum(bool(row["holds"]) for row in rows)
     return render(request, "operator_consents.html", rows=rows, holding=holding)
 
@@ -177,13 +182,19 @@ def _holds(one: Consent, now: datetime) -> bool:
     return not over and (one.withdrawn_at is None or one.withdrawn_at > now)
 
 
+def _data(category: str, words: Messages) -> str:
+    """What a category of data is called; its own name if it is one that nobody here knows."""
+    key = f"screens.data_{category.replace('-', '_')}"
+    return words.text(key) if words.has(key) else category
+
+
 def _consent_row(one: Consent, now: datetime, words: Messages) -> dict[str, Any]:
     ended = one.withdrawn_at
     return {
         "id": one.id,
         "subject": one.subject,
         "purpose": one.purpose,
-        "categories": ", ".join(one.categories),
+        "categories": ", ".join(_data(category, words) for category in one.categories),
         "recipients": ", ".join(one.recipients),
         "since": words.moment(one.granted_at),
         "until": words.text("operator.no_end") if one.valid_until is None else words.moment(one.valid_until),
@@ -205,17 +216,18 @@ def _consent(
         words.text(
             "operator.effect",
             recipient=recipient,
-            data=", ".join(kept.categories),
+            data=", ".join(_data(category, words) for category in kept.categories),
             left=len({one.subject for one in others if recipient in one.recipients} - {kept.subject}),
         )
         for recipient in kept.recipients
     ]
     again = [one.id for one in others if one.subject == kept.subject]
+    subject = site_names(access.service.store, now, [kept.subject], words.lang)[kept.subject]
     return render(
         request,
         "operator_consent.html",
         status=status,
-        row=_consent_row(kept, now, words),
+        row=_consent_row(kept, now, words) | {"subject": subject},
         effects=effects,
         again=", ".join(again),
         may=access.who.role.value == "operator" and _holds(kept, now),

@@ -15,6 +15,7 @@ from energy.core.slots import JST
 from vpp.people.passwords import SHORTEST
 from vpp.people.rights import RULES, reach_of
 from vpp.people.second_factor import qr_svg, uri
+from vpp.sitebook import car_names, site_names
 from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render, service_name
@@ -25,9 +26,13 @@ __all__ = ["PAGES"]
 _TOKEN_DAYS: Final = (30, 90, 365)
 
 
-async def home(request: Request) -> Response:
+def home(request: Request) -> Response:
     """Where everybody arrives."""
-    return render(request, "home.html")
+    access = access_of(request)
+    store, now, own = access.service.store, access.service.clock.now(), access.who.objects
+    sites = site_names(store, now, own.sites, access.lang)
+    cars = car_names(store, now, own.cars, access.lang)
+    return render(request, "home.html", sites=list(sites.values()), cars=list(cars.values()))
 
 
 def _account(request: Request, *, status: int = 200, said: str = "", secret: str = "") -> Response:

@@ -105,6 +105,7 @@ def test_days_and_slots_are_those_of_japan() -> None:
     assert EN.moment(instant) == "Sun 22 Nov 14:30"
     assert JA.day_slot(instant) == "11月22日(日) 14:30-15:00"
     assert EN.day_slot(instant, timedelta(hours=2)) == "Sun 22 Nov 14:30-16:30"
+    assert EN.day_slot(instant, timedelta(hours=24)) == "Sun 22 Nov 14:30 - Mon 23 Nov 14:30"
     assert (JA.axis_day(date(2026, 11, 22)), EN.axis_day(date(2026, 11, 22))) == ("22(日)", "Sun 22")
 
 
