@@ -17,34 +17,46 @@ import pytest
 
 from tests.e2e.console import town
 from tests.e2e.console.desk import AXE, Desk, chromium
+from tests.e2e.console.ingredients import ROOT, unchanged
 from tests.e2e.console.served import Console
 
-ROOT = Path(__file__).parents[3]
-# What the database is made of: another text of these makes another file.
-_MADE_OF = (
-    "tests/e2e/console/town.py",
-    "scenarios/kitakata/scenario.yaml",
-    "vpp/simulate.py",
-    "vpp/operate.py",
-    "vpp/planning.py",
-    "energy/store/schema.py",
-)
+_DAY_S = 86_400.0
 
 
 @pytest.fixture(scope="session")
 def filled() -> Path:
-    """The database, made once per machine and text of the program; others look at copies."""
-    digest = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in _MADE_OF)).hexdigest()[:16]
-    folder = Path(tempfile.gettempdir()) / f"aizu-vpp-console-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{digest}.db"
+    """The database, made once per checkout and text of all that it is made of; others look at copies."""
+    mine = hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]
+    folder = Path(tempfile.gettempdir()) / f"aizu-vpp-console-{os.getuid()}" / mine
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    read = folder / "read.json"
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # another worker may be making it
-        if not path.exists():
-            order = [sys.executable, "-m", "tests.e2e.console.town", str(path)]
+        path = _named(folder, read)
+        if path is None:
+            fresh = folder / "fresh.db"
+            fresh.unlink(missing_ok=True)
+            order = [sys.executable, "-m", "tests.e2e.console.ingredients", str(read)]
+            order += ["tests.e2e.console.town", str(fresh)]
             made = subprocess.run(order, cwd=ROOT, capture_output=True, text=True, check=False)
             assert made.returncode == 0, made.stderr[-4000:]
+            path = fresh.replace(_name(folder, read))
+            for old in folder.glob("town-*.db"):  # younger ones may be those of a run that goes on
+                if old.stat().st_mtime < path.stat().st_mtime - _DAY_S:
+                    old.unlink()
     return path
+
+
+def _name(folder: Path, read: Path) -> Path:
+    return folder / f"town-{hashlib.sha256(read.read_bytes()).hexdigest()[:16]}.db"
+
+
+def _named(folder: Path, read: Path) -> Path | None:
+    """The database that stands there, if all that it was made of is what it was."""
+    if not unchanged(read):
+        return None
+    path = _name(folder, read)
+    return path if path.exists() else None
 
 
 @contextlib.contextmanager
