@@ -29,7 +29,7 @@ from energy.store import Store
 from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import Call, DrEvent
 from vpp.settlement.dr_events import EventBook
-from vpp.settlement.dr_settling import baseline_request, enrolled
+from vpp.settlement.dr_measuring import baseline_request, enrolled
 
 __all__ = ["with_calls"]
 

@@ -17,8 +17,8 @@ from vpp.recorder import SiteSeries
 from vpp.results import CallResult, CoinGrant
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_measuring import baseline_request, enrolled
 from vpp.settlement.dr_settled import SettledSite
-from vpp.settlement.dr_settling import baseline_request, enrolled
 
 __all__ = ["reviewed_calls"]
 

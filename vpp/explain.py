@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from energy.core.errors import ConfigError
 from energy.core.plan import Setpoint
@@ -13,11 +12,7 @@ from energy.core.slots import Slot
 from energy.core.units import AssetId
 from energy.store import Snapshot
 from vpp.i18n import AssetKind, Lang, Messages, reason_sentence
-
-if (
-    TYPE_CHECKING
-):  # what settles reads sites, whose names are explained here, and the loop hears what is settled
-    from vpp.operate import SlotRecord
+from vpp.operate import SlotRecord
 
 __all__ = ["ASSETS", "Explanation", "asset_names", "explain_slot", "named_assets", "names_document"]
 

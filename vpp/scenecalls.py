@@ -18,7 +18,8 @@ from vpp.scenario import DrCall, Scenario
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import EventState
-from vpp.settlement.dr_settling import enrolled, settle_from_readings, settlement_rules
+from vpp.settlement.dr_measuring import enrolled
+from vpp.settlement.dr_settling import settle_from_readings, settlement_rules
 
 __all__ = ["announce_calls", "settle_calls"]
 

@@ -286,7 +286,8 @@ def settle(
     """
     from energy.market.baseline import Adjustment
     from vpp.settlement.dr_events import EventBook
-    from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules
+    from vpp.settlement.dr_measuring import Measuring
+    from vpp.settlement.dr_settling import settle_sites, settlement_rules
 
     console = cast("Console", context.obj)
     yen = None if price is None else amount(price, "--yen-per-kwh")

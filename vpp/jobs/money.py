@@ -24,7 +24,8 @@ from vpp.settle import settle_event
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import EventState
-from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules, unpriced
+from vpp.settlement.dr_measuring import Measuring
+from vpp.settlement.dr_settling import settle_sites, settlement_rules, unpriced
 from vpp.settlement.month import MonthTerms, month_account, to_keep
 from vpp.settlement.month_events import known_events
 from vpp.settlement.readings import write_readings

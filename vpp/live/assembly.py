@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -187,7 +188,12 @@ class _House:
             self.store,
             [one.site for one in sites.values()],
             config.jobs,
-            terms={name: MonthTerms(coin=one.coin) for name, one in sites.items()},
+            terms={
+                name: MonthTerms(
+                    dr_yen_per_kwh=config.jobs.dr_yen_per_kwh or Decimal(0), coin=one.coin, ppa=one.ppa
+                )
+                for name, one in sites.items()
+            },
             more=ops_jobs(config.ops, address=config.store.address, folder=self.folder),
             desks=self.desk,
             webhook_hosts=config.web.webhook_hosts,

@@ -6,7 +6,7 @@ from dataclasses import dataclass as plain
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import yaml
 from pydantic import Field
@@ -18,6 +18,9 @@ from energy.core.site import Site
 from energy.ledger import CoinRule
 from vpp.config import read_yaml
 from vpp.scenario import load_scenario, scenario_names
+
+if TYPE_CHECKING:
+    from vpp.settlement.month_ppa import PpaTerms
 
 __all__ = ["KnownSite", "Planning", "SiteAccess", "SiteFile", "SiteRun", "SiteSettings", "load_site_file"]
 
@@ -55,6 +58,9 @@ class SiteSettings:
         Time between two steps of control. [s]
     plan_deadline_seconds : int
         A plan that takes longer is late; what was in force goes on meanwhile. [s]
+    supply : str
+        File of the site's purchase agreements (as examples/ppa-city-hall.yaml): their invoices are lines of
+        the month's account. What their plants generate is read from the database.
     """
 
     site: Annotated[str, Field(min_length=1)]
@@ -63,6 +69,7 @@ class SiteSettings:
     planning: Planning = Planning.OPTIMAL
     control_seconds: Annotated[int, Field(ge=1, le=60)] = 5
     plan_deadline_seconds: Annotated[int, Field(ge=5, le=1200)] = 120
+    supply: str = ""
 
     @property
     def step(self) -> timedelta:
@@ -107,6 +114,7 @@ class KnownSite:
     site: Site
     coin: CoinRule | None
     devices: Path
+    ppa: PpaTerms | None = None
 
 
 def load_site_file(name: str, folder: Path) -> SiteFile:

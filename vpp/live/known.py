@@ -18,6 +18,7 @@ from energy.core.clock import SystemClock
 from energy.core.errors import ConfigError, VppError
 from energy.core.site import Site
 from vpp.live.config import KnownSite, SiteSettings, load_site_file
+from vpp.settlement.month_ppa import read_ppa
 from vpp.sitefolder import SiteFolder
 
 if TYPE_CHECKING:
@@ -120,7 +121,8 @@ class SiteFiles:
 
     def _of_file(self, name: str) -> Found:
         settings = self.named[name]
-        paths = [self.folder / settings.site, self.folder / settings.devices]
+        names = [settings.site, settings.devices, *filter(None, [settings.supply])]
+        paths = [self.folder / one for one in names]
         return self._fresh(name, paths, lambda mark: _checked(name, mark, settings, self.folder))
 
     def _of_folder(self, sites: SiteFolder, name: str) -> Found:
@@ -205,7 +207,8 @@ def _known(settings: SiteSettings, folder: Path) -> KnownSite:
     told = load_site_file(settings.site, folder)
     devices = folder / settings.devices
     _check_assets(told.site.id, _assets_of(devices), _wanted(told.site), devices)
-    return KnownSite(settings, told.site, told.coin, devices)
+    ppa = read_ppa(folder / settings.supply) if settings.supply else None
+    return KnownSite(settings, told.site, told.coin, devices, ppa)
 
 
 def _assets_of(devices: Path) -> set[str]:

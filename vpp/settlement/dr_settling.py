@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
-from energy.core.calendar import SiteCalendar
 from energy.core.errors import DataError
 from energy.core.series import Series
-from energy.core.site import Site
-from energy.core.slots import Slot
-from energy.market.baseline import Adjustment, Baseline, BaselineRequest, Method, baseline
+from energy.market.baseline import Baseline, baseline
 from energy.market.dr_products import Product, product_facts
 from energy.market.rule_table import RuleFact
 from energy.market.rules import facts_on
@@ -23,64 +20,20 @@ from vpp.consents import DR_PARTICIPATION, admitted
 from vpp.ingest.layout import read_bytes
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_measuring import Measuring, baseline_request, enrolled
 from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
 from vpp.settlement.many import CHUNK, Run, chunks, here
 from vpp.sitebook import SITE, read_site
 
 __all__ = [
-    "Measuring",
     "agreed",
-    "baseline_request",
-    "enrolled",
     "settle_from_readings",
     "settle_sites",
     "settlement_rules",
     "unpriced",
     "without_consent",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measuring:
-    """How sites are measured: meter files, price, baseline, days of rest.
-
-    Parameters
-    ----------
-    meters : mapping of str to Path
-        Meter file of each site.
-    yen_per_kwh : Decimal or None
-        What a delivered kWh is paid; None if only sites with an agreement of their own are paid. [yen/kWh]
-    up_to_call : bool
-        Whether a half hour is paid up to what the site was called for, and no further.
-    own : bool
-        Whether it is a site's own agreement, and not what holds for those without one.
-    """
-
-    meters: Mapping[str, Path] = field(default_factory=dict)
-    yen_per_kwh: Decimal | None = None
-    up_to_call: bool = False
-    adjustment: Adjustment = Adjustment.ADD
-    calendar: SiteCalendar | None = None
-    method: Method = Method.HIGH_4_OF_5
-    own: bool = False
-
-    def request(self, start: Slot, end: Slot, event_days: frozenset[date]) -> BaselineRequest:
-        """The baseline that is agreed, for the half hours from ``start`` to before ``end``.
-
-        Raises
-        ------
-        DataError
-            If they are longer than a day.
-        """
-        return BaselineRequest(
-            start=start,
-            end=end,
-            event_days=event_days,
-            calendar=self.calendar or SiteCalendar(),
-            method=self.method,
-            adjustment=self.adjustment,
-        )
 
 
 def agreed(store: Store, sites: Collection[str], on: datetime, *, at: datetime) -> dict[str, Measuring]:
@@ -110,41 +63,6 @@ def unpriced(store: Store, event: DrEvent, *, at: datetime) -> tuple[str, ...]:
     sites = event.taking_part()
     own = agreed(store, sites, event.start, at=at)
     return tuple(one for one in sites if one not in own)
-
-
-def enrolled(site: Site) -> Measuring:
-    """How a site that is enrolled in demand response is measured: as its ``dr`` says.
-
-    Raises
-    ------
-    DataError
-        If the site has no ``dr``.
-    """
-    if site.dr is None:
-        raise DataError(
-            "the site is not enrolled in demand response", where=site.id, hint="give the site a dr: part"
-        )
-    return Measuring(
-        own=True,
-        yen_per_kwh=Decimal(str(site.dr.reward_yen_per_kwh)),
-        up_to_call=True,  # as its plans take it
-        adjustment=Adjustment(site.dr.adjustment),
-        calendar=site.calendar.calendar(),
-        method=Method(site.dr.baseline),
-    )
-
-
-def baseline_request(event: DrEvent, how: Measuring, event_days: frozenset[date]) -> BaselineRequest:
-    """What plan, settlement and report ask for: the baseline of the event as announced.
-
-    A stop or a release must not choose other days.
-
-    Raises
-    ------
-    DataError
-        If the event is longer than a day.
-    """
-    return how.request(Slot(event.start), Slot(event.end), event_days)
 
 
 def settle_sites(

@@ -34,7 +34,8 @@ from energy.store import Store
 from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import Call, DrEvent
 from vpp.settlement.dr_events import EventBook
-from vpp.settlement.dr_settling import Measuring, agreed, without_consent
+from vpp.settlement.dr_measuring import Measuring
+from vpp.settlement.dr_settling import agreed, without_consent
 from vpp.settlement.files import read_meter
 
 __all__ = ["Tracked", "choose", "replacement", "track"]

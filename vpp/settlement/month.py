@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -23,8 +23,10 @@ from energy.market.prices import MICRO, IntArray, micro
 from energy.market.rule_table import Area, RuleFact
 from energy.store import Snapshot, Store
 from vpp.recorder import SiteSeries
+from vpp.settlement.dr_measuring import Measuring, enrolled
+from vpp.settlement.dr_settling import agreed
 from vpp.settlement.month_events import CalledEvent, event_rules, event_steps, settle_call
-from vpp.settlement.month_ppa import PpaInvoice, PpaTerms, SiteFlow, arriving, ppa_invoices
+from vpp.settlement.month_ppa import PpaInvoice, PpaTerms, SiteFlow, arriving, ppa_invoices, with_readings
 from vpp.settlement.promise import DayPromise, promises
 from vpp.settlement.record import Derivation, Evidence, KeptSettlement
 from vpp.settlement.waterfall import Flows, Step, bill_steps, flows_of, whole_yen
@@ -61,7 +63,7 @@ class MonthTerms:
     Parameters
     ----------
     dr_yen_per_kwh : Decimal
-        What a verified kWh of an event is paid. [yen/kWh]
+        What a verified kWh of an event is paid to a site without an agreement of its own. [yen/kWh]
     coin : CoinRule, optional
         Rule of the points; a point counts as a yen.
     imbalance : ImbalancePrices, optional
@@ -167,9 +169,9 @@ def month_account(
     Raises
     ------
     GapError
-        If the meter at the connection lacks a half hour: a bill is not guessed.
+        If the meter at the connection or a plant of an agreement lacks a half hour: a bill is not guessed.
     DataError
-        If no day of the month has a promise.
+        If no day of the month has a promise, or nothing is known of a plant.
     """
     first = from_day or first_day(month)
     last = last_day or first_day(month_shift(month, 1)) - _ONE_DAY
@@ -185,6 +187,8 @@ def month_account(
         )
     plan = _promised(told, real, first)
     memory = PeakMemory(dict(site.peak_memory_kw))
+    if terms.ppa is not None:
+        terms = replace(terms, ppa=with_readings(terms.ppa, known, site.id, grid))
     others = None if terms.ppa is None else arriving(terms.ppa, grid)
     planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory, others=others)
     invoices, ppa_rules = _invoices(known, site, grid, month, told=told, plan=plan, real=real, terms=terms)
@@ -247,13 +251,20 @@ def _calls(
             events,
             grid=grid,
             told=told,
-            yen_per_kwh=terms.dr_yen_per_kwh,
+            how=_how(store, site, event, terms),
             coin=terms.coin,
             journal=Journal(store),
         )
         for event in events
         if _lies_in(event, grid)
     ]
+
+
+def _how(store: Store, site: Site, event: TightEvent, terms: MonthTerms) -> Measuring:
+    """How the site is paid in an event: by its own agreement, else as the month's terms say."""
+    usual = Measuring(yen_per_kwh=terms.dr_yen_per_kwh, calendar=site.calendar.calendar())
+    own = agreed(store, [site.id], event.start.start, at=event.end.start)
+    return own.get(site.id, usual if site.dr is None else enrolled(site))
 
 
 def _lines(steps: Sequence[Step]) -> tuple[Line, ...]:

@@ -17,13 +17,14 @@ from energy.core.site import Site
 from energy.core.slots import Slot, slots_between
 from energy.core.units import floor_int
 from energy.ledger import CoinRule, Journal, TightEvent
-from energy.market.baseline import Baseline, BaselineRequest, baseline
+from energy.market.baseline import Baseline, baseline
 from energy.market.demand import exact
 from energy.market.rule_table import RuleFact
 from energy.market.rules import facts_on
 from energy.store import Snapshot, Store
 from vpp.operate import EVENT
 from vpp.recorder import SiteSeries
+from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.promise import DayPromise
 from vpp.settlement.waterfall import Step
 
@@ -55,7 +56,7 @@ def settle_call(
     *,
     grid: Grid,
     told: Mapping[date, DayPromise],
-    yen_per_kwh: Decimal,
+    how: Measuring,
     coin: CoinRule | None,
     journal: Journal,
 ) -> CalledEvent:
@@ -65,6 +66,8 @@ def settle_call(
     ----------
     events : sequence of TightEvent
         All known events: earlier ones are no baseline days.
+    how : Measuring
+        How the site is measured and paid.
     """
     slots = slots_between(event.start.start, event.end.start)
     names = SiteSeries(site.id)
@@ -80,8 +83,8 @@ def settle_call(
     planned = sum(by_car.values(), Decimal(0))
     reached = grid.start - timedelta(days=45)
     meter = known.series(names["meter", "import_kwh"], Grid.between(reached, inside.end), Unit.KWH)
-    verified = _verified(site, event, events, meter)
-    rate = yen_per_kwh
+    verified = _verified(event, events, how, meter)
+    rate = how.yen_per_kwh or Decimal(0)
     paid = 0 if verified is None else floor_int(max(Decimal(0), verified * rate))
     employees = [car for car in site.vehicles if car.driver is not None]
     expected = (
@@ -110,16 +113,13 @@ def _planned_discharge(told: Mapping[date, DayPromise], slots: Sequence[Slot], c
     )
 
 
-def _verified(site: Site, event: TightEvent, events: Sequence[TightEvent], meter: Series) -> Decimal | None:
-    """Reduction against the standard baseline; None where there are too few days. [kWh]"""
+def _verified(
+    event: TightEvent, events: Sequence[TightEvent], how: Measuring, meter: Series
+) -> Decimal | None:
+    """Reduction against the agreed baseline; None where there are too few days. [kWh]"""
     before = frozenset(one.start.local_date for one in events if one.start < event.start)
     try:
-        found = baseline(
-            BaselineRequest(
-                start=event.start, end=event.end, event_days=before, calendar=site.calendar.calendar()
-            ),
-            meter,
-        )
+        found = baseline(how.request(event.start, event.end, before), meter)
     except DataError:  # a gap inside the event: nothing is paid automatically
         return None
     return found.reduction_kwh if isinstance(found, Baseline) else None

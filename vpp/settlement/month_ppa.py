@@ -8,21 +8,26 @@ basic charge goes by the meter. Nobody plans an off-site plant: its generation i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from energy.core.errors import DataError
 from energy.core.series import Grid, Series, Unit
 from energy.market.ppa import Invoice, PpaContract, PpaKind, Supply, deliver, invoice, price_facts
 from energy.market.prices import MICRO, IntArray, micro
 from energy.market.rule_table import RuleFact
+from energy.store import Snapshot
+from vpp.config import read_yaml
+from vpp.recorder import SiteSeries
 from vpp.settlement.record import Derivation, Evidence
 from vpp.settlement.traces import invoice_trace
 from vpp.settlement.waterfall import Step
 
-__all__ = ["PpaInvoice", "PpaTerms", "SiteFlow", "arriving", "ppa_invoices"]
+__all__ = ["PpaInvoice", "PpaTerms", "SiteFlow", "arriving", "ppa_invoices", "read_ppa", "with_readings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,14 +37,54 @@ class PpaTerms:
     Parameters
     ----------
     generation : mapping of str to Series
-        Generation by plant; a plant on site that is not named is the site's own array. [kWh]
+        Generation by plant; what is not named is read from the store (:func:`with_readings`). [kWh]
     evidence : sequence of Evidence
         The files of both.
     """
 
     supply: Supply
-    generation: Mapping[str, Series]
+    generation: Mapping[str, Series] = field(default_factory=dict)
     evidence: tuple[Evidence, ...] = ()
+
+
+def read_ppa(path: Path) -> PpaTerms:
+    """The agreements of a file; what their plants generate is read from the store.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be used as written.
+    """
+    return PpaTerms(supply=read_yaml(path, Supply), evidence=(Evidence.of("supply", path),))
+
+
+def with_readings(terms: PpaTerms, known: Snapshot, site: str, grid: Grid) -> PpaTerms:
+    """The terms with what the store knows of plants that no file is given for: ``SITE/PLANT/plant_kwh``.
+
+    A plant on site that has no readings of its own is the site's array.
+
+    Raises
+    ------
+    DataError
+        If a plant off the site has no readings at all.
+    GapError
+        If a half hour of a plant is missing: an invoice is not guessed.
+    """
+    found = dict(terms.generation)
+    for contract in terms.supply.contracts:
+        name, plant = SiteSeries(site)[contract.plant, "plant_kwh"], contract.plant
+        if plant in found:
+            continue
+        if known.span(name) is not None:
+            told = known.series(name, grid, Unit.KWH)
+            found[plant] = told.require_complete(f"the generation of plant {plant!r} ({name})")
+        elif contract.kind is PpaKind.OFFSITE:
+            raise DataError(
+                f"the generation of plant {plant!r} is missing",
+                where=f"contract {contract.id}: the store knows no {name}, and no file is given",
+                hint=f"import its readings as {name}, or settle by hand with --generation {plant}=FILE",
+            )
+    return replace(terms, generation=found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

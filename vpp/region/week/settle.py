@@ -45,8 +45,9 @@ from vpp.region.week.truth import TOGETHER_SD, together_of
 from vpp.settle import energy_of_slot
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settled import Settlement
-from vpp.settlement.dr_settling import Measuring, settle_sites, settlement_rules
+from vpp.settlement.dr_settling import settle_sites, settlement_rules
 from vpp.settlement.reward_file import Claim
 from vpp.settlement.rewards import reward_event, tight_event
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -25,14 +25,18 @@ from energy.market.ppa import Supply
 from energy.store import Point, SqlStore, open_store
 from tests.arch.rules import ROOT
 from tests.unit.vpp.cli.calling import NOON, vpp
+from tests.unit.vpp.jobs.crew import Crew
 from tests.unit.vpp.settlement import accounts
 from tests.unit.vpp.settlement.accounts import SITE, day_values
 from vpp.config import read_yaml
+from vpp.jobs import money
+from vpp.jobs.due import each_month
 from vpp.recorder import SiteSeries
 from vpp.scenario import Scenario, load_scenario
 from vpp.settlement.month import MonthAccount, MonthTerms, document, month_account
-from vpp.settlement.month_ppa import PpaTerms
+from vpp.settlement.month_ppa import PpaTerms, read_ppa
 from vpp.settlement.ppa import ppa_month
+from vpp.settlement.record import SettlementBook
 
 FIRST, DAYS = date(2026, 8, 1), 31
 GRID = Grid(jst_midnight(FIRST), DAYS * 48)
@@ -123,6 +127,57 @@ def test_part_of_a_month_and_a_plant_without_readings_are_refused() -> None:
         store.append([Point(series=name, at=GRID.start, known_at=late, value=None, source="test")])
         with pytest.raises(GapError, match="exported energy"):
             month_account(store, SITE, "2026-08", terms)
+
+
+def generated(store: SqlStore, values: np.ndarray[Any, Any], *, after: timedelta) -> None:
+    """What the plant in the valley generated, as it is imported after the end of each half hour. [kWh]"""
+    name = SiteSeries(SITE.id)["valley", "plant_kwh"]
+    store.append(
+        Point(
+            series=name, at=at, known_at=at + after, value=None if np.isnan(value) else value, source="test"
+        )
+        for at, value in zip(GRID.times(), values.tolist(), strict=True)
+    )
+
+
+def test_the_job_settles_the_agreements_of_the_configuration_by_what_the_store_knows_of_the_plants() -> None:
+    planned, metered = told()
+    terms = MonthTerms(ppa=read_ppa(ROOT / "examples/ppa-city-hall.yaml"))
+    with open_store("sqlite://", durability="process") as store:
+        fill(store, planned, metered)
+        crew = Crew(store=store)
+        work = money.settle_month({SITE.id: SITE}, {SITE.id: terms})
+        job = crew.job("month", function=work, subjects=(SITE.id,), due=each_month(1, time(5, 0)))
+        supervisor = crew.supervisor(job)
+        crew.clock.set("2026-08-31 23:00")
+        crew.look(supervisor, times=2)
+
+        def again(at: str) -> tuple[str, str]:
+            """The run that is due, or one that a person asks for."""
+            crew.clock.set(at)
+            if not at.endswith("05:00"):
+                supervisor.book.ask("month", SITE.id, by="hana")
+            crew.look(supervisor, times=4)
+            return crew.told("month")[-1][1:]
+
+        assert "generation of plant 'valley' is missing" in again("2026-09-01 05:00")[1]
+        gap = VALLEY.copy()
+        gap[5] = np.nan
+        generated(store, gap, after=timedelta(minutes=30))
+        said = again("2026-09-01 06:00")[1]
+        assert "the generation of plant 'valley'" in said
+        assert "2026-07-31T17:30" in said
+        generated(store, VALLEY, after=timedelta(hours=1))
+        again("2026-09-01 07:00")  # the run that waited, and the one that was asked for
+        assert "month_settled" in " ".join(key for _, key, _ in crew.told("month"))
+        kept = SettlementBook(store).newest(f"month/{SITE.id}/2026-08") or {}
+        alone = account(planned, metered, of_plants())
+        assert kept["figures"]["ppa"] == document(alone)["ppa"]
+        assert kept["figures"]["settled_yen"] == alone.settled_yen
+        assert "month_stands" in again("2026-09-01 08:00")[0]
+        generated(store, VALLEY * 1.1, after=timedelta(hours=2))
+        assert "month_settled" in again("2026-09-01 09:00")[0]
+        assert len(SettlementBook(store).versions(f"month/{SITE.id}/2026-08")) == 2
 
 
 @pytest.fixture

@@ -25,8 +25,9 @@ from vpp.jobs import money
 from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settled import SettledSite
-from vpp.settlement.dr_settling import Measuring, settle_sites
+from vpp.settlement.dr_settling import settle_sites
 from vpp.settlement.dr_track import track
 from vpp.settlement.readings import write_readings
 from vpp.sitebook import keep_site

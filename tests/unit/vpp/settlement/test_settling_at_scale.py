@@ -22,8 +22,9 @@ from vpp.config import read_yaml
 from vpp.region.crew import Executor, open_executor, peak_rss_mb
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
+from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settled import SettledSite
-from vpp.settlement.dr_settling import Measuring, settle_sites
+from vpp.settlement.dr_settling import settle_sites
 from vpp.settlement.many import BillTask, NoBill, bill_sites
 
 SITES = 10
