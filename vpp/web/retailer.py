@@ -94,7 +94,7 @@ def _page(request: Request, party: str) -> Response:
         figure=figure_of(_chart(delivery, now, words), words) if delivery and _shows(delivery) else None,
         expected_kwh=None if delivery is None else expected_miss_kwh(delivery.slots),
         next_issue=_next_issue(now),
-        scores=scores.items(),
+        scores=list(scores.items()),
         week=scores.get(SPANS[0]),
         best=_best,
         hooks=_hooks(access),
