@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.console.desk import Desk
+from tests.e2e.console.desk import Desk, keep_picture
 from tests.e2e.console.served import Console
 from tests.unit.vpp.cli.test_device_command import running
-from tests.unit.vpp.web.test_setup import FORM
+from tests.unit.vpp.web.test_setup import FORM, PARTS
 from vpp.sitefolder import KeptDevice, SiteFolder
-from vpp.web.setup_forms import site_of_form
+from vpp.web.setup_forms import part_of_form, site_of_form
 from vpp.wishes import wishes_at
 
 pytestmark = pytest.mark.e2e
@@ -104,4 +104,18 @@ def test_an_installer_adds_a_device_without_touching_a_file(
     assert [one.id for one in folder.devices("kitakata")] == ["main-meter"]
     charger = KeptDevice(id="charger-1", profile="keba-p30", address="192.0.2.8", unit=None, assets=("leaf",))
     folder.keep("kitakata", charger)
+    for kind, told in PARTS.items():
+        folder.equip("kitakata", part_of_form({"kind": kind, **told}))
     desk.check_page(own_console, "installer", "/setup/kitakata", widths=(390, 1440))
+    page.goto("/setup/kitakata")
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
+    keep_picture(page, "/setup-open", "en", 1024)
+    assert desk.axe(page) == []
+    taken = page.locator("form[action$='/equipment/store-1/drop']")
+    taken.get_by_role("checkbox").check()
+    with page.expect_navigation():
+        taken.get_by_role("button").click()
+    assert page.locator("form[action$='/equipment/store-1/drop']").count() == 0
+    left = folder.site("kitakata")
+    assert left is not None
+    assert left.batteries == ()
