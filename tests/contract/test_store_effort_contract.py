@@ -153,6 +153,35 @@ def test_a_sum_over_sites_reads_the_stretch_of_each_series_and_not_all_points(
     assert "SCAN point" not in plan, plan
 
 
+@pytest.mark.parametrize("kind", SHARED)
+def test_stretches_of_many_beginnings_are_each_looked_up_and_no_kind_is_read(
+    kind: str, tmp_path: Path
+) -> None:
+    """SQLite once began at the texts and asked each of them about 12,000 stretches: minutes, not 0.3 s."""
+    beginnings = [f"site-{number}/load/day-ahead/" for number in range(400)]
+    stretches = [(f"2026-10-{day:02}T03", f"2026-10-{day:02}T04") for day in range(1, 31)]
+    with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
+        with asked() as said:
+            assert store.across(LATER).between("kind", beginnings, stretches) == {}
+        plan = "\n".join(explained(url, kind, said))
+    if kind == "sqlite-file":
+        assert "COVERING INDEX sqlite_autoindex_document_1 (kind=? AND key>? AND key<?)" in plan, plan
+    else:
+        assert "Index Only Scan using pk_document" in plan, plan
+
+
+@pytest.mark.parametrize("kind", SHARED)
+def test_versions_are_counted_in_the_stretch_of_each_series(kind: str, tmp_path: Path) -> None:
+    with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
+        with asked() as said:
+            store.across(LATER).versions([LOAD], Grid(NOON, 37, timedelta(days=1)))
+        plan = "\n".join(explained(url, kind, said))
+    if kind == "sqlite-file":
+        assert "SEARCH point USING PRIMARY KEY (series_id=? AND at>? AND at<?)" in plan, plan
+    else:
+        assert any("Index Cond" in line and "at >= " in line for line in plan.splitlines()), plan
+
+
 @given(prefix=st.text(min_size=1, max_size=4), rest=st.text(max_size=4), other=st.text(max_size=6))
 def test_what_comes_behind_a_beginning_is_above_all_that_begin_so_and_below_nothing_else(
     prefix: str, rest: str, other: str

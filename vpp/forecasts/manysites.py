@@ -1,4 +1,4 @@
-"""Issues and readings of many sites at once, with as many questions for sixty days as for one."""
+"""Issues and readings of many sites at once: questions by the hundred sites, not by site and day."""
 
 from __future__ import annotations
 
@@ -44,6 +44,8 @@ class Parts:
 
     Parameters
     ----------
+    across : Across
+        Where they are read, as known at an instant.
     pairs : tuple of (str, str)
         Site and target: the load, or an array.
     """
@@ -109,7 +111,7 @@ class Parts:
             if (
                 place is not None
                 and len(told["p50"]) == SLOTS_PER_DAY
-                and _half_hour(key) - NOON == (jst_midnight(days[place]))
+                and _half_hour(key) - NOON == jst_midnight(days[place])
             ):
                 found[rows[site, target], place] = told["p50"]
         return found
