@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from energy.core.units import series_id
+from energy.ledger import EXPIRED, Entry, Journal, Posting
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town
 from vpp.people.roles import Role
@@ -258,6 +259,23 @@ def test_coins_come_with_kwh_and_rule(town: Town) -> None:
     told = town.program(Role.DRIVER).get(f"/api/v1/ledger/{OWN_SITE}/commuter").json()
     assert told["points"] == 5
     assert told["items"][0]["facts"]["kwh"] == "3.2"
+    assert told["expiries"] == []
+
+
+def test_what_lapsed_of_a_drivers_coins_stands_beside_what_the_car_earned(town: Town) -> None:
+    journal, now = Journal(town.house.store), town.house.clock.now()
+    (booked,) = [one for one in journal.entries() if one.facts.get("vehicle") == "commuter"]
+    (mine,) = [one.account for one in booked.postings if one.account.startswith("driver/")]
+    for account in (mine, "driver/somebody-else"):
+        lapsed = (Posting(account, -2), Posting(EXPIRED, 2))
+        journal.post(
+            Entry(key=f"expire/{account}/base/2026-11-01", at=now, postings=lapsed, memo="", facts={})
+        )
+    told = town.program(Role.DRIVER).get(f"/api/v1/ledger/{OWN_SITE}/commuter").json()
+    assert told["points"] == 5
+    assert [(one["key"], one["points"]) for one in told["expiries"]] == [
+        (f"expire/{mine}/base/2026-11-01", -2)
+    ]
 
 
 @pytest.mark.parametrize(("lang", "word"), [("ja", "車"), ("en", "Car")])
