@@ -8,7 +8,9 @@ import pytest
 
 from tests.unit.vpp.api.filled import filled_town
 from tests.unit.vpp.web.browser import Town
+from vpp.forecasts.sumscore import SumScore
 from vpp.people.roles import Role
+from vpp.web import retailer
 
 
 @pytest.fixture
@@ -20,10 +22,18 @@ def words(page: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", page))
 
 
-def test_the_own_page_says_the_sum_and_of_how_many(town: Town) -> None:
+def test_the_own_page_says_the_sum_and_of_how_many_and_how_near_it_was(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    score = SumScore(
+        days=7, sites=11, ours=0.04, persistence=0.09, same_weekday=0.08, short_kwh=1.0, long_kwh=2.0
+    )
+    monkeypatch.setattr(retailer, "sum_scores", lambda _store, _order, *, at: {7: score} if at else {})
     page = town.logged_in(Role.RETAILER).get("/retailer?day=2026-08-05")
     assert page.status_code == 200
     assert "Sum of 12 sites" in words(page.text)
+    assert "4.0 % ✓" in words(page.text)
+    assert "Sums of at least 11 sites" in words(page.text)
     assert "<svg" in page.text
     assert page.text.count('<th scope="row">') >= 48
 
