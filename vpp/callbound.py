@@ -90,10 +90,6 @@ def _tell(store: Store, scenario: Scenario, world: SimulatedWorld, import_kwh: S
 
 
 def _as_settled(event: DrEvent, problem: Problem) -> DrEvent:
-    """The event as the settlement pays it: whatever the window shows, and never less than nothing."""
+    """The event as the settlement pays it: whatever the window shows."""
     window, contract_kw = event.adjustment, problem.limits.contract_kw
-    return replace(
-        event,
-        adjustment=None if window is None else replace(window, most_kw=contract_kw),
-        negative_counts=False,
-    )
+    return replace(event, adjustment=None if window is None else replace(window, most_kw=contract_kw))

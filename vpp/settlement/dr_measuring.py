@@ -30,6 +30,8 @@ class Measuring:
         What a delivered kWh is paid; None if only sites with an agreement of their own are paid. [yen/kWh]
     up_to_call : bool
         Whether a half hour is paid up to what the site was called for, and no further.
+    negative_counts : bool
+        Whether an event that comes out below nothing costs (a contract between businesses).
     own : bool
         Whether it is a site's own agreement, and not what holds for those without one.
     """
@@ -40,7 +42,13 @@ class Measuring:
     adjustment: Adjustment = Adjustment.ADD
     calendar: SiteCalendar | None = None
     method: Method = Method.HIGH_4_OF_5
+    negative_counts: bool = False
     own: bool = False
+
+    def worth(self, counted_kwh: Decimal) -> Decimal:
+        """What the sum of an event is paid; below 0 only where a negative sum counts (RULES-JP T30). [yen]"""
+        yen = counted_kwh * (self.yen_per_kwh or Decimal(0))
+        return yen if self.negative_counts else max(Decimal(0), yen)
 
     def request(self, start: Slot, end: Slot, event_days: frozenset[date]) -> BaselineRequest:
         """The baseline that is agreed, for the half hours from ``start`` to before ``end``.
@@ -79,6 +87,7 @@ def enrolled(site: Site) -> Measuring:
         adjustment=Adjustment(site.dr.adjustment),
         calendar=site.calendar.calendar(),
         method=Method(site.dr.baseline),
+        negative_counts=site.dr.negative_counts,
     )
 
 

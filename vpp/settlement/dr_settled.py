@@ -25,7 +25,7 @@ class SettledSite:
     called_kwh : Decimal or None
         What it was called for in the half hours that count; None if nobody called it. [kWh]
     yen : Decimal
-        What that is worth; 0 if it could not be measured, never less than 0. [yen]
+        What that is worth; 0 if it could not be measured, below 0 only where the site agreed to that. [yen]
     why : str
         Empty, or why it could not be measured.
     method : str

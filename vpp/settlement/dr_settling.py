@@ -78,9 +78,9 @@ def settle_sites(
     """Delivered energy and yen of every site that took part.
 
     A site without a usable meter or baseline gets nothing automatically, and the reason is kept. Delivering
-    less than nothing costs nothing: there is no penalty. The readings of a person without consent now are
-    not opened; what an earlier version settled for them stays as it was. A site with an agreement of its own
-    is measured and paid by that (:func:`agreed`).
+    less than nothing costs nothing, unless the site's own agreement says that it counts. The readings of a
+    person without consent now are not opened; what an earlier version settled for them stays as it was. A
+    site with an agreement of its own is measured and paid by that (:func:`agreed`).
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def _measured(
     return replace(
         nothing,
         delivered_kwh=delivered,
-        yen=max(Decimal(0), counted * (how.yen_per_kwh or Decimal(0))),
+        yen=how.worth(counted),
         method=found.method,
         days_used=found.days_used,
     )

@@ -85,7 +85,7 @@ def settle_call(
     meter = known.series(names["meter", "import_kwh"], Grid.between(reached, inside.end), Unit.KWH)
     verified = _verified(event, events, how, meter)
     rate = how.yen_per_kwh or Decimal(0)
-    paid = 0 if verified is None else floor_int(max(Decimal(0), verified * rate))
+    paid = 0 if verified is None else int(how.worth(verified))  # yen are cut, also those that are owed
     employees = [car for car in site.vehicles if car.driver is not None]
     expected = (
         0 if coin is None else sum(floor_int(by_car[car.id] * coin.points_per_kwh) for car in employees)
