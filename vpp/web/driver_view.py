@@ -68,7 +68,7 @@ def card_words(card: DriverCard, m: Messages) -> CardWords:
         soc=m.text("driver.unknown") if soc is None else m.percent(soc),
         percent=0 if soc is None else round(100 * soc),
         mark=None if leaves is None else round(100 * leaves.trip.promise_soc),
-        range=m.text("driver.unknown") if reach is None else m.text("driver.km", km=m.number(reach, 0)),
+        range="" if reach is None else m.text("driver.km", km=m.number(reach, 0)),
         heard=_heard(card, m),
         stale=card.stale,
         steps=tuple(_step(number, one, m) for number, one in enumerate(card.stretches)),
@@ -105,7 +105,8 @@ def _place(card: DriverCard, m: Messages) -> str:
 
 def _heard(card: DriverCard, m: Messages) -> str:
     if card.state.soc_at is None or card.age is None:
-        return m.text("driver.never_heard")
+        out = card.state.plugged is not None and not card.state.plugged
+        return m.text("screens.read_when_plugged" if out else "driver.never_heard")
     minutes = max(0, int(card.age / timedelta(minutes=1)))
     return m.text("driver.heard", at=m.moment(card.state.soc_at), hours=minutes // 60, minutes=minutes % 60)
 

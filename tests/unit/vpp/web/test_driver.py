@@ -174,3 +174,19 @@ def test_nothing_on_the_page_needs_a_glossary(town: Town) -> None:
         page = town.logged_in(Role.DRIVER, lang=lang).get(CAR).text
         for word in ("kVA", "dual", "slot", "コマ", "MILP"):
             assert word not in re.sub(r"<[^>]+>", "", page)
+
+
+def test_a_car_that_is_out_and_says_nothing_is_not_called_never_measured() -> None:
+    town = filled_town()
+    out = Point(
+        series=series_id(OWN_SITE, "commuter", "plugged"),
+        at=NOON - timedelta(minutes=30),
+        known_at=NOON,
+        value=0.0,
+        source="test",
+    )
+    town.house.store.append([out])
+    page = town.logged_in(Role.DRIVER).get(CAR).text
+    assert "its charge is read when it is plugged in" in page
+    assert "Never measured" not in page
+    assert 'class="reach"' not in page  # no range of an unknown charge
