@@ -149,8 +149,8 @@ class RuleTable(BaseModel, Generic[V]):
                 fault = "leave a gap"
             if fault:
                 msg = (
-                    f"rows of area {earlier.area} {fault}: {earlier.valid_from}..{earlier.valid_to} "
-                    f"and {later.valid_from}..{later.valid_to}"
+                    f"rows of area {earlier.area} {fault}: {earlier.valid_from}.."
+                    f"{earlier.valid_to or 'open'} and {later.valid_from}..{later.valid_to or 'open'}"
                 )
                 raise ValueError(msg)
         return self

@@ -191,9 +191,12 @@ def cancel(
     from vpp.settlement.dr_events import EventBook
 
     console = cast("Console", context.obj)
+    now = clock_now()
     with open_events(database) as store:
-        made = EventBook(store).cancel(event_id, at=clock_now(), actor=actor)
+        made = EventBook(store).cancel(event_id, at=now, actor=actor)
     print(_line(console, made))
+    if made.stopped_at != now:
+        console.say(console.text("events.cancel_late"))
 
 
 @app.command()

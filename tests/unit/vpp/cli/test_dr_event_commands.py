@@ -117,8 +117,8 @@ def test_a_cancel_in_mid_event_pays_the_half_hours_that_had_ended(db: list[str],
 
 def test_a_late_cancel_changes_nothing_and_is_noted(db: list[str], sites: str) -> None:
     announced(db, sites)
-    status, out, _ = vpp("dr", "event", "cancel", "e-1", *db, at=AFTER)
-    assert (status, "ended" in out) == (0, True)
+    status, out, err = vpp("dr", "event", "cancel", "e-1", *db, at=AFTER)
+    assert (status, "ended" in out, "Too late" in err) == (0, True, True)
     with open_store(f"sqlite:///{db[1]}", read_only=True) as store:
         assert store.audit_trail("dr/e-1")[-1].act == "dr.cancel_ignored"
 
