@@ -15,8 +15,11 @@ from energy.ledger import ISSUER, Entry, Journal, Posting, expire_points
 from energy.store import Point
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import NOON, Town, form_key
+from vpp.drivercard import driver_card
+from vpp.i18n import Messages
 from vpp.people.roles import Role
 from vpp.sitebook import keep_site, site_of
+from vpp.web.driver_view import card_words
 from vpp.wishes import Departure, wishes_at, wishes_of
 
 CAR = f"/car/{OWN_SITE}/commuter"
@@ -176,17 +179,17 @@ def test_nothing_on_the_page_needs_a_glossary(town: Town) -> None:
             assert word not in re.sub(r"<[^>]+>", "", page)
 
 
-def test_a_car_that_is_out_and_says_nothing_is_not_called_never_measured() -> None:
-    town = filled_town()
-    out = Point(
-        series=series_id(OWN_SITE, "commuter", "plugged"),
-        at=NOON - timedelta(minutes=30),
-        known_at=NOON,
-        value=0.0,
-        source="test",
-    )
-    town.house.store.append([out])
-    page = town.logged_in(Role.DRIVER).get(CAR).text
-    assert "its charge is read when it is plugged in" in page
-    assert "Never measured" not in page
-    assert 'class="reach"' not in page  # no range of an unknown charge
+def test_a_car_that_is_out_and_says_nothing_is_not_called_never_measured(town: Town) -> None:
+    store, now = town.house.store, town.house.clock.now()
+    site = site_of(store.as_of(now), OWN_SITE)
+    assert site is not None
+    card = driver_card(store.as_of(now), site, site.vehicles[0], now)
+    silent = replace(card.state, soc=None, soc_at=None)
+    for plugged, said in (
+        (False, "when it is plugged in"),
+        (True, "Never measured"),
+        (None, "Never measured"),
+    ):
+        told = card_words(replace(card, state=replace(silent, plugged=plugged)), Messages("en"))
+        assert said in told.heard
+        assert told.range == ""  # none of an unknown charge
