@@ -62,7 +62,8 @@ class JobSettings:
     warn_minutes : int
         How long before our own deadline of the next-day plans a warning comes. [min]
     dr_yen_per_kwh : Decimal
-        What a verified kWh of an event is paid; events are settled by a person if none. [yen/kWh]
+        What a verified kWh of an event is paid to a site without a ``dr`` of its own; an event with such a
+        site is settled by a person if none. [yen/kWh]
     area : Area
         Supply area whose imported prices settle imbalances.
     voltage : str

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from energy.core.errors import DataError
 from energy.core.series import Series
+from energy.core.site import Site
 from energy.market.baseline import Baseline, baseline
 from energy.market.dr_products import Product, product_facts
 from energy.market.rule_table import RuleFact
@@ -36,7 +37,14 @@ __all__ = [
 ]
 
 
-def agreed(store: Store, sites: Collection[str], on: datetime, *, at: datetime) -> dict[str, Measuring]:
+def agreed(
+    store: Store,
+    sites: Collection[str],
+    on: datetime,
+    *,
+    at: datetime,
+    otherwise: Collection[Site] = (),
+) -> dict[str, Measuring]:
     """The agreements of sites that have one of their own, as they were configured at an instant.
 
     Whoever settles, follows or reports an event asks here; a site that is left out is measured and paid as
@@ -49,12 +57,15 @@ def agreed(store: Store, sites: Collection[str], on: datetime, *, at: datetime) 
         When the event begins.
     at : datetime
         Now.
+    otherwise : collection of Site
+        Sites as whoever asks knows them, for those that the store was never told.
     """
     found = store.across(on).documents(SITE, sorted(sites))
     later = sorted(set(sites) - set(found))
     if later:
         found = {**store.across(at).documents(SITE, later), **found}
-    known = (read_site(one.body) for one in found.values())
+    known = [read_site(one.body) for one in found.values()]
+    known += [site for site in otherwise if site.id in sites and site.id not in found]
     return {site.id: enrolled(site) for site in known if site.dr is not None}
 
 

@@ -23,7 +23,7 @@ from energy.market.prices import MICRO, IntArray, micro
 from energy.market.rule_table import Area, RuleFact
 from energy.store import Snapshot, Store
 from vpp.recorder import SiteSeries
-from vpp.settlement.dr_measuring import Measuring, enrolled
+from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settling import agreed
 from vpp.settlement.month_events import CalledEvent, event_rules, event_steps, settle_call
 from vpp.settlement.month_ppa import PpaInvoice, PpaTerms, SiteFlow, arriving, ppa_invoices, with_readings
@@ -263,8 +263,8 @@ def _calls(
 def _how(store: Store, site: Site, event: TightEvent, terms: MonthTerms) -> Measuring:
     """How the site is paid in an event: by its own agreement, else as the month's terms say."""
     usual = Measuring(yen_per_kwh=terms.dr_yen_per_kwh, calendar=site.calendar.calendar())
-    own = agreed(store, [site.id], event.start.start, at=event.end.start)
-    return own.get(site.id, usual if site.dr is None else enrolled(site))
+    own = agreed(store, [site.id], event.start.start, at=event.end.start, otherwise=[site])
+    return own.get(site.id, usual)
 
 
 def _lines(steps: Sequence[Step]) -> tuple[Line, ...]:

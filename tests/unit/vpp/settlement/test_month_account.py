@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from energy.core.errors import DataError, GapError
 from energy.core.series import Grid, Series, Unit
+from energy.core.site import DrTerms
 from energy.core.slots import Slot, jst_midnight, slots_of_day
 from energy.ledger import TightEvent, TightLevel
 from energy.market.bill import period_bill
@@ -154,6 +156,13 @@ def test_imbalance_and_events_have_lines_and_the_sum_still_holds() -> None:
     assert sum(line.yen for line in made.lines) == made.settled_yen - made.promised_yen
     assert any(fact.rule == "imbalance_scarcity_price.c_yen_per_kwh" for fact in made.rules)
     assert document(made)["settled_yen"] == made.settled_yen
+    own = replace(SITE, dr=DrTerms(reward_yen_per_kwh=45.0))
+    agreed, alike = (
+        month_account(store, site, "2026-08", told, events=[event], last_day=day, from_day=FIRST)
+        for site, told in ((own, terms), (SITE, replace(terms, dr_yen_per_kwh=Decimal(45))))
+    )
+    assert (agreed.lines, agreed.settled_yen) == (alike.lines, alike.settled_yen)
+    assert agreed.lines != made.lines
 
 
 def test_the_account_is_kept_once_and_every_line_is_traced() -> None:

@@ -27,7 +27,7 @@ from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settled import SettledSite
-from vpp.settlement.dr_settling import settle_sites
+from vpp.settlement.dr_settling import agreed, settle_sites
 from vpp.settlement.dr_track import track
 from vpp.settlement.readings import write_readings
 from vpp.sitebook import keep_site
@@ -176,5 +176,11 @@ def test_what_is_agreed_after_an_event_began_holds_for_later_events(db: str, tmp
             store, event, Measuring(meters=meters, yen_per_kwh=Decimal(20)), at=AFTER, actor="desk"
         )
         assert {one.site: one.yen for one in found} == {name: yen for name, (_, yen) in BY_HAND.items()}
+        stranger = with_terms("stranger", SITES["capped"].dr)
+        told = [
+            with_terms("plain", SITES["capped"].dr),
+            stranger,
+        ]  # the store knows of the first that it had none
+        assert set(agreed(store, ["plain", "stranger"], START, at=AFTER, otherwise=told)) == {"stranger"}
         with pytest.raises(DataError, match="'plain'"):
             settle_sites(store, event, Measuring(meters=meters), at=AFTER, actor="desk")
