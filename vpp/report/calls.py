@@ -55,6 +55,13 @@ def _sentence(messages: Messages, call: CallResult) -> str:
         return messages.text(
             "report_calls.not_measured", when=_when(messages, call), why=_why(messages, call)
         )
+    if call.yen < 0:
+        return messages.text(
+            "report_calls.sentence_owed",
+            when=_when(messages, call),
+            asked=messages.kwh(call.asked_kwh),
+            paid=messages.yen(-call.yen),
+        )
     return messages.text(
         "report_calls.sentence",
         when=_when(messages, call),

@@ -70,6 +70,11 @@ def test_every_half_hour_of_a_call_and_after_it_has_its_row() -> None:
     assert part.slots.rows[4][3:] == ("−3.0", "−1.5")
 
 
+def test_a_call_that_costs_by_agreement_is_not_told_as_earned() -> None:
+    (sentence,) = call_sentences(EN, changed(delivered_kwh=-2.0, yen=-120))
+    assert sentence.endswith("what counts lies above the baseline, 120 yen to pay as agreed.")
+
+
 def test_a_call_that_could_not_be_measured_says_why() -> None:
     run = changed(
         delivered_kwh=None, yen=0, why="too few days for a baseline", method="", baseline_kw=(), import_kw=(),
