@@ -23,7 +23,8 @@ from energy.core.units import SeriesId
 from energy.market.plans import PlanKind
 from energy.market.products import SupplyLevel, supply_level
 from energy.store import Across, Store, StoredValue
-from vpp.forecasts.issued import DAY_AHEAD_HOURS, ISSUED, LOAD, Horizon
+from vpp.forecasts.errormap import made_within
+from vpp.forecasts.issued import ISSUED, LOAD, Horizon
 from vpp.settlement.plan_book import PlanBook
 from vpp.sitebook import SITE, read_site
 
@@ -204,26 +205,19 @@ def _lines(newest: Mapping[SeriesId, StoredValue], now: datetime) -> list[SiteLi
     return sorted(found, key=lambda one: (not one.late, -(one.demand_kw or 0.0), one.site))
 
 
-def _issue_ends(day: date) -> list[str]:
-    """Ends of the keys under which the day-ahead issues of a day stand, after the site; the best last."""
-    eve = jst_midnight(day - timedelta(days=1))
-    return [
-        f"/{LOAD}/{Horizon.DAY_AHEAD.value}/{(eve + timedelta(hours=hour)).isoformat()}"
-        for hour in DAY_AHEAD_HOURS
-    ]
-
-
 def _forecasts(across: Across, sites: Sequence[str], day: date) -> dict[str, FloatArray]:
-    """P10, P50 and P90 of a day by site, of the sites that have one."""
-    ends = _issue_ends(day)
-    found = across.documents(ISSUED, [f"{site}{end}" for site in sites for end in ends])
-    made: dict[str, FloatArray] = {}
-    for site in sites:
-        newest = next((found[key] for end in reversed(ends) if (key := f"{site}{end}") in found), None)
-        values = None if newest is None else _quantiles(newest.body)
-        if values is not None:
-            made[site] = values
-    return made
+    """P10, P50 and P90 of a day by site, of the newest day-ahead issue of each site that has one.
+
+    An issue stands under the minute in which it was made, which is seldom that in which it was due.
+    """
+    beginnings = [f"{site}/{LOAD}/{Horizon.DAY_AHEAD.value}/" for site in sites]
+    newest: dict[str, str] = {}
+    for key, _ in across.keys(ISSUED, beginnings, [made_within([day])]):
+        site = key.split("/", 1)[0]
+        newest[site] = max(key, newest.get(site, key))  # of one site by the instant of issue
+    found = across.documents(ISSUED, sorted(newest.values()))
+    read = {site: _quantiles(found[key].body) for site, key in newest.items()}
+    return {site: values for site in sites if (values := read.get(site)) is not None}
 
 
 @lru_cache(maxsize=4096)

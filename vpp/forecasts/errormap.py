@@ -22,7 +22,7 @@ from energy.store import Across, Store
 from vpp.derived import digest_of, kept_or_made
 from vpp.forecasts.issued import ISSUED, LOAD, Horizon, issue_instant_text
 
-__all__ = ["ERROR_DAY", "SHOWN_DAYS", "errors_by_day"]
+__all__ = ["ERROR_DAY", "SHOWN_DAYS", "errors_by_day", "made_within"]
 
 ERROR_DAY: Final = "error-day"
 """Kind of the documents that hold the errors of one day; key is the day."""
@@ -67,7 +67,7 @@ class _Look:
         counts = self._across.versions(self._names, Grid(jst_midnight(days[0]), len(days), _DAY))
         eves = [issue_instant_text(jst_midnight(day - _DAY)) for day in days]
         issues: list[list[tuple[str, datetime]]] = [[] for _ in days]
-        for key, known_at in self._across.keys(ISSUED, self._issues, [_eves(days)]):
+        for key, known_at in self._across.keys(ISSUED, self._issues, [made_within(days)]):
             issues[bisect_right(eves, key.rsplit("/", 1)[1]) - 1].append((key, known_at))
         return {
             day.isoformat(): digest_of(self._names, counts[:, place].tolist(), issues[place])
@@ -103,7 +103,7 @@ class _Look:
     def _newest(self, days: Sequence[date]) -> dict[date, dict[str, FloatArray]]:
         """P50 of the newest day-ahead issue of each day by site. [kW]"""
         newest: dict[tuple[str, date], str] = {}
-        documents = self._across.between(ISSUED, self._issues, [_eves(days)])
+        documents = self._across.between(ISSUED, self._issues, [made_within(days)])
         for key in sorted(documents):  # of one site by the instant of issue
             issued_at = datetime.fromisoformat(key.rsplit("/", 1)[1])
             newest[key.split("/", 1)[0], issued_at.astimezone(JST).date() + _DAY] = key
@@ -120,7 +120,7 @@ def site_of(name: SeriesId) -> str:
     return str(name).split("/", 1)[0]
 
 
-def _eves(days: Sequence[date]) -> tuple[str, str]:
+def made_within(days: Sequence[date]) -> tuple[str, str]:
     """The time in which the day-ahead issues of some days in order are made, as ends of keys."""
     first, last = jst_midnight(days[0] - _DAY), jst_midnight(days[-1])
     return issue_instant_text(first), issue_instant_text(last)

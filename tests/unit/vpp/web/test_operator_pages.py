@@ -12,13 +12,14 @@ import pytest
 from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
-from energy.core.slots import parse_jst
+from energy.core.slots import jst_midnight, parse_jst
 from energy.market.plans import BalancingPlan, read_plan
 from energy.store import open_store
 from tests.unit.vpp.api.filled import FOREIGN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town, form_key
 from vpp.areawatch import watch_area
 from vpp.forecasts.errormap import errors_by_day
+from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
 from vpp.people.roles import Role
 from vpp.settlement.plan_book import PlanBook, PlanState
 
@@ -174,6 +175,20 @@ def test_the_region_counts_only_what_is_known_and_over(town: Town) -> None:
         nothing = watch_area(empty, now)
         assert (nothing.sites, nothing.last, nothing.tightest()) == ((), None, None)
         assert len(errors_by_day(empty, now, 3)) == 3
+
+
+def test_of_a_days_issues_the_newest_counts_whatever_the_second_in_which_it_was_made(town: Town) -> None:
+    now, site = town.house.clock.now(), watch_area(town.house.store, town.house.clock.now()).sites[0].site
+    for late_s, kw in ((-7300.0, 11.0), (-0.25, 12.0)):
+        issue = IssuedForecast(
+            site=site, target=LOAD, horizon=Horizon.DAY_AHEAD, issued_at=now + timedelta(seconds=late_s),
+            start=jst_midnight(date(2026, 11, 23)), p10=(kw,) * 48, p50=(kw,) * 48, p90=(kw,) * 48,
+            model="demand-pool", card="", version="test",
+        )  # fmt: skip
+        keep(town.house.store, issue)
+    area = watch_area(town.house.store, now)
+    assert area.forecast_sites[1] == 1
+    assert set(area.p50_kw[48:].tolist()) == {12.0}
 
 
 def test_the_reserve_margin_is_supply_less_demand_over_demand(town: Town) -> None:
