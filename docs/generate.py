@@ -32,9 +32,9 @@ from energy.core.errors import ExitStatus, VppError
 from vpp.cli.main import app
 from vpp.forecasts.handover import CSV_COLUMNS, FORMAT, Delivery, json_schema
 from vpp.problemfile import problem_schema
-from vpp.scenario import Scenario
+from vpp.setup.service import ServiceConfig
+from vpp.simulation.scenario import Scenario
 from vpp.web import overview
-from vpp.web.config import ServiceConfig
 
 REFERENCE = Path(__file__).resolve().parent / "reference"
 MADE = "<!-- Made by docs/generate.py (make docs). Change the code, not this page. -->"

@@ -29,7 +29,7 @@ from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import LOAD, Horizon
 from vpp.forecasts.lookback import NOON, DayAhead, by_rule, issued_by_model, noon_issues
 from vpp.forecasts.methods import View
-from vpp.scenario import load_scenario
+from vpp.simulation.scenario import load_scenario
 
 
 def read_household(path: Path) -> Series:

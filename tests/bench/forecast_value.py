@@ -24,11 +24,11 @@ from typing import cast
 import numpy as np
 
 from energy.core.slots import JST, jst_midnight
-from vpp.batch import CONTROLLERS, Request, simulate
-from vpp.planning import peak_price_yen_per_kw
 from vpp.report.figures import peak_number
-from vpp.results import Controller, RunResult
-from vpp.scenario import load_scenario
+from vpp.simulation.batch import CONTROLLERS, Request, simulate
+from vpp.simulation.results import Controller, RunResult
+from vpp.simulation.scenario import load_scenario
+from vpp.site.planning import peak_price_yen_per_kw
 
 # Neither shown (19 January, 3 August) nor tuned on (2 February, 2 March, 29 June, 13 July), four seasons.
 WEEKS = (

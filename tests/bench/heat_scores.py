@@ -29,7 +29,7 @@ from forecasting.baselines import Baseline, baseline
 from forecasting.heat import HeatModel
 from forecasting.metrics import coverage, nmae, pinball
 from forecasting.weather import outdoor_forecast_fallback
-from vpp.climate import thermostat_order
+from vpp.site.climate import thermostat_order
 
 LEVELS = (0.1, 0.5, 0.9)
 DAY = timedelta(days=1)
@@ -121,7 +121,7 @@ def _with_people(zone: HvacZone, share: float) -> HvacZone:
 
 def read_rooms(path: Path, *, with_rooms: bool = True) -> Case:
     """The rooms of the kitakata scenario through a standard year, as if it were 2026."""
-    from vpp.scenario import load_scenario
+    from vpp.simulation.scenario import load_scenario
 
     site = load_scenario("kitakata")[0].site
     hourly, sun = read_standard_year(path)

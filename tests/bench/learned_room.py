@@ -23,13 +23,13 @@ from energy.core.series import FloatArray, Grid, Unit
 from energy.core.slots import SLOTS_PER_DAY, jst_midnight, slots_between
 from energy.market.prices import slot_prices
 from energy.store import Point, Snapshot, open_store
-from vpp.climate import thermostat_order
-from vpp.halfhour import SLOT_RECORD, SlotRecord
-from vpp.recorder import SiteSeries
-from vpp.rooms import FIT_DAYS, room_history
-from vpp.scenario import Scenario, load_scenario
-from vpp.simulate import ScenarioRun, walls_of
-from vpp.simworld import SimulatedWorld
+from vpp.simulation.scenario import Scenario, load_scenario
+from vpp.simulation.simulate import ScenarioRun, walls_of
+from vpp.simulation.simworld import SimulatedWorld
+from vpp.site.climate import thermostat_order
+from vpp.site.recorder import SiteSeries
+from vpp.site.records import SLOT_RECORD, SlotRecord
+from vpp.site.rooms import FIT_DAYS, room_history
 
 FOLDER: Final = Path(__file__).parent / "learned-room"
 BEGINS: Final = {"summer": date(2026, 8, 3), "winter": date(2027, 2, 8)}

@@ -17,11 +17,11 @@ import numpy as np
 from energy.core.series import Grid, Unit
 from energy.core.slots import jst_midnight
 from energy.store import open_store
-from vpp.recorder import SiteSeries
-from vpp.review import Reviewer
-from vpp.scenario import load_scenario
 from vpp.settlement.promise import promises
-from vpp.simulate import ScenarioRun
+from vpp.simulation.review import Reviewer
+from vpp.simulation.scenario import load_scenario
+from vpp.simulation.simulate import ScenarioRun
+from vpp.site.recorder import SiteSeries
 
 
 def run(name: str, week: date, days: int) -> dict[str, object]:

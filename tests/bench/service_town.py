@@ -20,12 +20,11 @@ from energy.core.units import SeriesId, series_id
 from energy.ledger import Channel, Consent
 from energy.store import JobRow, JobRunRow, Point, Store
 from vpp.consents import CONTROLLER, put_on_record
-from vpp.explain import ASSETS
 from vpp.forecasts.delivery import PURPOSE, PURPOSE_VERSION
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
-from vpp.minutes import COUNTER, MINUTE, POWER
-from vpp.scenario import load_scenario
-from vpp.sitebook import keep_site
+from vpp.simulation.scenario import load_scenario
+from vpp.site.minutes import COUNTER, MINUTE, POWER
+from vpp.site.sitebook import ASSETS, keep_site
 
 RETAILER = "retailer-a"
 HISTORY = 38  # days of load: a month of scores, and the week before that the simplest forecast copies

@@ -12,14 +12,14 @@ import asyncio
 import json
 from datetime import date, timedelta
 
-import vpp.operate
+import vpp.loop.operate
 from dispatch.planner import Planner, PlannerOptions
 from energy.core.series import Grid
 from energy.core.slots import jst_midnight
 from energy.store import open_store
-from vpp.review import Reviewer
-from vpp.scenario import load_scenario
-from vpp.simulate import ScenarioRun
+from vpp.simulation.review import Reviewer
+from vpp.simulation.scenario import load_scenario
+from vpp.simulation.simulate import ScenarioRun
 
 DAYS = 6
 
@@ -30,7 +30,7 @@ def run(week: date, share: float) -> dict[str, object]:
     def planner() -> Planner:
         return Planner(PlannerOptions(peak_quantile_share=share))
 
-    vpp.operate.Planner = planner  # type: ignore[assignment,misc] # the only place that makes planners
+    vpp.loop.operate.Planner = planner  # type: ignore[assignment,misc] # the only place that makes planners
     scenario, folder = load_scenario("kitakata")
     start = jst_midnight(week)
     end = start + timedelta(days=DAYS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.vpp.cli import calling
-from vpp.scenario import scenarios_root
+from vpp.simulation.scenario import scenarios_root
 
 pytestmark = pytest.mark.e2e
 

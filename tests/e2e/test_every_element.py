@@ -17,12 +17,12 @@ from energy.core.series import Grid
 from energy.core.slots import jst_midnight
 from energy.core.units import AssetId
 from energy.store import open_store
-from vpp.operate import SiteOperator
-from vpp.perfect import perfect_foresight
-from vpp.review import Reviewer
-from vpp.scenario import load_scenario
+from vpp.loop.operate import SiteOperator
 from vpp.settlement.dr_events import EventBook
-from vpp.simulate import ScenarioRun
+from vpp.simulation.perfect import perfect_foresight
+from vpp.simulation.review import Reviewer
+from vpp.simulation.scenario import load_scenario
+from vpp.simulation.simulate import ScenarioRun
 
 pytestmark = pytest.mark.e2e
 

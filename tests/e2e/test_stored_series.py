@@ -10,7 +10,7 @@ import pytest
 from energy.store import open_store
 from tests.arch.rules import ROOT
 from tests.e2e.days import Day
-from vpp.scenario import load_scenario
+from vpp.simulation.scenario import load_scenario
 
 PAGE = ROOT / "docs" / "reference" / "store-series-names.md"
 LATER = datetime(2030, 1, 1, tzinfo=UTC)

@@ -12,12 +12,12 @@ from starlette.requests import Request
 
 from energy.core.errors import ConfigError
 from vpp.api.common import Answer, Cursor, Instant, Limit, noun, page_of
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.alerted import sees
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.ops.alerts import Alert, AlertBook, Kind, Level, State
 from vpp.ops.alerts_tell import alert_sentence
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.alerted import sees
-from vpp.web.problems import Problem
 
 __all__ = ["alerts"]
 

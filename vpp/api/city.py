@@ -24,8 +24,8 @@ from vpp.api.common import noun
 from vpp.api.sites import asset_kinds, site_ids
 from vpp.consents import CONTROLLER, admitted
 from vpp.forecasts.issued import LOAD, Horizon, latest_issued
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
 
 __all__ = ["CONTEXT", "PURPOSE", "city"]
 

@@ -18,8 +18,8 @@ from starlette.responses import Response
 from energy.core.clock import require_aware
 from energy.core.errors import DataError
 from energy.store import Snapshot
-from vpp.web.access import Access, GuardedRoute
-from vpp.web.problems import PROBLEM_TYPE, STATUS, Problem
+from vpp.http.access import Access, GuardedRoute
+from vpp.http.problems import PROBLEM_TYPE, STATUS, Problem
 
 __all__ = [
     "CSV",

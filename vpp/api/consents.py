@@ -11,9 +11,9 @@ from starlette.requests import Request
 from energy.ledger import Channel, Consent, ConsentRegister
 from vpp.api.common import Answer, Cursor, Limit, known_now, noun, page_of
 from vpp.api.sites import only_here
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
 from vpp.people.roles import Role
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["consents"]
 

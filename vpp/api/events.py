@@ -10,11 +10,11 @@ from pydantic import Field
 from starlette.requests import Request
 
 from vpp.api.common import Answer, Cursor, Limit, SiteId, noun, page_of
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
 from vpp.people.rights import About
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["events"]
 

@@ -15,9 +15,9 @@ from vpp.consents import CONTROLLER
 from vpp.forecasts.delivery import Order, Withheld, preview
 from vpp.forecasts.handover import DeliveryTarget, csv_text
 from vpp.forecasts.issued import Horizon, latest_issued, targets_of
+from vpp.http.access import access_of, guarded
+from vpp.http.problems import Problem
 from vpp.people.rights import About
-from vpp.web.access import access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["forecasts"]
 

@@ -12,10 +12,10 @@ from starlette.requests import Request
 
 from energy.store import HookMessageRow, HookRow
 from vpp.api.common import Answer, Cursor, Limit, noun, page_of
-from vpp.api.webhooks import check_url, new_signing_key
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
+from vpp.ops.webhooks import check_url, new_signing_key
 from vpp.people.keys import new_id
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["hooks"]
 

@@ -17,12 +17,12 @@ from energy.store import JobRunRow, Snapshot
 from vpp.api.common import Answer, Cursor, Limit, known_now, noun, page_of, read_cursor, write_cursor
 from vpp.api.sites import site_ids
 from vpp.forecasts.issued import Horizon, latest_issued, targets_of
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.jobs.board import Card, CardState, board, run_in_words
 from vpp.jobs.book import RunBook
 from vpp.jobs.job import RunState
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["jobs"]
 

@@ -13,8 +13,8 @@ from energy.ledger import Journal, is_expiry
 from energy.ledger.journal import Entry
 from vpp.api.common import Answer, AssetId, Cursor, Limit, SiteId, known_now, noun, page_of
 from vpp.api.sites import only_here
+from vpp.http.access import access_of, guarded
 from vpp.people.rights import About
-from vpp.web.access import access_of, guarded
 
 __all__ = ["ledger"]
 

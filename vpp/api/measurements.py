@@ -33,9 +33,9 @@ from vpp.api.common import (
     wants_csv,
     write_cursor,
 )
+from vpp.http.access import access_of, guarded
+from vpp.http.problems import Problem
 from vpp.people.rights import About
-from vpp.web.access import access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["measurements"]
 

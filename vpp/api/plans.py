@@ -13,13 +13,13 @@ from energy.core.slots import SLOT_LENGTH, Slot
 from energy.store import Snapshot
 from vpp.api.common import Answer, AssetId, FromQuery, SiteId, ToQuery, known_now, noun, stretch
 from vpp.api.sites import asset_kinds
-from vpp.explain import explain_slot
+from vpp.http.access import access_of, guarded
+from vpp.http.problems import Problem
 from vpp.i18n import AssetKind
-from vpp.operate import SLOT_RECORD, SlotRecord
 from vpp.people.rights import About
 from vpp.settlement.plan_book import PlanBook
-from vpp.web.access import access_of, guarded
-from vpp.web.problems import Problem
+from vpp.site.records import SLOT_RECORD, SlotRecord
+from vpp.views.explain import explain_slot
 
 __all__ = ["plans"]
 

@@ -10,9 +10,9 @@ from pydantic import Field
 from starlette.requests import Request
 
 from vpp.api.common import Answer, Cursor, Limit, known_now, noun, page_of
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
 from vpp.settlement.record import SETTLEMENT, SettlementBook
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
 
 __all__ = ["settlements"]
 

@@ -10,11 +10,11 @@ from starlette.requests import Request
 
 from energy.store import Snapshot
 from vpp.api.common import Answer, AssetId, Cursor, Limit, SiteId, known_now, noun, page_of
-from vpp.explain import ASSETS
+from vpp.http.access import access_of, guarded
+from vpp.http.problems import Problem
 from vpp.people.rights import About
 from vpp.people.roles import Role
-from vpp.web.access import access_of, guarded
-from vpp.web.problems import Problem
+from vpp.site.sitebook import ASSETS
 
 __all__ = ["asset_kinds", "assets", "only_here", "site_ids", "sites"]
 

@@ -12,12 +12,12 @@ from starlette.requests import Request
 from energy.core.assets import Weekday
 from vpp.api.common import Answer, AssetId, Cursor, Instant, Limit, SiteId, known_now, noun, page_of
 from vpp.api.sites import site_ids
+from vpp.http.access import Access, access_of, guarded
+from vpp.http.problems import Problem
+from vpp.http.wishwords import refused_text
 from vpp.people.rights import About
 from vpp.people.roles import Role
-from vpp.sitebook import site_of
-from vpp.web.access import Access, access_of, guarded
-from vpp.web.problems import Problem
-from vpp.web.wishwords import refused_text
+from vpp.site.sitebook import site_of
 from vpp.wishes import Act, HoldPower, HoldRoom, PersonsWish, WishBook, wishes_of
 from vpp.wishes.ask import Asking, ask
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, open_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from vpp.ops.alerts import Alert
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
 __all__ = ["app"]
 
@@ -137,7 +137,7 @@ def test(context: typer.Context, config: Config) -> None:
 
 def _service(config: Path) -> ServiceConfig:
     from vpp.config import read_yaml
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
     return read_yaml(config, ServiceConfig)
 

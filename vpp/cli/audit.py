@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 import typer
 
 from energy.core.errors import DataError
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.store import SqlStore

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from datetime import date, datetime

@@ -10,8 +10,8 @@ import typer
 
 from energy.core.errors import ConfigError, DataError
 from vpp.cli.consent_person import enrol, erase, export
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, instant, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.ledger import Consent

@@ -9,7 +9,7 @@ from typing import Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
+from vpp.console import Console
 
 __all__ = ["app"]
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
 from vpp.cli.device_commission import commission
 from vpp.cli.device_link import print_json
 from vpp.cli.device_record import record, replay, scan
 from vpp.cli.device_serve import serve
 from vpp.cli.device_wire import probe, read, watch
 from vpp.cli.device_write import write
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.profile import Profile

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.device_link import (
     Certificates,
     Host,
@@ -26,6 +25,7 @@ from vpp.cli.device_link import (
     print_json,
     target_of,
 )
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.commissioning import Finding

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from devices.modbus import ModbusTransport
     from devices.profile import Profile
     from devices.transport import Access, Tls
-    from vpp.cli.console import Console
+    from vpp.console import Console
 
 __all__ = [
     "Certificates",

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.device_link import Json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.mqtt import Publisher

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, DeviceError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.device_link import (
     Certificates,
     Host,
@@ -22,6 +21,7 @@ from vpp.cli.device_link import (
     print_json,
     target_of,
 )
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.probe import Look

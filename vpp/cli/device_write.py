@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, DeviceError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.device_link import (
     Certificates,
     Host,
@@ -26,6 +25,7 @@ from vpp.cli.device_link import (
     target_of,
 )
 from vpp.cli.device_wire import known_points
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.device import Device

@@ -22,7 +22,7 @@ from vpp.i18n import Messages
 from vpp.ops.alerts import Kind, Level, Trouble
 
 if TYPE_CHECKING:
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
 __all__ = ["Answer", "Fetch", "examine_address", "examine_config", "fetch"]
 

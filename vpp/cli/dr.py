@@ -11,7 +11,6 @@ import typer
 
 from energy.core.errors import ConfigError, DataError
 from vpp.cli.bill import local, plain_number, warn_unverified
-from vpp.cli.console import Console
 from vpp.cli.dr_event import app as event_app
 from vpp.cli.dr_event import event_slots, half_hour
 from vpp.cli.dr_listen import listen
@@ -19,6 +18,7 @@ from vpp.cli.dr_portfolio import calls, nominate, settle, track
 from vpp.cli.dr_reward import reward
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.rules import day_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Callable

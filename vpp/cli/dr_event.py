@@ -10,8 +10,8 @@ import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.bill import plain_number
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, instant, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.core.slots import Slot

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.dr_event import DEFAULT_DATABASE, Database, open_events
 from vpp.cli.forecast_site import Json, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.market.dr_products import Product

@@ -10,7 +10,6 @@ import typer
 
 from energy.core.errors import ConfigError, ExitStatus
 from vpp.cli.bill import plain_number
-from vpp.cli.console import Console
 from vpp.cli.dr_event import (
     DEFAULT_DATABASE,
     OPERATOR,
@@ -22,6 +21,7 @@ from vpp.cli.dr_event import (
     open_events,
 )
 from vpp.cli.forecast_site import Json, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.market.portfolio import Nomination

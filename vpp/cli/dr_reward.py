@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from vpp.cli.console import Console
 from vpp.cli.dr_event import (
     DEFAULT_DATABASE,
     OPERATOR,
@@ -19,6 +18,7 @@ from vpp.cli.dr_event import (
     open_events,
 )
 from vpp.cli.forecast_site import Json, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.ledger import Grant, NoGrant

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.device_link import Json, print_json
 from vpp.cli.echonet_write import Interface, Port, write
 from vpp.cli.ocpp import Seconds, shown_changes
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.echonet.node import Found

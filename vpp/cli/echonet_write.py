@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, DeviceError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.device_link import Json, ask_first, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.echonet.device import Aim, EchonetDevice

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from vpp.cli.console import Console
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from vpp.backtest.case import Case, CaseWeather

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from vpp.backtest.bench import BenchCase

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, instant, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from vpp.forecasts.delivery import Delivered, Withheld

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import (
     DEFAULT_SITE,
     DEFAULT_STATE,
@@ -22,6 +21,7 @@ from vpp.cli.forecast_site import (
     open_site,
     print_json,
 )
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

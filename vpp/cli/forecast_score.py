@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError, ExitStatus, ForecastError
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import (
     DEFAULT_SITE,
     DEFAULT_STATE,
@@ -21,6 +20,7 @@ from vpp.cli.forecast_site import (
     open_site,
     print_json,
 )
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import DEFAULT_STATE, newest_database
+from vpp.console import DEFAULT_STATE, newest_database
 
 if TYPE_CHECKING:
     from energy.core.site import Site
@@ -52,7 +52,7 @@ def open_site(
         If there is no such scenario or database.
     """
     from energy.store import open_store
-    from vpp.scenario import load_scenario
+    from vpp.simulation.scenario import load_scenario
 
     site = load_scenario(name)[0].site
     if database is None:

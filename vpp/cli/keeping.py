@@ -13,7 +13,7 @@ from energy.core.errors import VppError
 
 if TYPE_CHECKING:
     from energy.store import SqlStore
-    from vpp.cli.console import Console
+    from vpp.console import Console
     from vpp.settlement.record import KeptSettlement
 
 __all__ = ["DEFAULT_DATABASE", "Actor", "Database", "keep", "noted_refusal", "open_named"]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_database
 from vpp.cli.ledger_expire import expire
 from vpp.cli.ledger_fairness import fairness
+from vpp.console import DEFAULT_STATE, Console, newest_database, open_database
 
 if TYPE_CHECKING:
     from energy.ledger import Batch, Reconciliation

@@ -7,9 +7,9 @@ from typing import Annotated, cast
 
 import typer
 
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database
+from vpp.console import Console
 
 __all__ = ["expire"]
 

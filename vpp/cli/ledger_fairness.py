@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from vpp.cli.bill import plain_number
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Database, open_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.ledger.fairness import Fairness

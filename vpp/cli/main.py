@@ -11,7 +11,6 @@ from vpp.cli.audit import app as audit_app
 from vpp.cli.bill import bill
 from vpp.cli.cars import app as cars_app
 from vpp.cli.consent import app as consent_app
-from vpp.cli.console import Console, default_lang, guarded
 from vpp.cli.data import app as data_app
 from vpp.cli.db import app as db_app
 from vpp.cli.device import app as device_app
@@ -33,6 +32,7 @@ from vpp.cli.run import run as run_service
 from vpp.cli.serve import serve
 from vpp.cli.settle import app as settle_app
 from vpp.cli.simulation import demo, doctor, simulate
+from vpp.console import Console, default_lang, guarded
 from vpp.threads import end_process, one_blas_thread
 
 __all__ = ["app", "run"]

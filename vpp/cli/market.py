@@ -11,7 +11,6 @@ import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.bill import local, plain_number, warn_unverified
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
 from vpp.cli.market_fip import fip
@@ -19,6 +18,7 @@ from vpp.cli.market_plan import app as plan_app
 from vpp.cli.market_plan_delivery import acknowledge, deliver
 from vpp.cli.market_ppa import app as ppa_app
 from vpp.cli.rules import area_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from datetime import date

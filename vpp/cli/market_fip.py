@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from vpp.cli.bill import plain_number, warn_unverified
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.market.fip import FipPremium, FipTerms

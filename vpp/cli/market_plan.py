@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.rules import area_named, day_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from datetime import date

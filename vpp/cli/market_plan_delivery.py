@@ -8,10 +8,10 @@ from typing import Annotated, cast
 import typer
 
 from energy.core.errors import ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, open_named
 from vpp.cli.rules import day_named
+from vpp.console import Console
 
 __all__ = ["acknowledge", "deliver"]
 

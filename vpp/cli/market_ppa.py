@@ -10,9 +10,9 @@ import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.bill import plain_number, warn_unverified
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal, open_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.market.matching import RenewableShare

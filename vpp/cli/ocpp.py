@@ -13,8 +13,8 @@ import typer
 
 from devices.extras import require_extra
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
 from vpp.cli.device_link import Json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from devices.guests import MixedGateway

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from vpp.cli.console import Console
 from vpp.cli.keeping import DEFAULT_DATABASE, Database, open_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from vpp.i18n import Lang

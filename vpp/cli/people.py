@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, open_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.store import SqlStore

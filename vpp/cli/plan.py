@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError
-from vpp.cli.console import DEFAULT_STATE, Console, newest_database, open_database
 from vpp.cli.plan_file import bench, check, diff, explain_file, make
+from vpp.console import DEFAULT_STATE, Console, newest_database, open_database
 
 if TYPE_CHECKING:
     from energy.store import Document, Snapshot
     from vpp.i18n import Messages
-    from vpp.operate import SlotRecord
+    from vpp.site.records import SlotRecord
 
 __all__ = ["app"]
 
@@ -67,9 +67,10 @@ def explain(
             hint="vpp plan explain 16:30 leaf, or --problem FILE",
         )
     from energy.core.slots import Slot
-    from vpp.explain import asset_names, explain_slot
     from vpp.i18n import Messages
-    from vpp.operate import SLOT_RECORD
+    from vpp.site.records import SLOT_RECORD
+    from vpp.site.sitebook import asset_names
+    from vpp.views.explain import explain_slot
 
     console = cast("Console", context.obj)
     store = open_database(newest_database(state, controller))
@@ -94,9 +95,9 @@ def explain(
 
 def _rooms(known: Snapshot, asset: str, words: Messages) -> list[str]:
     """What the plan reckoned with, if the asset is a room that learns."""
-    from vpp.rooms import standing_of
-    from vpp.roomwords import room_sentences
-    from vpp.sitebook import kept_sites, site_of
+    from vpp.site.rooms import standing_of
+    from vpp.site.sitebook import kept_sites, site_of
+    from vpp.views.roomwords import room_sentences
 
     sites = [site for name in kept_sites(known) if (site := site_of(known, name)) is not None]
     return [
@@ -132,7 +133,7 @@ def _start(document: Document) -> datetime:
 
 def _find(documents: list[Document], start: datetime) -> SlotRecord:
     from energy.core.slots import JST
-    from vpp.operate import SlotRecord
+    from vpp.site.records import SlotRecord
 
     for document in documents:
         if _start(document) == start:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dispatch.planner import Planner
     from energy.core.plan import Plan, Problem
     from vpp.i18n import Messages
-    from vpp.whatif import PlanDiff, WhatIf
+    from vpp.views.whatif import PlanDiff, WhatIf
 
 __all__ = ["ProblemFile", "TimeLimit", "bench", "check", "diff", "explain_file", "make"]
 
@@ -81,8 +81,8 @@ def make(
 
     from energy.core.plan import PlanSource, plan_to_json, problem_to_json
     from vpp.i18n import Messages
-    from vpp.planwords import plan_sentences, softened
     from vpp.problemfile import read_plan, read_problem, write_json
+    from vpp.views.planwords import plan_sentences, softened
 
     console = cast("Console", context.obj)
     words = Messages(console.lang)
@@ -205,7 +205,7 @@ def diff(
     """
     from vpp.i18n import Messages
     from vpp.problemfile import read_problem
-    from vpp.whatif import diff_plans
+    from vpp.views.whatif import diff_plans
 
     console = cast("Console", context.obj)
     words, planner = Messages(console.lang), planner_of(time_limit)
@@ -235,7 +235,7 @@ def _plan_or_planned(path: Path, planner: Planner) -> Plan:
 
 def _diff_lines(problem: Problem, found: PlanDiff, words: Messages) -> list[str]:
     from vpp.i18n import reason_sentence
-    from vpp.planwords import kinds_of
+    from vpp.views.planwords import kinds_of
 
     before, after = found.before, found.after
     lines = [
@@ -297,9 +297,9 @@ def explain_file(
 ) -> None:
     """Say why each asset does what it does in the plan of a problem; and what more would cost."""
     from vpp.i18n import Messages
-    from vpp.planwords import kinds_of, setpoint_sentence, softened
     from vpp.problemfile import read_plan, read_problem
-    from vpp.whatif import what_if
+    from vpp.views.planwords import kinds_of, setpoint_sentence, softened
+    from vpp.views.whatif import what_if
 
     console = cast("Console", context.obj)
     words, planner = Messages(console.lang), planner_of(10.0)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from energy.core.errors import ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.region_common import (
     Data,
@@ -28,6 +27,7 @@ from vpp.cli.region_common import (
 )
 from vpp.cli.region_flex import dispatch, offer
 from vpp.cli.region_week import report, simulate
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from dispatch.region.outcome import RegionPlan
@@ -81,8 +81,8 @@ def make(
         console.say(console.text("region.written", path=out))
     if problems is not None:
         from energy.core.plan import problem_to_json
-        from vpp.batch import make_folder
         from vpp.problemfile import write_json
+        from vpp.simulation.batch import make_folder
 
         make_folder(problems)
         for site in inputs:

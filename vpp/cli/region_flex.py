@@ -8,7 +8,6 @@ from typing import Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.region_common import (
     Day,
@@ -23,6 +22,7 @@ from vpp.cli.region_common import (
     drawn,
     planned_with,
 )
+from vpp.console import Console
 
 __all__ = ["dispatch", "offer"]
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from energy.core.errors import ExitStatus
-from vpp.cli.console import DEFAULT_STATE, Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.region_common import Data, Exchangeable, ExecutorName, Failures, Seed, Sites, Workers, drawn
+from vpp.console import DEFAULT_STATE, Console
 
 if TYPE_CHECKING:
     from vpp.region.week.request import Week
@@ -127,12 +127,12 @@ def _run(console: Console, week: Week, folder: Path, *, executor: str, workers: 
     """Run and settle; None if it was interrupted."""
     import signal
 
-    from vpp.batch import make_folder
     from vpp.region.crew import open_executor
     from vpp.region.week.report import write_region_report
     from vpp.region.week.results import week_document
     from vpp.region.week.run import Interrupted, run_week
     from vpp.shelf import FolderShelf, cache_folder
+    from vpp.simulation.batch import make_folder
 
     make_folder(folder)
     asked_to_stop = False

@@ -8,9 +8,9 @@ from typing import Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, open_named
+from vpp.console import Console
 
 __all__ = ["app"]
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError, ExitStatus
-from vpp.cli.console import Console
 from vpp.cli.room_show import show
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.core.assets import HvacZone
@@ -87,7 +87,7 @@ def _site_room(
                 "a room belongs to a site", where="--room, --write", hint="name the site: --site kitakata"
             )
         return None, SiteCalendar(national_holidays=zone == "Asia/Tokyo")
-    from vpp.scenario import load_scenario
+    from vpp.simulation.scenario import load_scenario
 
     found = load_scenario(site)[0].site
     rooms = {one.id: one for one in found.zones}

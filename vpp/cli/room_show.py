@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, open_named
+from vpp.console import Console
 
 if TYPE_CHECKING:
     from energy.core.assets import HvacZone
@@ -59,7 +59,7 @@ def show(
 
 
 def _site(known: Snapshot, wanted: str | None) -> Site:
-    from vpp.sitebook import kept_sites, site_of
+    from vpp.site.sitebook import kept_sites, site_of
 
     sites = kept_sites(known)
     name = wanted or (sites[0] if len(sites) == 1 else None)
@@ -76,7 +76,7 @@ def _site(known: Snapshot, wanted: str | None) -> Site:
 def _document(known: Snapshot, site: Site, zone: HvacZone, nights: int) -> dict[str, object]:
     from json import loads
 
-    from vpp.rooms import room_history, standing_of
+    from vpp.site.rooms import room_history, standing_of
 
     standing = standing_of(known, site, zone)
     return {
@@ -88,8 +88,8 @@ def _document(known: Snapshot, site: Site, zone: HvacZone, nights: int) -> dict[
 
 
 def _print(words: Messages, known: Snapshot, site: Site, zone: HvacZone, nights: int) -> None:
-    from vpp.rooms import room_history, standing_of
-    from vpp.roomwords import room_sentences, value_rows, why_sentence
+    from vpp.site.rooms import room_history, standing_of
+    from vpp.views.roomwords import room_sentences, value_rows, why_sentence
 
     print(zone.name_ja if words.lang == "ja" else zone.name_en)
     if not zone.learn:

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 
 import typer
 
-from vpp.cli.console import Console
+from vpp.console import Console
 
 __all__ = ["run"]
 
@@ -26,7 +26,7 @@ def run(
     """
     from vpp.config import read_yaml
     from vpp.live.running import run_sites
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
     console = cast("Console", context.obj)
     wanted = read_yaml(config, ServiceConfig)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import Console
+from vpp.console import Console
 
 if TYPE_CHECKING:
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
 __all__ = ["serve"]
 
@@ -114,7 +114,7 @@ def _settings(config: Path | None, database: str | None, host: str | None, port:
     from dataclasses import replace
 
     from vpp.config import read_yaml
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
     read = ServiceConfig() if config is None else read_yaml(config, ServiceConfig)
     store = read.store if database is None else replace(read.store, url=database)

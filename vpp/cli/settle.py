@@ -10,9 +10,9 @@ import typer
 
 from energy.core.errors import ConfigError
 from vpp.cli.bill import warn_unverified
-from vpp.cli.console import DEFAULT_STATE, Console, newest_database
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import Actor, open_named
+from vpp.console import DEFAULT_STATE, Console, newest_database
 
 if TYPE_CHECKING:
     from vpp.settlement.month import ImbalancePrices, MonthAccount
@@ -120,8 +120,8 @@ def readings(
 
     from energy.core.errors import ExitStatus
     from energy.market.demand import first_day, month_shift
-    from vpp.scenario import load_scenario
     from vpp.settlement.readings import write_readings
+    from vpp.simulation.scenario import load_scenario
 
     console = cast("Console", context.obj)
     site = load_scenario(scenario)[0].site
@@ -216,9 +216,9 @@ def _account(
     days: tuple[str | None, str | None],
 ) -> MonthAccount:
     from vpp.cli.rules import day_named
-    from vpp.scenario import load_scenario
     from vpp.settlement.month import MonthTerms, month_account
     from vpp.settlement.month_events import known_events
+    from vpp.simulation.scenario import load_scenario
 
     told, _ = load_scenario(scenario)
     rate, prices, agreements = terms

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.console import DEFAULT_STATE, Console
+from vpp.console import DEFAULT_STATE, Console
 
 if TYPE_CHECKING:
     from vpp.cli.doctor import Finding
-    from vpp.results import Controller
+    from vpp.simulation.results import Controller
 
 __all__ = ["demo", "doctor", "simulate"]
 
@@ -56,10 +56,10 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open the report if there is a screen.")] = True,
 ) -> None:
     """Show a week of a factory: forecasts, plans, Modbus, coins, and a report of what it saved and why."""
-    from vpp.batch import Request, state_folder
-    from vpp.batch import simulate as run
     from vpp.report.html import write_report
     from vpp.report.terminal import render_summary
+    from vpp.simulation.batch import Request, state_folder
+    from vpp.simulation.batch import simulate as run
 
     console = cast("Console", context.obj)
     first = _day(start)
@@ -96,8 +96,8 @@ def simulate(
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """Run controllers over the same days of a scenario and compare what they cost and kept."""
-    from vpp.batch import CONTROLLERS, Request, state_folder
-    from vpp.batch import simulate as run
+    from vpp.simulation.batch import CONTROLLERS, Request, state_folder
+    from vpp.simulation.batch import simulate as run
 
     console = cast("Console", context.obj)
     standard = "none,rules,optimal" if seeds == 0 else "none,valley,rules,mpc,optimal,perfect"
@@ -146,8 +146,8 @@ def _scoreboard(
     json: bool,
 ) -> None:
     """Many weeks and seeds; what is done is kept below the state folder."""
-    from vpp.scoreboard import BoardRequest, run_board
-    from vpp.standings import standings
+    from vpp.simulation.scoreboard import BoardRequest, run_board
+    from vpp.simulation.standings import standings
 
     if not 1 <= seeds <= 1000:
         raise ConfigError("seeds must be 1 to 1000", where=f"--seeds {seeds}", hint="try --seeds 3")
@@ -193,7 +193,7 @@ def doctor(
     """Say whether this machine can run the program, or how a running service does, and what to do if not."""
     from energy.core.clock import SystemClock
     from vpp.cli.doctor import Status, examine, exit_status, solve_probe
-    from vpp.scenario import scenario_names
+    from vpp.simulation.scenario import scenario_names
 
     if sbom:
         print(_bill_of_materials())
@@ -232,7 +232,7 @@ def _of_service(console: Console, service: str | None, config: Path | None) -> l
     from vpp.cli.doctor import foreign_packages
     from vpp.cli.doctor_service import examine_address, examine_config
     from vpp.config import read_yaml
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
     clock = SystemClock()
     findings = [] if service is None else examine_address(service, clock=clock)

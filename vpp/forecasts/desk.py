@@ -34,8 +34,8 @@ from vpp.forecasts.issued import (
 from vpp.forecasts.methods import RECENT, Fitted, Method, View, methods_of
 from vpp.forecasts.registry import ModelRegistry, program_version
 from vpp.forecasts.watch import DriftWatch
-from vpp.planning import Outlook
-from vpp.recorder import SiteSeries
+from vpp.site.planning import Outlook
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["ForecastDesk"]
 

@@ -27,7 +27,7 @@ from forecasting.fallback import recent_days_forecast, same_weekday_forecast
 from forecasting.pv import FittedPv, PvModel
 from forecasting.pv_physics import PvWeather
 from vpp.forecasts.issued import LOAD
-from vpp.recorder import SiteSeries
+from vpp.site.recorder import SiteSeries
 
 __all__ = [
     "RECENT",

@@ -39,7 +39,7 @@ from vpp.forecasts.counterfactual import MixedSnapshot, rules_with
 from vpp.forecasts.issued import LOAD, IssuedForecast, day_ahead_for, targets_of
 from vpp.forecasts.methods import Fitted, Method, View, methods_of
 from vpp.forecasts.registry import ModelRegistry
-from vpp.recorder import SiteSeries
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["AGAINST", "Against", "Explained", "explain_day", "explain_issue"]
 

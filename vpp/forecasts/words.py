@@ -10,7 +10,7 @@ from forecasting.drift import Standing
 from vpp.forecasts.accuracy import Accuracy, AccuracyRow
 from vpp.forecasts.issued import IssuedForecast
 from vpp.i18n import Messages
-from vpp.report.tables import Table
+from vpp.table import Table
 
 __all__ = [
     "accuracy_sentences",

@@ -15,12 +15,12 @@ from energy.core.series import Grid, Unit
 from energy.core.site import Site
 from energy.core.slots import JST, SLOTS_PER_DAY, Slot, jst_midnight
 from energy.store import Store
-from vpp.ahead import ahead_of
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import WEEK_HOUR, Horizon, latest_issued
 from vpp.forecasts.watch import standing_of
 from vpp.jobs.job import Outcome, Run
-from vpp.recorder import SiteSeries
+from vpp.site.ahead import ahead_of
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["SiteDesks", "check_measuring", "check_plan"]
 

@@ -20,7 +20,6 @@ from energy.market.demand import first_day, month_shift
 from energy.market.rule_table import Area
 from energy.store import Store
 from vpp.jobs.job import Outcome, Run
-from vpp.settle import settle_event
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import EventState
@@ -30,6 +29,7 @@ from vpp.settlement.month import MonthTerms, month_account, to_keep
 from vpp.settlement.month_events import known_events
 from vpp.settlement.readings import write_readings
 from vpp.settlement.record import SettlementBook
+from vpp.settlement.settle import settle_event
 from vpp.settlement.stored_prices import Voltage, stored_imbalance
 from vpp.wholefile import whole_file
 from vpp.wishes.book import wishes_at

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from energy.core.site import Site
 from vpp.jobs.job import Outcome, Run
-from vpp.rooms import RoomState, learn_rooms
+from vpp.site.rooms import RoomState, learn_rooms
 
 __all__ = ["learn"]
 

@@ -456,7 +456,7 @@ def start_supervisor(
     Parameters
     ----------
     jobs : sequence of Job
-        :func:`vpp.jobs.standard.standard_jobs`, and whatever else a service does again and again.
+        :func:`vpp.live.standard.standard_jobs`, and whatever else a service does again and again.
     """
     supervisor = Supervisor(store, clock, jobs, limits=limits)
     supervisor.start()

@@ -18,24 +18,24 @@ from energy.core.clock import Clock, SystemClock
 from energy.store import Store
 from vpp.forecasts import ForecastDesk
 from vpp.jobs.job import Job, Lane
-from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import Limits, Supervisor, start_supervisor
-from vpp.live.config import KnownSite, SiteAccess
 from vpp.live.known import SiteFiles
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import RealPace
 from vpp.live.plant import ServedPlant
 from vpp.live.service import LiveService
 from vpp.live.site import LiveSite
-from vpp.live.status import Part, PartState
+from vpp.live.standard import standard_jobs
 from vpp.live.watch import SiteWatch
-from vpp.operate import SiteOperator
+from vpp.loop.operate import SiteOperator
 from vpp.ops.jobs import ops_jobs
+from vpp.ops.status import Part, PartState
 from vpp.settlement.month import MonthTerms
-from vpp.sitebook import keep_site
+from vpp.setup.sites import KnownSite, SiteAccess
+from vpp.site.sitebook import keep_site
 
 if TYPE_CHECKING:
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
 __all__ = ["Running", "running"]
 

@@ -23,7 +23,6 @@ from energy.store import Store
 from vpp.forecasts import ForecastDesk
 from vpp.jobs.board import mark_shown
 from vpp.jobs.config import ForecastReceiver, JobSettings
-from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import start_supervisor
 from vpp.live.assembly import Running
 from vpp.live.demo_people import PARTY, make_people, share_and_call
@@ -33,17 +32,18 @@ from vpp.live.memory import MemoryFile
 from vpp.live.pace import AcceleratedClock
 from vpp.live.service import LiveService
 from vpp.live.site import LiveSite
-from vpp.nearby import NearEquipment
-from vpp.operate import SiteOperator
-from vpp.scenario import Scenario
+from vpp.live.standard import standard_jobs
+from vpp.loop.operate import SiteOperator
 from vpp.settlement.month import MonthTerms
-from vpp.simulate import CHECKPOINT, ScenarioRun
-from vpp.sitebook import keep_site
-from vpp.web.config import ServiceConfig, StoreSettings, WebSettings
+from vpp.setup.service import ServiceConfig, StoreSettings, WebSettings
+from vpp.simulation.nearby import NearEquipment
+from vpp.simulation.scenario import Scenario
+from vpp.simulation.simulate import CHECKPOINT, ScenarioRun
+from vpp.site.sitebook import keep_site
 from vpp.web.serving import Beside, serve
 
 if TYPE_CHECKING:
-    from vpp.cli.console import Console
+    from vpp.console import Console
 
 __all__ = ["Demo", "serve_demo"]
 

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from energy.core.assets import Battery, Meter
 from energy.core.errors import ConfigError
 from energy.core.site import Site
-from vpp.scenario import Scenario, load_scenario
+from vpp.simulation.scenario import Scenario, load_scenario
 
 __all__ = ["CITY_HALL", "FACTORY", "Place", "places", "region_ids"]
 

@@ -18,13 +18,13 @@ from energy.core.slots import SLOT_LENGTH, Slot
 from energy.core.units import AssetId
 from energy.ledger import TightEvent
 from energy.store import Point, Store
-from vpp.control import Readings
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import RealPace
-from vpp.operate import announce
-from vpp.recorder import SiteSeries
-from vpp.scenario import Scenario
-from vpp.simworld import SimulatedWorld
+from vpp.loop.control import Readings
+from vpp.simulation.scenario import Scenario
+from vpp.simulation.simworld import SimulatedWorld
+from vpp.site.recorder import SiteSeries
+from vpp.site.records import announce
 
 __all__ = ["DemoPace", "DemoWorld", "WiredTwins"]
 

@@ -17,12 +17,12 @@ from devices.transport import Access
 from energy.core.clock import SystemClock
 from energy.core.errors import ConfigError, VppError
 from energy.core.site import Site
-from vpp.live.config import KnownSite, SiteSettings, load_site_file
 from vpp.settlement.month_ppa import read_ppa
-from vpp.sitefolder import SiteFolder
+from vpp.setup.sitefolder import SiteFolder
+from vpp.setup.sites import KnownSite, SiteSettings, load_site_file
 
 if TYPE_CHECKING:
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
 __all__ = ["Found", "SiteFiles", "known_sites"]
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from energy.core.errors import VppError
-from vpp.control import Window
-from vpp.halfhour import PlanOrder
+from vpp.loop.control import Window
+from vpp.loop.halfhour import PlanOrder
 
 __all__ = ["Answer", "PlannerThread", "Spawn", "in_thread"]
 

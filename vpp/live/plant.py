@@ -11,7 +11,7 @@ from devices.gateway import Connection
 from devices.service import GatewayService
 from energy.core.errors import DeviceError
 from energy.core.outcome import Command, Outcome
-from vpp.control import Equipment, Readings
+from vpp.loop.control import Equipment, Readings
 
 __all__ = ["Plant", "PlantEndedError", "ServedPlant"]
 

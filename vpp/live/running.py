@@ -18,7 +18,7 @@ from vpp.live.assembly import running
 from vpp.live.known import known_sites
 
 if TYPE_CHECKING:
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 from vpp.ops.alive import say_alive
 
 __all__ = ["run_sites", "told_to_stop"]

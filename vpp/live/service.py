@@ -19,7 +19,7 @@ from typing import Any, Final
 from energy.core.errors import VppError
 from vpp.live.pace import RealPace
 from vpp.live.site import LiveSite
-from vpp.live.status import Part, PartState
+from vpp.ops.status import Part, PartState
 
 __all__ = ["LiveService"]
 

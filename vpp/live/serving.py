@@ -13,7 +13,7 @@ from vpp.live.known import known_sites
 from vpp.web.serving import Beside
 
 if TYPE_CHECKING:
-    from vpp.web.config import ServiceConfig
+    from vpp.setup.service import ServiceConfig
 
 __all__ = ["beside"]
 

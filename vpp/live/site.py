@@ -1,7 +1,7 @@
 """One site that runs: read, guard, command every few seconds; plan each half-hour beside it; keep what was.
 
-It is :class:`vpp.operate.SiteOperator`, the same that a simulation drives. What is added here is time that
-passes by itself: planning in a thread, writing in another, and going on whatever one of them does.
+It is :class:`vpp.loop.operate.SiteOperator`, the same that a simulation drives. What is added here is time
+that passes by itself: planning in a thread, writing in another, and going on whatever one of them does.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from energy.core.errors import VppError
 from energy.core.measurement import Quality
 from energy.core.site import Site
 from energy.core.slots import JST, Slot
-from vpp.control import METER, Readings, Tick
 from vpp.live.clerk import Clerk
 from vpp.live.memory import MemoryFile
 from vpp.live.pace import Pace
 from vpp.live.planning import PlannerThread, Spawn, in_thread
 from vpp.live.plant import Plant, PlantEndedError
-from vpp.live.status import Part, PartState
-from vpp.minutes import minute_points
-from vpp.operate import SiteOperator
+from vpp.loop.control import METER, Readings, Tick
+from vpp.loop.operate import SiteOperator
+from vpp.ops.status import Part, PartState
+from vpp.site.minutes import minute_points
 
 __all__ = ["LiveSite", "calendar_of"]
 
@@ -69,7 +69,7 @@ class LiveSite:
     spawn : callable
         How planning is started beside control.
     told : tuple of str
-        What it is not to do (:attr:`vpp.live.status.Part.told`).
+        What it is not to do (:attr:`vpp.ops.status.Part.told`).
     """
 
     operator: SiteOperator

@@ -16,9 +16,9 @@ from typing import Final, Protocol
 from energy.core.clock import Clock
 from energy.core.errors import VppError
 from energy.store import Store
-from vpp.live.config import KnownSite
 from vpp.live.known import Found
-from vpp.live.status import Part, PartState
+from vpp.ops.status import Part, PartState
+from vpp.setup.sites import KnownSite
 
 __all__ = ["Hands", "SiteWatch"]
 

@@ -24,16 +24,15 @@ from energy.ledger import Journal, VerifyReport
 from energy.market.deadlines import PlanWindow, submission
 from energy.store import Across, Snapshot, Store
 from forecasting.drift import Standing
-from vpp.explain import ASSETS
 from vpp.forecasts.watch import STANDING
 from vpp.jobs.job import RunState
-from vpp.minutes import COUNTER, MINUTE, POWER
-from vpp.monitor import Level as Demand
-from vpp.monitor import demand_from, targets_at
 from vpp.ops.alerts import Kind, Level, Trouble
 from vpp.ops.backup import BACKUP
 from vpp.settlement.plan_book import PlanBook, PlanState, PlanVersion
-from vpp.sitebook import SITE, kept_sites, read_site
+from vpp.site.minutes import COUNTER, MINUTE, POWER
+from vpp.site.sitebook import ASSETS, SITE, kept_sites, read_site
+from vpp.views.monitor import Level as Demand
+from vpp.views.monitor import demand_from, targets_at
 
 __all__ = [
     "CONDITIONS",

@@ -9,7 +9,7 @@ from typing import Final
 from devices.service import notify_systemd
 from energy.core.errors import VppError
 from energy.store import Store
-from vpp.live.status import Part, is_hopeless
+from vpp.ops.status import Part, is_hopeless
 
 __all__ = ["Notify", "alive_every_s", "say_alive"]
 

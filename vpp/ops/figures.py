@@ -34,7 +34,7 @@ class Value(Protocol):
 
 
 class Figures(Protocol):
-    """Where they go (:class:`vpp.web.metrics.Metrics`)."""
+    """Where they go (:class:`vpp.http.metrics.Metrics`)."""
 
     @property
     def data_age(self) -> Value:

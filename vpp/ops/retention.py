@@ -23,9 +23,8 @@ from energy.core.errors import ConfigError, ConsentError
 from energy.core.slots import JST
 from energy.store import Outdated, Store
 from vpp.config import read_yaml
-from vpp.explain import ASSETS
 from vpp.privacy import consents_ended, erase_person
-from vpp.sitebook import kept_sites
+from vpp.site.sitebook import ASSETS, kept_sites
 
 __all__ = [
     "MAY_GO",

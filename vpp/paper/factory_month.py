@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from vpp.factory_month import FactoryMonth
 from vpp.i18n import Lang, Messages
 from vpp.paper.sheet import Column, Sheet, make_pdf, paper_number
 from vpp.paper.words import PaperWords
+from vpp.views.factory_month import FactoryMonth
 
 __all__ = ["factory_month_pdf"]
 

@@ -21,8 +21,8 @@ from energy.core.series import FloatArray, Grid
 from energy.core.slots import jst_midnight
 from energy.core.units import AssetId
 from vpp.region.pools import SLOTS, Pools, load_pools
-from vpp.scenario import scenarios_root
-from vpp.world import Sky, StandardYear
+from vpp.simulation.scenario import scenarios_root
+from vpp.simulation.world import Sky, StandardYear
 
 __all__ = [
     "BASIC_YEN_PER_KW_MONTH",

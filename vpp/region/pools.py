@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from energy.core.errors import DataError
 from energy.core.series import FloatArray
-from vpp.scenario import scenarios_root
+from vpp.simulation.scenario import scenarios_root
 
 __all__ = ["DayPool", "Pools", "VisitPool", "load_pools"]
 

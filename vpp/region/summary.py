@@ -14,8 +14,8 @@ from energy.core.series import FloatArray, Grid
 from energy.core.slots import jst_midnight
 from vpp.region.draw import DrawnSites, Request, mean_load_kw
 from vpp.region.pools import load_pools
-from vpp.scenario import scenarios_root
-from vpp.world import StandardYear
+from vpp.simulation.scenario import scenarios_root
+from vpp.simulation.world import StandardYear
 
 __all__ = ["describe"]
 

@@ -8,8 +8,8 @@ from energy.core.slots import SLOT_LENGTH
 from vpp.i18n import Messages
 from vpp.report.chart import ChartSpec, Dash, Line, Shade, Tone
 from vpp.report.figures import Comparison
-from vpp.report.tables import Table
-from vpp.results import CallResult, RunResult
+from vpp.simulation.results import CallResult, RunResult
+from vpp.table import Table
 
 __all__ = ["CallPart", "call_parts", "call_sentences"]
 

@@ -10,7 +10,7 @@ from vpp.i18n import Messages
 from vpp.report.chart import Band, Bars, ChartSpec, Line, Marker, Markers, Reference, Series, Shade
 from vpp.report.figures import Comparison, slots_of
 from vpp.report.words import asset_name
-from vpp.results import CarTrace, Departure, RunResult, SimulationDocument, SlotTrace
+from vpp.simulation.results import CarTrace, Departure, RunResult, SimulationDocument, SlotTrace
 
 __all__ = ["battery_charts", "car_charts", "coin_chart", "day_charts", "demand_chart", "room_charts"]
 

@@ -9,7 +9,7 @@ from energy.core.errors import DataError
 from energy.core.plan import Reason
 from energy.core.slots import JST, SLOT_LENGTH
 from vpp.i18n import AssetKind
-from vpp.results import Controller, RunResult, SimulationDocument, SlotTrace
+from vpp.simulation.results import Controller, RunResult, SimulationDocument, SlotTrace
 
 __all__ = [
     "Action",

@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape
 
 from dispatch.guard import WINDOW_MIN
 from vpp.i18n import Messages
-from vpp.monitor import DemandNow, Level
 from vpp.report.axes import value_ticks
 from vpp.report.ink import box, patterns, px, segment, text
+from vpp.views.monitor import DemandNow, Level
 
 __all__ = ["gauge_svg"]
 

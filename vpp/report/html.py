@@ -20,9 +20,10 @@ from vpp.report.calls import call_parts, call_sentences
 from vpp.report.chart import ChartSpec, ChartTable, chart_csv, chart_table
 from vpp.report.figures import Comparison, compare, hardest_day, peak_number, tight_stretch
 from vpp.report.svg import NARROW_PX, chart_css, render_svg
-from vpp.report.tables import Table, controllers_table, forecast_table, reasons_table
+from vpp.report.tables import controllers_table, forecast_table, reasons_table
 from vpp.report.words import cautions, lead, period, promises, title
-from vpp.results import SimulationDocument
+from vpp.simulation.results import SimulationDocument
+from vpp.table import Table
 
 __all__ = [
     "Figure",

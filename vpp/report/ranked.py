@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 from vpp.i18n import Messages
 from vpp.report.axes import text_px, value_ticks
 from vpp.report.ink import FONT_PX, box, patterns, segment, text
-from vpp.report.tables import Table
+from vpp.table import Table
 
 __all__ = ["Ranked", "RankedRow", "ranked_svg", "ranked_table"]
 

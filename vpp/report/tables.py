@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from vpp.i18n import Messages, reason_sentence
 from vpp.report.figures import Comparison, actions
 from vpp.report.words import asset_name
-from vpp.results import RunSummary, SimulationDocument
+from vpp.simulation.results import RunSummary, SimulationDocument
+from vpp.table import Table
 
-__all__ = ["Table", "controllers_table", "forecast_table", "reasons_table"]
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A caption, the headings and rows of written cells; the first cell of a row is its heading."""
-
-    caption: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
+__all__ = ["controllers_table", "forecast_table", "reasons_table"]
 
 
 def controllers_table(document: SimulationDocument, messages: Messages) -> Table:

@@ -8,10 +8,11 @@ from vpp.i18n import Lang, Messages
 from vpp.report.axes import display_width
 from vpp.report.calls import call_sentences
 from vpp.report.figures import compare
-from vpp.report.tables import Table, controllers_table
+from vpp.report.tables import controllers_table
 from vpp.report.words import cautions, lead, period, promises, title
-from vpp.results import Controller, SimulationDocument
-from vpp.standings import Estimate, Standings
+from vpp.simulation.results import Controller, SimulationDocument
+from vpp.simulation.standings import Estimate, Standings
+from vpp.table import Table
 
 __all__ = ["aligned", "render_standings", "render_summary"]
 

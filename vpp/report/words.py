@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from vpp.i18n import Messages
 from vpp.report.figures import Comparison, compare, relief_at_peak, year_yen
-from vpp.results import RunSummary, SimulationDocument
+from vpp.simulation.results import RunSummary, SimulationDocument
 
 __all__ = ["asset_name", "cautions", "lead", "period", "promises", "title"]
 

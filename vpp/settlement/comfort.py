@@ -12,7 +12,7 @@ from energy.core.series import Grid, Unit
 from energy.core.slots import Slot
 from energy.ledger import ComfortRule
 from energy.store import Snapshot
-from vpp.recorder import SiteSeries
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["Proof", "prove"]
 

@@ -25,7 +25,7 @@ from vpp.settlement.dr_measuring import Measuring, baseline_request, enrolled
 from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.files import read_meter
 from vpp.settlement.many import CHUNK, Run, chunks, here
-from vpp.sitebook import SITE, read_site
+from vpp.site.sitebook import SITE, read_site
 
 __all__ = [
     "agreed",

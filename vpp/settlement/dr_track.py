@@ -31,12 +31,12 @@ from energy.market.portfolio import (
 )
 from energy.market.rules import rule_row
 from energy.store import Store
-from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import Call, DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settling import agreed, without_consent
 from vpp.settlement.files import read_meter
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["Tracked", "choose", "replacement", "track"]
 

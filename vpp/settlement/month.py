@@ -22,7 +22,6 @@ from energy.market.imbalance import price_rules, settle_slots
 from energy.market.prices import MICRO, IntArray, micro
 from energy.market.rule_table import Area, RuleFact
 from energy.store import Snapshot, Store
-from vpp.recorder import SiteSeries
 from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settling import agreed
 from vpp.settlement.month_events import CalledEvent, event_rules, event_steps, settle_call
@@ -30,6 +29,7 @@ from vpp.settlement.month_ppa import PpaInvoice, PpaTerms, SiteFlow, arriving, p
 from vpp.settlement.promise import DayPromise, promises
 from vpp.settlement.record import Derivation, Evidence, KeptSettlement
 from vpp.settlement.waterfall import Flows, Step, bill_steps, flows_of, whole_yen
+from vpp.site.recorder import SiteSeries
 
 __all__ = [
     "AccountNote",

@@ -22,11 +22,11 @@ from energy.market.demand import exact
 from energy.market.rule_table import RuleFact
 from energy.market.rules import facts_on
 from energy.store import Snapshot, Store
-from vpp.operate import EVENT
-from vpp.recorder import SiteSeries
 from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.promise import DayPromise
 from vpp.settlement.waterfall import Step
+from vpp.site.recorder import SiteSeries
+from vpp.site.records import EVENT
 
 __all__ = ["CalledEvent", "event_rules", "event_steps", "known_events", "settle_call"]
 

@@ -22,10 +22,10 @@ from energy.market.prices import MICRO, IntArray, micro
 from energy.market.rule_table import RuleFact
 from energy.store import Snapshot
 from vpp.config import read_yaml
-from vpp.recorder import SiteSeries
 from vpp.settlement.record import Derivation, Evidence
 from vpp.settlement.traces import invoice_trace
 from vpp.settlement.waterfall import Step
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["PpaInvoice", "PpaTerms", "SiteFlow", "arriving", "ppa_invoices", "read_ppa", "with_readings"]
 

@@ -10,7 +10,7 @@ from energy.core.series import Grid, Series, Unit
 from energy.core.site import Site
 from energy.core.slots import JST, jst_midnight
 from energy.store import Store
-from vpp.recorder import SiteSeries
+from vpp.site.recorder import SiteSeries
 from vpp.wholefile import whole_file
 
 __all__ = ["Written", "write_readings"]

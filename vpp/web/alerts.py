@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import ConfigError
+from vpp.http.access import Access, access_of
+from vpp.http.alerted import open_alerts, sees
 from vpp.i18n import Messages
 from vpp.ops.alerts import Alert, AlertBook, Level, State
 from vpp.ops.alerts_tell import alert_sentence
 from vpp.people.rights import RULES, reach_of
-from vpp.web.access import Access, access_of
-from vpp.web.alerted import open_alerts, sees
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 

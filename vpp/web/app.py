@@ -20,8 +20,11 @@ from starlette.staticfiles import StaticFiles
 from devices.service import notify_systemd
 from energy.core.errors import VppError
 from vpp.api.routers import add_api
-from vpp.api.webhooks import tell_all
+from vpp.http.problems import Problem, answer, of_error
+from vpp.http.service import Service
+from vpp.http.writes import forget_old
 from vpp.ops.alive import alive_every_s, say_alive
+from vpp.ops.webhooks import tell_all
 from vpp.web import (
     alerts,
     audit,
@@ -46,9 +49,6 @@ from vpp.web import (
 )
 from vpp.web.middleware import Around
 from vpp.web.pages import Page, add_pages
-from vpp.web.problems import Problem, answer, of_error
-from vpp.web.service import Service
-from vpp.web.writes import forget_old
 
 __all__ = ["PAGES", "create_app"]
 

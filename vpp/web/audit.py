@@ -14,8 +14,8 @@ from starlette.responses import Response
 from energy.core.slots import jst_midnight
 from energy.store import AuditFilter, AuditRecord
 from vpp.api.common import csv_answer
+from vpp.http.access import access_of
 from vpp.i18n import Messages
-from vpp.web.access import access_of
 from vpp.web.pages import Page, render
 
 __all__ = ["PAGES"]

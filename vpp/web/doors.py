@@ -10,14 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import ConfigError
+from vpp.http.access import access_of, service_of, session_cookie
+from vpp.http.languages import LANG_COOKIE
+from vpp.http.problems import Problem
+from vpp.http.service import Service
 from vpp.i18n import LANGUAGES
 from vpp.people.logins import Session
 from vpp.people.passwords import SHORTEST
-from vpp.web.access import access_of, service_of, session_cookie
-from vpp.web.languages import LANG_COOKIE
 from vpp.web.pages import Page, back_to, go, render, site_path
-from vpp.web.problems import Problem
-from vpp.web.service import Service
 
 __all__ = ["PAGES", "fields_of", "file_of", "with_session"]
 

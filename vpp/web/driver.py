@@ -16,17 +16,17 @@ from energy.core.slots import JST
 from energy.store import Snapshot
 from vpp.api.common import known_now
 from vpp.api.sites import only_here
-from vpp.drivercard import DriverCard, coins_of, driver_card
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
+from vpp.http.wishwords import answer_text, refused_text
 from vpp.i18n import Messages
 from vpp.people.rights import RULES, About, reach_of
 from vpp.people.roles import Role
-from vpp.sitebook import kept_sites, site_of
-from vpp.web.access import Access, access_of
+from vpp.site.sitebook import kept_sites, site_of
+from vpp.views.drivercard import DriverCard, coins_of, driver_card
 from vpp.web.doors import fields_of
 from vpp.web.driver_view import card_words
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
-from vpp.web.wishwords import answer_text, refused_text
 from vpp.wishes import Act, ChargeNow, Departure, HoldPower, NoDischarge, WishBook
 from vpp.wishes.ask import Asking, ask
 

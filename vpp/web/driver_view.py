@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from energy.core.slots import JST
-from vpp.drivercard import KM_PER_KWH, DriverCard, Stretch
 from vpp.i18n import Messages, reason_sentence
+from vpp.views.drivercard import KM_PER_KWH, DriverCard, Stretch
 from vpp.wishes import Departure, PersonsWish
 
 __all__ = ["CardWords", "Step", "card_words"]

@@ -17,13 +17,13 @@ from energy.core.slots import JST, jst_midnight
 from energy.core.units import SeriesId, series_id
 from energy.store import Snapshot
 from vpp.api.common import known_now
-from vpp.explain import Names, asset_names
-from vpp.explore import DayLine, Stretch, read_days, read_stretch, read_thinned, steps_in
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.people.rights import About
-from vpp.web.access import Access, access_of
+from vpp.site.sitebook import Names, asset_names
+from vpp.views.explore import DayLine, Stretch, read_days, read_stretch, read_thinned, steps_in
 from vpp.web.pages import Page, render
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES"]
 

@@ -14,30 +14,29 @@ from energy.core.errors import VppError
 from energy.core.site import Season, Site
 from energy.core.slots import JST
 from energy.store import Snapshot
-from vpp.ahead import ahead_of
 from vpp.api.common import known_now
-from vpp.climate import comfort_limits, season_at
-from vpp.explain import named_assets
-from vpp.factory_month import coins_of_month
+from vpp.http.access import Access, access_of, service_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
-from vpp.kept import kept_in_month
-from vpp.minutes import COUNTER, MINUTE
-from vpp.monitor import Level, demand_now
-from vpp.override import preview
 from vpp.people.rights import About
-from vpp.recorder import SiteSeries
 from vpp.report.svg import chart_css
-from vpp.rooms import standing_of
-from vpp.roomwords import room_sentences, value_rows
 from vpp.settlement.dr_events import EventBook
-from vpp.sitebook import kept_sites, site_of
-from vpp.sitewatch import AssetRow, Watch, watch_site
-from vpp.web.access import Access, access_of, service_of
+from vpp.site.ahead import ahead_of
+from vpp.site.climate import comfort_limits, season_at
+from vpp.site.minutes import COUNTER, MINUTE
+from vpp.site.recorder import SiteSeries
+from vpp.site.rooms import standing_of
+from vpp.site.sitebook import kept_sites, named_assets, site_of
+from vpp.views.factory_month import coins_of_month
+from vpp.views.kept import kept_in_month
+from vpp.views.monitor import Level, demand_now
+from vpp.views.override import preview
+from vpp.views.roomwords import room_sentences, value_rows
+from vpp.views.sitewatch import AssetRow, Watch, watch_site
 from vpp.web.doors import fields_of
 from vpp.web.factory_view import gauge, headline, lanes, monitor_words, more_or_less, span_lines
 from vpp.web.live import streamed
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
 from vpp.wishes import Act, ChargeNow, HoldPower, HoldRoom, PersonsWish, WishBook, wishes_at
 
 __all__ = ["PAGES", "site_or_404", "sites_seen"]

@@ -13,16 +13,16 @@ from energy.core.errors import DataError
 from energy.core.slots import JST, jst_midnight
 from energy.market.demand import month_shift
 from vpp.api.common import known_now
-from vpp.factory_month import FactoryMonth, factory_month
+from vpp.http.access import access_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.paper.words import PaperWords
 from vpp.people.rights import About
 from vpp.report.chart import Bars, ChartSpec, ChartTable, Line, Reference, chart_table
 from vpp.report.svg import NARROW_PX, render_svg
-from vpp.web.access import access_of
+from vpp.views.factory_month import FactoryMonth, factory_month
 from vpp.web.factory import site_or_404
 from vpp.web.pages import Page, render
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES", "Figure", "day_chart", "figure_of", "peaks_chart"]
 

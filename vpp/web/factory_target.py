@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from vpp.api.common import known_now
+from vpp.http.access import access_of
 from vpp.i18n import Messages
 from vpp.people.rights import About
-from vpp.targets import DAYS, target_table
-from vpp.web.access import access_of
+from vpp.views.targets import DAYS, target_table
 from vpp.web.factory import site_or_404
 from vpp.web.pages import Page, render
 

@@ -12,13 +12,13 @@ from markupsafe import Markup
 
 from energy.core.site import Site
 from energy.core.slots import SLOT_LENGTH
-from vpp.ahead import Ahead
-from vpp.explain import Names, named_assets
 from vpp.i18n import Messages, reason_sentence
-from vpp.monitor import DemandNow, Level
 from vpp.report.gauge import gauge_svg
 from vpp.report.lanes import Fill, Lane, LaneBar, LaneLine, axis_svg, lane_svg
-from vpp.sitewatch import AssetRow, Span, Watch
+from vpp.site.ahead import Ahead
+from vpp.site.sitebook import Names, named_assets
+from vpp.views.monitor import DemandNow, Level
+from vpp.views.sitewatch import AssetRow, Span, Watch
 
 __all__ = [
     "LaneView",

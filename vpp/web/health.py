@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import VppError
-from vpp.live.status import is_hopeless, worst
+from vpp.http.access import service_of
+from vpp.http.metrics import METRICS_TYPE
+from vpp.http.problems import Problem
 from vpp.ops.figures import read_figures
-from vpp.web.access import service_of
-from vpp.web.metrics import METRICS_TYPE
+from vpp.ops.status import is_hopeless, worst
 from vpp.web.pages import Page
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES"]
 

@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from energy.core.slots import JST
 from vpp.api.common import known_now
-from vpp.household import HomeWeek, Tip, home_week
+from vpp.http.access import access_of
 from vpp.i18n import Messages
 from vpp.people.rights import About
 from vpp.report.chart import Bars, ChartSpec, Line
-from vpp.web.access import access_of
+from vpp.views.household import HomeWeek, Tip, home_week
 from vpp.web.factory import site_or_404, sites_seen
 from vpp.web.factory_month import figure_of
 from vpp.web.pages import Page, go, render

@@ -16,6 +16,8 @@ from energy.core.errors import DataError
 from energy.core.slots import JST
 from energy.store import JobRunRow
 from vpp.api.common import read_cursor, write_cursor
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.jobs.board import (
     NEEDS_A_LOOK,
@@ -28,10 +30,8 @@ from vpp.jobs.board import (
 )
 from vpp.jobs.book import RunBook
 from vpp.people.rights import RULES, reach_of
-from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES"]
 

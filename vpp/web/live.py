@@ -15,7 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from vpp.web.access import service_of
+from vpp.http.access import service_of
 
 __all__ = ["LONGEST_S", "streamed"]
 

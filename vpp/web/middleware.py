@@ -12,9 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vpp.http.problems import Problem, answer, of_error
+from vpp.http.service import Service
 from vpp.people.keys import new_id
-from vpp.web.problems import Problem, answer, of_error
-from vpp.web.service import Service
 
 __all__ = ["CSP", "Around", "JsonLines"]
 

@@ -16,21 +16,21 @@ from energy.ledger import Consent
 from energy.market.deadlines import PlanWindow, submission
 from energy.market.products import SupplyLevel
 from energy.store import AuditFilter, Store
-from vpp.areawatch import Area, SiteLine, watch_area
 from vpp.consents import on_record
 from vpp.forecasts.errormap import SHOWN_DAYS, errors_by_day
+from vpp.http.access import Access, access_of
+from vpp.http.alerted import open_alerts
 from vpp.i18n import Messages
 from vpp.ops.alerts_tell import alert_sentence
-from vpp.planfollow import Following, plan_following
 from vpp.report.chart import Band, ChartSpec, Line
 from vpp.report.html import figure_of
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
 from vpp.settlement.plan_book import PlanBook, PlanState
-from vpp.sitebook import site_names
-from vpp.web.access import Access, access_of
-from vpp.web.alerted import open_alerts
+from vpp.site.sitebook import site_names
+from vpp.views.areawatch import Area, SiteLine, watch_area
+from vpp.views.planfollow import Following, plan_following
 from vpp.web.live import streamed
 from vpp.web.pages import Page, render
 

@@ -19,9 +19,9 @@ from energy.core.slots import SLOTS_PER_DAY, slots_of_day
 from energy.market.deadlines import PlanWindow, submission
 from energy.market.plan_file import csv_of_plan
 from energy.market.plans import BalancingPlan, Member, Trade, internal_checks
+from vpp.http.access import Access, access_of
 from vpp.i18n import Messages
 from vpp.settlement.plan_book import PlanBook, PlanState, PlanVersion
-from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 

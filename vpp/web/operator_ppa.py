@@ -17,11 +17,11 @@ from starlette.responses import Response
 
 from energy.core.slots import SLOT_LENGTH, SLOTS_PER_DAY, jst_midnight
 from energy.store import Store
+from vpp.http.access import access_of
 from vpp.i18n import Messages
 from vpp.report.chart import Bars, ChartSpec, Line
 from vpp.report.html import figure_of
 from vpp.settlement.record import SETTLEMENT, SettlementBook
-from vpp.web.access import access_of
 from vpp.web.pages import Page, render
 
 __all__ = ["PAGES"]

@@ -11,12 +11,12 @@ from starlette.responses import Response
 
 from energy.core.errors import DataError, LedgerError, VppError
 from energy.ledger import Batch, BatchBook, Difference
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.settlement.files import receipt_of
-from vpp.web.access import Access, access_of
 from vpp.web.doors import file_of
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
 
 __all__ = ["LARGEST", "PAGES"]
 

@@ -12,16 +12,16 @@ from starlette.responses import Response
 from energy.core.errors import DataError, VppError
 from energy.ledger import Batch, BatchBook, Channel, Consent, ConsentRegister, batch_csv
 from vpp.consents import on_record
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
-from vpp.sitebook import site_names
-from vpp.web.access import Access, access_of
+from vpp.site.sitebook import site_names
 from vpp.web.doors import fields_of
 from vpp.web.operator_dr import tracking
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES"]
 

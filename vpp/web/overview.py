@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from vpp.api.routers import ROUTERS
+from vpp.http.access import GuardedRoute, guard_of
+from vpp.http.metrics import Metrics
 from vpp.people.rights import RULES
 from vpp.people.roles import Role
-from vpp.web.access import GuardedRoute, guard_of
 from vpp.web.app import PAGES
-from vpp.web.metrics import Metrics
 
 __all__ = ["figures_text", "page_rows", "route_rows", "rule_header", "rule_rows"]
 

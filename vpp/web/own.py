@@ -12,14 +12,14 @@ from starlette.responses import Response
 
 from energy.core.errors import ConfigError
 from energy.core.slots import JST
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.people.passwords import SHORTEST
 from vpp.people.rights import RULES, reach_of
 from vpp.people.second_factor import qr_svg, uri
-from vpp.sitebook import car_names, site_names
-from vpp.web.access import Access, access_of
+from vpp.site.sitebook import car_names, site_names
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render, service_name
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES"]
 

@@ -17,13 +17,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from energy.core.slots import JST
+from vpp.http.access import FORM_COOKIE, Access, access_of, guarded, service_of
+from vpp.http.alerted import open_alerts
+from vpp.http.service import Service
 from vpp.i18n import Lang, Messages
 from vpp.people.keys import new_secret
 from vpp.people.rights import RULES, About, reach_of
 from vpp.people.roles import Account
-from vpp.web.access import FORM_COOKIE, Access, access_of, guarded, service_of
-from vpp.web.alerted import open_alerts
-from vpp.web.service import Service
 
 __all__ = [
     "TEMPLATES",
@@ -66,7 +66,7 @@ class Page:
 
 def add_pages(app: Any, pages: Sequence[Page]) -> None:  # Any: the framework's app, named only in app.py
     """Make a guarded route of every page."""
-    from vpp.web.access import GuardedRoute
+    from vpp.http.access import GuardedRoute
 
     for page in pages:
         guarded(page.rule, page.about)(page.endpoint)

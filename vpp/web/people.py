@@ -12,13 +12,13 @@ from starlette.responses import Response
 from energy.core.errors import ConfigError
 from vpp.api.common import known_now
 from vpp.api.sites import site_ids
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.i18n import LANGUAGES
 from vpp.people.accounts import INVITATION_LASTS, RESET_LASTS
 from vpp.people.roles import Account, AccountState, Objects, Role, require_name
-from vpp.web.access import Access, access_of
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
 
 __all__ = ["PAGES"]
 

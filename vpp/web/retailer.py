@@ -17,12 +17,12 @@ from vpp.forecasts.delivery import Order, Withheld, preview, recipients
 from vpp.forecasts.handover import Delivery, DeliveryTarget
 from vpp.forecasts.issued import DAY_AHEAD_HOURS
 from vpp.forecasts.sumscore import SPANS, SumScore, expected_miss_kwh, sum_scores
+from vpp.http.access import Access, access_of
 from vpp.i18n import Messages
 from vpp.people.rights import About
 from vpp.people.roles import Role
 from vpp.report.chart import Band, ChartSpec, Line
 from vpp.report.html import figure_of
-from vpp.web.access import Access, access_of
 from vpp.web.pages import Page, render
 
 __all__ = ["PAGES"]

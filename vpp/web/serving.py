@@ -17,12 +17,12 @@ import uvicorn
 from energy.core.clock import Clock, SystemClock
 from energy.core.errors import ConfigError, ExitStatus
 from energy.store import Store, open_store
-from vpp.live.status import Part
+from vpp.http.service import Service
 from vpp.ops.jobs import disk_of
+from vpp.ops.status import Part
+from vpp.setup.service import ServiceConfig, WebSettings
 from vpp.web.app import create_app
-from vpp.web.config import ServiceConfig, WebSettings
 from vpp.web.middleware import JsonLines
-from vpp.web.service import Service
 
 __all__ = ["Beside", "log_as_json", "serve"]
 

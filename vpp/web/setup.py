@@ -23,16 +23,16 @@ from energy.core.site import Site
 from energy.core.slots import JST
 from energy.store import Snapshot
 from vpp.api.common import known_now
-from vpp.devicetrial import look_once, try_orders
+from vpp.http.access import Access, access_of
+from vpp.http.problems import Problem
 from vpp.i18n import Messages
-from vpp.live.config import SiteAccess
 from vpp.people.rights import About
-from vpp.sitebook import keep_site
-from vpp.sitefolder import KeptDevice, SiteFolder
-from vpp.web.access import Access, access_of
+from vpp.setup.devicetrial import look_once, try_orders
+from vpp.setup.sitefolder import KeptDevice, SiteFolder
+from vpp.setup.sites import SiteAccess
+from vpp.site.sitebook import keep_site
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
-from vpp.web.problems import Problem
 from vpp.web.setup_forms import LINKS, PARTS, device_of_form, part_of_form, site_of_form
 from vpp.web.setup_parts import part_rows
 from vpp.web.setup_state import run_state

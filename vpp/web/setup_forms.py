@@ -12,7 +12,7 @@ from energy.core.assets import Battery, Charger, HvacZone, Meter, OwnerType, PvA
 from energy.core.errors import ConfigError
 from energy.core.site import Site
 from energy.core.tariff import Tariff, TariffPeriod
-from vpp.sitefolder import KeptDevice
+from vpp.setup.sitefolder import KeptDevice
 
 __all__ = ["LINKS", "PARTS", "device_of_form", "part_of_form", "site_of_form"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from energy.core.site import Site
 from vpp.i18n import Messages
-from vpp.sitefolder import SiteFolder
-from vpp.siteparts import named_by
+from vpp.setup.sitefolder import SiteFolder
+from vpp.setup.siteparts import named_by
 
 __all__ = ["PartRow", "needed_by", "part_rows"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vpp.http.service import Service
 from vpp.i18n import Messages
-from vpp.web.service import Service
 
 __all__ = ["RunState", "run_state"]
 

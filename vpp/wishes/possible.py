@@ -11,7 +11,7 @@ from energy.core.assets import Charger, Trip, Vehicle
 from energy.core.measurement import Quality
 from energy.core.site import Site
 from energy.store import Snapshot
-from vpp.recorder import SiteSeries
+from vpp.site.recorder import SiteSeries
 
 __all__ = ["CarNow", "Possible", "car_now", "possible_departure", "reachable_soc", "ready_at"]
 

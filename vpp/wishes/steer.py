@@ -13,7 +13,7 @@ from energy.core.outcome import ChargerPower, ClimateMode, CommandSource, Order,
 from energy.core.plan import Reason
 from energy.core.site import Season, Site
 from energy.core.units import AssetId
-from vpp.envelope import PowerRange
+from vpp.site.envelope import PowerRange
 from vpp.wishes.obey import Asked, manual
 
 __all__ = ["narrowed", "orders_of"]

@@ -12,10 +12,10 @@ import uvicorn
 from energy.core.clock import ManualClock
 from energy.store import open_store
 from tests.e2e.console.town import CHEAP
+from vpp.http.service import Service
 from vpp.people.passwords import Passwords
+from vpp.setup.service import WebSettings
 from vpp.web.app import create_app
-from vpp.web.config import WebSettings
-from vpp.web.service import Service
 
 __all__ = ["Console"]
 

@@ -13,7 +13,7 @@ from tests.e2e.console.desk import Desk, keep_picture
 from tests.e2e.console.served import Console
 from tests.unit.vpp.cli.test_device_command import running
 from tests.unit.vpp.web.test_setup import FORM, PARTS
-from vpp.sitefolder import KeptDevice, SiteFolder
+from vpp.setup.sitefolder import KeptDevice, SiteFolder
 from vpp.web.setup_forms import part_of_form, site_of_form
 from vpp.wishes import wishes_at
 

@@ -10,8 +10,8 @@ from energy.store import Point
 from tests.e2e.console.desk import LANGUAGES, TABLET, Desk, keep_picture
 from tests.e2e.console.served import Console
 from tests.e2e.console.town import FACTORY
-from vpp.minutes import COUNTER, POWER
-from vpp.recorder import SiteSeries
+from vpp.site.minutes import COUNTER, POWER
+from vpp.site.recorder import SiteSeries
 from vpp.wishes import HoldPower, wishes_at
 
 pytestmark = pytest.mark.e2e

@@ -10,9 +10,9 @@ from tests.e2e.console.desk import Desk
 from tests.e2e.console.served import Console
 from tests.e2e.console.town import FACTORY
 from vpp.jobs.job import Job, Outcome, Run
-from vpp.jobs.standard import standard_jobs
 from vpp.jobs.supervisor import Supervisor
-from vpp.sitebook import site_of
+from vpp.live.standard import standard_jobs
+from vpp.site.sitebook import site_of
 
 pytestmark = pytest.mark.e2e
 

@@ -28,7 +28,6 @@ from energy.market.plans import Trade, draft_plan, read_plan
 from energy.market.portfolio import Resource
 from energy.store import Store, open_store, points_of
 from vpp.consents import CONTROLLER
-from vpp.explain import ASSETS
 from vpp.forecasts.delivery import PURPOSE, PURPOSE_VERSION
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, day_ahead_for, keep
 from vpp.people.accounts import People
@@ -37,6 +36,7 @@ from vpp.people.roles import Objects, Role
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.plan_book import PlanBook
+from vpp.site.sitebook import ASSETS
 
 __all__ = ["CHEAP", "FACTORY", "NEIGHBOURS", "NOW", "OBJECTS", "PASSWORD", "START", "build"]
 
@@ -77,7 +77,7 @@ def build(path: Path) -> None:
 
 def _simulated(folder: Path) -> Path:
     """Two days of the factory, planned by the optimiser."""
-    from vpp.batch import Request, simulate
+    from vpp.simulation.batch import Request, simulate
 
     simulate(Request(FACTORY, START, 2, ("optimal",), folder), lambda *_: None)
     return folder / "optimal.db"

@@ -28,7 +28,7 @@ from energy.core.outcome import (
 )
 from energy.core.units import AssetId
 from tests.unit.devices.bench import Bench, bench, quasar
-from vpp.standing import StandingOrders
+from vpp.loop.standing import StandingOrders
 
 LEAF = AssetId("leaf")
 

@@ -44,7 +44,7 @@ from energy.market.products import (
     sustained_kw,
 )
 from energy.store import open_store
-from vpp.envelope import share_discharge
+from vpp.site.envelope import share_discharge
 
 DAY = date(2026, 11, 24)
 EVENING = Slot.of(DAY, 35)

@@ -9,7 +9,7 @@ import pytest
 from energy.core.errors import ConfigError
 from energy.core.site import Site
 from vpp.config import read_yaml
-from vpp.scenario import Scenario, load_scenario, scenario_names, scenarios_root
+from vpp.simulation.scenario import Scenario, load_scenario, scenario_names, scenarios_root
 
 SITE = """\
 id: small

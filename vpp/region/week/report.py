@@ -17,7 +17,7 @@ from vpp.report.chart import Bars, ChartSpec, Line, Shade
 from vpp.report.html import Figure, figure_of, file_name, page_css, page_environment
 from vpp.report.ranked import Ranked, RankedRow, ranked_svg, ranked_table
 from vpp.report.svg import NARROW_PX, WIDE_PX, chart_css
-from vpp.report.tables import Table
+from vpp.table import Table
 from vpp.wholefile import whole_file
 
 __all__ = ["render_region_report", "write_region_report"]

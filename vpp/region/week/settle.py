@@ -42,7 +42,6 @@ from vpp.region.crew import Executor
 from vpp.region.pools import SLOTS
 from vpp.region.week.request import Happenings, Week
 from vpp.region.week.truth import TOGETHER_SD, together_of
-from vpp.settle import energy_of_slot
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_measuring import Measuring
@@ -50,6 +49,7 @@ from vpp.settlement.dr_settled import Settlement
 from vpp.settlement.dr_settling import settle_sites, settlement_rules
 from vpp.settlement.reward_file import Claim
 from vpp.settlement.rewards import reward_event, tight_event
+from vpp.settlement.settle import energy_of_slot
 
 __all__ = ["DrOutcome", "ImbalanceBill", "Prices", "imbalance_bill", "prices_of", "settle_evening"]
 

@@ -29,8 +29,8 @@ from forecasting.fallback import same_weekday_forecast
 from vpp.region.draw import Request, draw_site, size_of
 from vpp.region.pools import SLOTS, load_pools
 from vpp.region.week.request import Week, day_request
-from vpp.scenario import ForecastErrors, scenarios_root
-from vpp.world import StandardYear, WeatherForecast, issue_forecast
+from vpp.simulation.scenario import ForecastErrors, scenarios_root
+from vpp.simulation.world import StandardYear, WeatherForecast, issue_forecast
 
 __all__ = ["LoadForecast", "SiteDay", "forecasts_of", "load_of", "site_day", "together_of", "weather_issued"]
 

@@ -18,19 +18,18 @@ from energy.market.dr_products import Product
 from energy.market.portfolio import Resource
 from energy.store import JobRow, JobRunRow, Point, Store
 from tests.unit.vpp.forecasts import region
+from tests.unit.vpp.loop.test_control import site as small_site
 from tests.unit.vpp.people.somebody import NOON
-from tests.unit.vpp.test_control import site as small_site
 from tests.unit.vpp.web.browser import Town
 from vpp.api.city import PURPOSE
 from vpp.consents import CONTROLLER
-from vpp.explain import ASSETS
 from vpp.jobs.book import run_key
-from vpp.operate import SLOT_RECORD, SlotRecord
 from vpp.ops.alerts import AlertBook, Kind, Trouble
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.record import KeptSettlement, SettlementBook
-from vpp.sitebook import SITE
+from vpp.site.records import SLOT_RECORD, SlotRecord
+from vpp.site.sitebook import ASSETS, SITE
 from vpp.wishes import WISH, NoDischarge, PersonsWish
 from vpp.wishes.acts import wish_to_json
 

@@ -17,9 +17,9 @@ from energy.ledger import BatchBook
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town
 from vpp.api.routers import ROUTERS
+from vpp.http.access import GuardedRoute, guard_of
 from vpp.people.rights import RULES, About
 from vpp.people.roles import Role
-from vpp.web.access import GuardedRoute, guard_of
 from vpp.web.app import PAGES
 
 # Rule: who may at all, as letters of Operator, Factory, Retailer, Driver, Installer, Auditor, Mdministrator;

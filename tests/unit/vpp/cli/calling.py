@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from unittest.mock import patch
 
 from energy.core.clock import SystemClock
-from vpp.cli.console import Console, guarded
 from vpp.cli.main import app
+from vpp.console import Console, guarded
 
 NOON = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)  # 12:00 in Japan
 

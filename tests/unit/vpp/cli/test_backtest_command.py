@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from tests.unit.forecasting.told import told
-from vpp.cli.console import Console, guarded
 from vpp.cli.main import app
+from vpp.console import Console, guarded
 
 
 @pytest.fixture

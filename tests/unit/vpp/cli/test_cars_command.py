@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from energy.core.errors import ConfigError, ExitStatus
 from forecasting.sessions import Fault, Mend
 from vpp.cli.cars import app
-from vpp.cli.console import Console
+from vpp.console import Console
 from vpp.i18n import Messages
 
 MAPPING = (

@@ -14,8 +14,8 @@ from energy.core.clock import SystemClock
 from energy.ledger import ConsentRegister
 from energy.store import SqlStore, open_store
 from tests.unit.vpp.forecasts.region import NOON, add_site, consent, fill, issue, site_name
-from vpp.cli.console import Console, guarded
 from vpp.cli.main import app
+from vpp.console import Console, guarded
 from vpp.forecasts.handover import Delivery
 
 OK, USAGE, DATA, PARTIAL, CONSENT = 0, 2, 3, 6, 7

@@ -21,8 +21,8 @@ from devices.twins.replay import Replay
 from devices.twins.server import Twin
 from devices.twins.stands import stand_for
 from energy.core.errors import ConfigError, DataError, ExitStatus, RegisterError, UnreachableError, VppError
-from vpp.cli.console import Console
 from vpp.cli.device import app
+from vpp.console import Console
 
 
 class Running:

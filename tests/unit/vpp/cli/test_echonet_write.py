@@ -19,7 +19,7 @@ from energy.core.errors import ConfigError, ExitStatus, RefusedError, Unreachabl
 from tests.unit.devices.test_echonet_devices import OURS, THEIRS, free_port
 from tests.unit.vpp.cli.test_protocol_commands import let_go
 from vpp.cli import echonet
-from vpp.cli.console import Console
+from vpp.console import Console
 
 
 @dataclass

@@ -18,8 +18,8 @@ from energy.core.slots import SLOT_LENGTH
 from energy.core.units import series_id
 from energy.store import open_store, points_of
 from tests.unit.vpp.forecasts.past import SITE, midnight, noon, put_load, rhythm
-from vpp.cli.console import Console
 from vpp.cli.forecast import app
+from vpp.console import Console
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import LOAD, Horizon
 
@@ -45,7 +45,7 @@ def site_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped site without its roof: there is no weather in the database."""
     import yaml
 
-    from vpp.scenario import load_scenario
+    from vpp.simulation.scenario import load_scenario
 
     _, folder = load_scenario("kitakata")
     document = yaml.safe_load((folder / "scenario.yaml").read_text(encoding="utf-8"))

@@ -12,8 +12,8 @@ import pytest
 
 from energy.store import open_store
 from tests.unit.vpp.forecasts.test_reasons import DAY, NOON, SITE, put, usual_load
-from vpp.cli.console import Console, guarded
 from vpp.cli.main import app
+from vpp.console import Console, guarded
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import LOAD, Horizon
 

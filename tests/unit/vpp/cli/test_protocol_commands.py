@@ -26,7 +26,7 @@ from energy.core.clock import ManualClock, SystemClock
 from energy.core.errors import ConfigError, ExitStatus, UnreachableError
 from tests.unit.devices.test_echonet_devices import OURS, THEIRS, free_port
 from vpp.cli import echonet, ocpp
-from vpp.cli.console import Console
+from vpp.console import Console
 
 
 def call(app: typer.Typer, *words: object) -> Result:

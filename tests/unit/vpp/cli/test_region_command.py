@@ -22,7 +22,7 @@ KEYS = {
 
 
 def run(*words: str) -> int:
-    from vpp.cli.console import Console, guarded
+    from vpp.console import Console, guarded
 
     console = Console("en")
 

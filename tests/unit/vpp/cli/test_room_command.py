@@ -12,9 +12,9 @@ from energy.core.assets import HvacZone
 from energy.core.errors import ConfigError, DataError
 from energy.core.slots import JST
 from tests.unit.forecasting.room_plants import history, one_capacity
-from vpp.cli.console import Console
 from vpp.cli.room import app
 from vpp.config import read_yaml
+from vpp.console import Console
 
 
 @pytest.fixture(scope="module")

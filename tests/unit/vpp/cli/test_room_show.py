@@ -13,12 +13,12 @@ from typer.testing import CliRunner, Result
 from energy.core.errors import ConfigError
 from energy.core.slots import JST
 from energy.store import open_store
-from vpp.cli.console import Console
 from vpp.cli.room import app
+from vpp.console import Console
 from vpp.i18n import Lang
-from vpp.rooms import ROOM_FIT, RoomStanding, RoomState, RoomValues
-from vpp.scenario import load_scenario
-from vpp.sitebook import keep_site
+from vpp.simulation.scenario import load_scenario
+from vpp.site.rooms import ROOM_FIT, RoomStanding, RoomState, RoomValues
+from vpp.site.sitebook import keep_site
 
 SITE = load_scenario(str(Path(__file__).parents[3] / "bench" / "learned-room"))[0].site
 ROOM = SITE.zones[0]

@@ -19,7 +19,7 @@ from energy.store import open_store
 from tests.arch.rules import ROOT
 from tests.unit.vpp.cli.calling import NOON, vpp
 from tests.unit.vpp.settlement.accounts import FIRST, SITE, day_values, fill
-from vpp.scenario import Scenario, load_scenario
+from vpp.simulation.scenario import Scenario, load_scenario
 
 EXAMPLES = ROOT / "examples"
 
@@ -45,7 +45,7 @@ def db(tmp_path: Path) -> Iterator[str]:
     def small(_name: str) -> tuple[Scenario, Path]:
         return replace(real[0], site=SITE), real[1]
 
-    with patch("vpp.scenario.load_scenario", small):
+    with patch("vpp.simulation.scenario.load_scenario", small):
         yield path
 
 

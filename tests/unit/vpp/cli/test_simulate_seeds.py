@@ -8,21 +8,21 @@ from pathlib import Path
 
 import pytest
 
-import vpp.scoreboard
+import vpp.simulation.scoreboard
 from tests.unit.vpp.cli.calling import vpp as call
-from tests.unit.vpp.test_standings import row
-from vpp.scoreboard import Progress
-from vpp.standings import BoardRow
+from tests.unit.vpp.simulation.test_standings import row
+from vpp.simulation.scoreboard import Progress
+from vpp.simulation.standings import BoardRow
 
 WEEKS = "2026-01-12,2026-07-20"
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[vpp.scoreboard.BoardRequest]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[vpp.simulation.scoreboard.BoardRequest]:
     """Requests of scoreboards that take no time."""
-    seen: list[vpp.scoreboard.BoardRequest] = []
+    seen: list[vpp.simulation.scoreboard.BoardRequest] = []
 
-    def at_once(request: vpp.scoreboard.BoardRequest, _progress: Progress) -> tuple[BoardRow, ...]:
+    def at_once(request: vpp.simulation.scoreboard.BoardRequest, _progress: Progress) -> tuple[BoardRow, ...]:
         seen.append(request)
         return tuple(
             row(name, week, seed, 100 * seed + 10 * k)
@@ -31,12 +31,12 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[vpp.scoreboard.BoardRequest]:
             for k, name in enumerate(reversed(request.controllers))
         )
 
-    monkeypatch.setattr(vpp.scoreboard, "run_board", at_once)
+    monkeypatch.setattr(vpp.simulation.scoreboard, "run_board", at_once)
     return seen
 
 
 def test_weeks_and_seeds_are_run_by_six_ways_of_control(
-    asked: list[vpp.scoreboard.BoardRequest], tmp_path: Path
+    asked: list[vpp.simulation.scoreboard.BoardRequest], tmp_path: Path
 ) -> None:
     words = ("simulate", "kitakata", "--days", "5", "--start", WEEKS, "--seeds", "3", "--json")
     status, out, err = call(*words, "--state", str(tmp_path))
@@ -44,7 +44,7 @@ def test_weeks_and_seeds_are_run_by_six_ways_of_control(
     (request,) = asked
     assert request.weeks == (date(2026, 1, 12), date(2026, 7, 20))
     assert request.seeds == (1, 2, 3)
-    assert request.controllers == vpp.scoreboard.BOARD
+    assert request.controllers == vpp.simulation.scoreboard.BOARD
     document = json.loads(out)
     assert document["n"] == 6
     assert len(document["rows"]) == 36
@@ -52,7 +52,9 @@ def test_weeks_and_seeds_are_run_by_six_ways_of_control(
     assert document["gap"]["share"] == pytest.approx(0.5)  # mpc 20, optimal 10, perfect 0 above
 
 
-def test_the_table_comes_in_both_languages(asked: list[vpp.scoreboard.BoardRequest], tmp_path: Path) -> None:
+def test_the_table_comes_in_both_languages(
+    asked: list[vpp.simulation.scoreboard.BoardRequest], tmp_path: Path
+) -> None:
     words = ("simulate", "kitakata", "--seeds", "2", "--start", WEEKS, "--state", str(tmp_path))
     for lang, title in (("en", "Perfect foresight"), ("ja", "完全予見")):
         status, out, _ = call(*words, lang=lang)

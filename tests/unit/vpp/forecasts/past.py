@@ -19,7 +19,7 @@ from forecasting.fallback import same_weekday_forecast
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast
 from vpp.forecasts.methods import Fitted, Method, View
-from vpp.scenario import load_scenario
+from vpp.simulation.scenario import load_scenario
 
 FIRST = date(2026, 5, 11)  # a Monday; no holiday for weeks
 SITE: Site = replace(load_scenario("kitakata")[0].site, pv=None)

@@ -29,7 +29,7 @@ from vpp.forecasts.issued import (
     targets_of,
 )
 from vpp.forecasts.methods import View
-from vpp.planning import Outlook
+from vpp.site.planning import Outlook
 
 
 @pytest.fixture

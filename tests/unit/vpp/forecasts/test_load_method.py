@@ -14,7 +14,7 @@ from energy.store import SqlStore, open_store, points_of
 from tests.unit.vpp.forecasts.past import SERIES, SITE, level_desk, midnight, put_load, rhythm
 from vpp.forecasts.issued import LOAD
 from vpp.forecasts.methods import LoadMethod, View
-from vpp.recorder import SiteSeries
+from vpp.site.recorder import SiteSeries
 
 DAYS = 90
 FORECAST = SiteSeries(SITE.id)["weather", "outdoor_forecast_c"]

@@ -22,7 +22,7 @@ from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast
 from vpp.forecasts.methods import View, methods_of
 from vpp.forecasts.reasons import Explained, explain_issue
 from vpp.i18n import Messages
-from vpp.scenario import load_scenario
+from vpp.simulation.scenario import load_scenario
 
 FIRST = date(2026, 5, 11)  # a Monday
 DAYS = 40

@@ -31,7 +31,7 @@ from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import LOAD, Horizon
 from vpp.forecasts.methods import LoadMethod, View
 from vpp.forecasts.registry import ModelRegistry
-from vpp.scenario import load_scenario
+from vpp.simulation.scenario import load_scenario
 
 BEGINS = 40  # day of the first forecast
 SUBJECT = f"{SITE.id}/{LOAD}"

@@ -17,14 +17,15 @@ from energy.core.series import Grid
 from energy.core.slots import SLOT_LENGTH, Slot, parse_jst
 from energy.core.units import AssetId
 from energy.store import SqlStore
-from tests.unit.vpp.test_control import plan as one_slot_plan
-from tests.unit.vpp.test_control import site
-from vpp.control import METER, Readings, Window
-from vpp.halfhour import PlanOrder, SlotRecord
+from tests.unit.vpp.loop.test_control import plan as one_slot_plan
+from tests.unit.vpp.loop.test_control import site
 from vpp.live.memory import MemoryFile
 from vpp.live.site import LiveSite
-from vpp.nearby import NearEquipment
-from vpp.operate import SLOT_RECORD, SiteOperator
+from vpp.loop.control import METER, Readings, Window
+from vpp.loop.halfhour import PlanOrder
+from vpp.loop.operate import SiteOperator
+from vpp.simulation.nearby import NearEquipment
+from vpp.site.records import SLOT_RECORD, SlotRecord
 
 START = parse_jst("2026-08-05 14:00")
 STEP = timedelta(seconds=20)

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from devices.config import DeviceConfig
 from devices.twins.site import TwinSite
 from energy.core.site import Site
-from tests.unit.vpp.test_control import site
+from tests.unit.vpp.loop.test_control import site
 
 SITE = replace(site(), zones=())
 TRIED = {"commissioned": {"by": "a test", "date": "2026-11-20", "seen": "a twin that obeys"}}

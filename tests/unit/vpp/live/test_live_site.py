@@ -14,9 +14,9 @@ from energy.core.outcome import ChargerPower
 from energy.core.slots import SLOT_LENGTH, parse_jst
 from energy.store import SqlStore, open_store
 from tests.unit.vpp.live.running import LEAF, START, Works, plan_of, usual, works
-from vpp.control import Window
-from vpp.halfhour import PlanOrder
-from vpp.live.status import PartState
+from vpp.loop.control import Window
+from vpp.loop.halfhour import PlanOrder
+from vpp.ops.status import PartState
 
 NEXT = START + SLOT_LENGTH
 

@@ -16,7 +16,7 @@ from energy.core.clock import SystemClock
 from energy.store import open_store
 from tests.unit.vpp.cli.calling import vpp
 from tests.unit.vpp.live.site_files import twins, write_service
-from vpp.sitebook import kept_sites
+from vpp.site.sitebook import kept_sites
 
 COMMAND = (sys.executable, "-m", "vpp.cli.main", "--lang", "en", "run", "--config")
 

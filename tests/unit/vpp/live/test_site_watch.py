@@ -18,13 +18,13 @@ from energy.store import SqlStore, open_store
 from tests.unit.vpp.live.site_files import SITE, twins, write_service
 from vpp.config import read_yaml
 from vpp.live.assembly import running
-from vpp.live.config import KnownSite, SiteAccess, SiteSettings
 from vpp.live.known import Found, SiteFiles
 from vpp.live.service import LiveService
-from vpp.live.status import Part, PartState, is_hopeless
 from vpp.live.watch import SiteWatch
-from vpp.sitefolder import SiteFolder
-from vpp.web.config import ServiceConfig, StoreSettings, WebSettings
+from vpp.ops.status import Part, PartState, is_hopeless
+from vpp.setup.service import ServiceConfig, StoreSettings, WebSettings
+from vpp.setup.sitefolder import SiteFolder
+from vpp.setup.sites import KnownSite, SiteAccess, SiteSettings
 
 KNOWN = KnownSite(SiteSettings(site="site.yaml", devices="devices.yaml"), SITE, None, Path("devices.yaml"))
 

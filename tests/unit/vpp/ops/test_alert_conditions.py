@@ -19,17 +19,16 @@ from forecasting.drift import Standing
 from tests.contract.statements import asked
 from tests.contract.store_backends import NOON
 from tests.unit.vpp.ops.drafts import hand_in
-from vpp.explain import ASSETS
 from vpp.forecasts.watch import STANDING
-from vpp.minutes import COUNTER, POWER
-from vpp.monitor import demand_now
 from vpp.ops import alerts_look
 from vpp.ops.alerts import Kind, Level, Trouble
 from vpp.ops.alerts_look import check_ledger, look
 from vpp.ops.backup import BACKUP
-from vpp.recorder import SiteSeries
-from vpp.scenario import load_scenario
-from vpp.sitebook import keep_site
+from vpp.simulation.scenario import load_scenario
+from vpp.site.minutes import COUNTER, POWER
+from vpp.site.recorder import SiteSeries
+from vpp.site.sitebook import ASSETS, keep_site
+from vpp.views.monitor import demand_now
 
 MINUTE = timedelta(minutes=1)
 SITE = load_scenario("kitakata")[0].site

@@ -17,11 +17,11 @@ from energy.store import Point, open_store
 from tests.arch.rules import ROOT
 from tests.contract.store_backends import NOON
 from tests.unit.vpp.web.browser import PASSWORD, Town, form_key
-from vpp.explain import ASSETS
+from vpp.http.metrics import Metrics
 from vpp.ops.alerts import AlertBook, Kind, Level, Trouble
 from vpp.ops.figures import read_figures
 from vpp.people.roles import Role
-from vpp.web.metrics import Metrics
+from vpp.site.sitebook import ASSETS
 from vpp.web.middleware import JsonLines
 
 

@@ -13,9 +13,9 @@ from energy.core.units import series_id
 from energy.ledger import Channel, Consent, ConsentRegister, Entry, Journal, Posting
 from energy.ledger.persons import PersonRegister
 from energy.store import Point, SqlStore, open_store
-from vpp.explain import ASSETS
 from vpp.ops.retention import MAY_GO, RETENTION_RUN, Due, RetentionRule, apply_rules, due, load_rules
 from vpp.settlement.record import KeptSettlement, SettlementBook
+from vpp.site.sitebook import ASSETS
 
 NOW = datetime(2028, 6, 1, 3, 0, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -20,10 +20,10 @@ from energy.store import open_store
 from tests.arch.rules import ROOT
 from tests.unit.vpp.web.browser import Town
 from vpp.config import read_yaml
-from vpp.live.status import Part, PartState
 from vpp.ops.alive import alive_every_s, say_alive
 from vpp.ops.retention import load_rules
-from vpp.web.config import ServiceConfig
+from vpp.ops.status import Part, PartState
+from vpp.setup.service import ServiceConfig
 
 FOLDER = ROOT / "examples" / "service"
 UNITS = ("vpp.service", "vpp-gateway.service")

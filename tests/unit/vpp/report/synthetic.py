@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from energy.core.plan import Reason, ReasonCode
 from energy.core.slots import JST, jst_midnight
-from vpp.results import (
+from vpp.simulation.results import (
     BatteryTrace,
     CallResult,
     CarTrace,

@@ -16,7 +16,7 @@ from vpp.report.figures import actions, compare, hardest_day
 from vpp.report.html import render_report
 from vpp.report.svg import render_svg
 from vpp.report.terminal import render_summary
-from vpp.results import CallResult, RunResult
+from vpp.simulation.results import CallResult, RunResult
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "report"
 DOCUMENT = called_document()

@@ -18,7 +18,7 @@ from energy.core.errors import DataError
 from tests.unit.vpp.report.synthetic import synthetic_document
 from vpp.i18n import LANGUAGES, Lang, Messages
 from vpp.report.html import file_name, render_report, write_report
-from vpp.results import Controller, SimulationDocument
+from vpp.simulation.results import Controller, SimulationDocument
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 PAGES = {lang: render_report(synthetic_document(), lang) for lang in LANGUAGES}

@@ -22,7 +22,7 @@ from vpp.report.figures import (
     year_yen,
 )
 from vpp.report.words import cautions, lead, promises
-from vpp.results import Controller, RunResult, SimulationDocument
+from vpp.simulation.results import Controller, RunResult, SimulationDocument
 
 JA, EN = Messages("ja"), Messages("en")
 

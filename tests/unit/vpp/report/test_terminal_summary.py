@@ -13,8 +13,8 @@ import pytest
 from tests.unit.vpp.report.synthetic import synthetic_document
 from vpp.i18n import LANGUAGES, Lang
 from vpp.report.axes import display_width
-from vpp.report.tables import Table
 from vpp.report.terminal import aligned, render_summary
+from vpp.table import Table
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "report"
 

@@ -11,9 +11,9 @@ import numpy as np
 from energy.core.series import Grid
 from energy.core.slots import jst_midnight
 from energy.store import Point, SqlStore, open_store
-from vpp.recorder import SiteSeries
-from vpp.scenario import load_scenario
 from vpp.settlement.promise import PROMISE, DayPromise, as_json
+from vpp.simulation.scenario import load_scenario
+from vpp.site.recorder import SiteSeries
 
 SCENARIO = load_scenario("kitakata")[0]
 SITE = replace(SCENARIO.site, zones=(), vehicles=SCENARIO.site.vehicles[-1:], trips={})

@@ -31,12 +31,12 @@ from tests.unit.vpp.settlement.accounts import SITE, day_values
 from vpp.config import read_yaml
 from vpp.jobs import money
 from vpp.jobs.due import each_month
-from vpp.recorder import SiteSeries
-from vpp.scenario import Scenario, load_scenario
 from vpp.settlement.month import MonthAccount, MonthTerms, document, month_account
 from vpp.settlement.month_ppa import PpaTerms, read_ppa
 from vpp.settlement.ppa import ppa_month
 from vpp.settlement.record import SettlementBook
+from vpp.simulation.scenario import Scenario, load_scenario
+from vpp.site.recorder import SiteSeries
 
 FIRST, DAYS = date(2026, 8, 1), 31
 GRID = Grid(jst_midnight(FIRST), DAYS * 48)
@@ -201,7 +201,7 @@ def small() -> Iterator[None]:
     def site(_name: str) -> tuple[Scenario, Path]:
         return replace(real[0], site=SITE), real[1]
 
-    with patch("vpp.scenario.load_scenario", site):
+    with patch("vpp.simulation.scenario.load_scenario", site):
         yield
 
 

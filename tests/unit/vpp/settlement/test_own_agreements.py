@@ -22,7 +22,6 @@ from tests.unit.vpp.jobs.crew import Crew
 from tests.unit.vpp.settlement.accounts import SITE
 from vpp.i18n import Messages
 from vpp.jobs import money
-from vpp.recorder import SiteSeries
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_measuring import Measuring
@@ -30,7 +29,8 @@ from vpp.settlement.dr_settled import SettledSite
 from vpp.settlement.dr_settling import agreed, settle_sites
 from vpp.settlement.dr_track import track
 from vpp.settlement.readings import write_readings
-from vpp.sitebook import keep_site
+from vpp.site.recorder import SiteSeries
+from vpp.site.sitebook import keep_site
 from vpp.web.operator_dr import tracking
 
 HALF = timedelta(minutes=30)

@@ -13,12 +13,12 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from tests.unit.vpp.people.somebody import CHEAP, NOON, OWN, PASSWORD, House
+from vpp.http.service import Service
 from vpp.people.passwords import Passwords
 from vpp.people.rights import RULES, SCOPES, reach_of
 from vpp.people.roles import Account, Objects, Role
+from vpp.setup.service import WebSettings
 from vpp.web.app import create_app
-from vpp.web.config import WebSettings
-from vpp.web.service import Service
 
 __all__ = ["NOON", "OWN", "PASSWORD", "Town", "form_key"]
 

@@ -9,8 +9,8 @@ import pytest
 
 from energy.store import HookRow
 from tests.unit.vpp.web.browser import NOON, Town, form_key
-from vpp.api.webhooks import new_signing_key, tell_all
 from vpp.ops.alerts import AlertBook, Kind, Level, Trouble
+from vpp.ops.webhooks import new_signing_key, tell_all
 from vpp.people.roles import Role
 
 MINUTE = timedelta(minutes=1)

@@ -16,10 +16,10 @@ from starlette.responses import Response
 import vpp.web
 from energy.core.errors import ConfigError
 from tests.unit.vpp.web.browser import PASSWORD, Town, form_key
+from vpp.http.limits import Buckets
 from vpp.people.roles import Role
+from vpp.setup.service import ServiceConfig, WebSettings
 from vpp.web.app import PAGES, create_app
-from vpp.web.config import ServiceConfig, WebSettings
-from vpp.web.limits import Buckets
 from vpp.web.middleware import CSP, JsonLines
 from vpp.web.pages import Page
 
@@ -68,7 +68,7 @@ def test_a_route_without_a_rule_cannot_be_made(town: Town) -> None:
 
     with pytest.raises(ConfigError, match="no rule"):
         create_app(town.service, pages=(Page(path="/x", endpoint=open_door, rule="none-of-them"),))
-    from vpp.web.access import GuardedRoute
+    from vpp.http.access import GuardedRoute
 
     with pytest.raises(ConfigError, match="nobody says who may call open_door"):
         FastAPI().router.add_api_route("/x", open_door, route_class_override=GuardedRoute)
@@ -221,8 +221,8 @@ def test_the_service_listens_on_the_loopback_unless_told() -> None:
 
 
 def test_every_problem_has_words_in_both_languages() -> None:
+    from vpp.http.problems import STATUS
     from vpp.i18n import Messages
-    from vpp.web.problems import STATUS
 
     for lang in ("ja", "en"):
         words = Messages(lang)  # type: ignore[arg-type]

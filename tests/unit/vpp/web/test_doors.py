@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.vpp.web.browser import PASSWORD, Town, form_key
 from vpp.people.roles import Objects, Role
-from vpp.web.config import WebSettings
+from vpp.setup.service import WebSettings
 
 
 @pytest.fixture

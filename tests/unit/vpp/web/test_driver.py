@@ -15,10 +15,10 @@ from energy.ledger import ISSUER, Entry, Journal, Posting, expire_points
 from energy.store import Point
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import NOON, Town, form_key
-from vpp.drivercard import driver_card
 from vpp.i18n import Messages
 from vpp.people.roles import Role
-from vpp.sitebook import keep_site, site_of
+from vpp.site.sitebook import keep_site, site_of
+from vpp.views.drivercard import driver_card
 from vpp.web.driver_view import card_words
 from vpp.wishes import Departure, wishes_at, wishes_of
 

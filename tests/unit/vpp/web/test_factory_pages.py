@@ -10,11 +10,11 @@ from starlette.testclient import TestClient
 
 from energy.store import Point
 from tests.unit.vpp.web.browser import NOON, Town, form_key
-from vpp.minutes import COUNTER, POWER
 from vpp.people.roles import Role
-from vpp.recorder import SiteSeries
-from vpp.scenario import load_scenario
-from vpp.sitebook import keep_site
+from vpp.simulation.scenario import load_scenario
+from vpp.site.minutes import COUNTER, POWER
+from vpp.site.recorder import SiteSeries
+from vpp.site.sitebook import keep_site
 from vpp.wishes import wishes_at
 
 SITE = load_scenario("kitakata")[0].site

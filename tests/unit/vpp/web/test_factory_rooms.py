@@ -8,9 +8,9 @@ from datetime import timedelta
 from energy.core.slots import JST
 from tests.unit.vpp.web.browser import NOON, Town
 from vpp.people.roles import Role
-from vpp.rooms import ROOM_FIT, RoomStanding, RoomState, RoomValues
-from vpp.scenario import load_scenario
-from vpp.sitebook import keep_site
+from vpp.simulation.scenario import load_scenario
+from vpp.site.rooms import ROOM_FIT, RoomStanding, RoomState, RoomValues
+from vpp.site.sitebook import keep_site
 
 SITE = load_scenario("tight-evening")[0].site
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 from energy.core.clock import ManualClock
 from tests.unit.vpp.people.somebody import CHEAP
 from tests.unit.vpp.web.browser import NOON, Town
+from vpp.http.service import Service
 from vpp.live.pace import AcceleratedClock
-from vpp.live.status import Part, PartState, worst
+from vpp.ops.status import Part, PartState, worst
 from vpp.people.passwords import Passwords
 from vpp.people.roles import Objects, Role
-from vpp.web.service import Service
 
 ILL = Part(name="site:works", state=PartState.DEGRADED, why=("meter_silent",), since=NOON)
 GONE = Part(name="site:works", state=PartState.FAILED, why=("ended",))

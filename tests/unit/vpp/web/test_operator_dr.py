@@ -13,8 +13,8 @@ from energy.store import Point
 from tests.unit.vpp.api.filled import FOREIGN_SITE, OWN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town
 from vpp.people.roles import Role
-from vpp.recorder import SiteSeries
 from vpp.settlement.dr_events import EventBook
+from vpp.site.recorder import SiteSeries
 
 PAGE = "/operator/events/e-1"
 START, HALF = parse_jst("2026-11-25 16:00"), timedelta(minutes=30)

@@ -17,11 +17,11 @@ from energy.market.plans import BalancingPlan, read_plan
 from energy.store import open_store
 from tests.unit.vpp.api.filled import FOREIGN_SITE, filled_town
 from tests.unit.vpp.web.browser import Town, form_key
-from vpp.areawatch import watch_area
 from vpp.forecasts.errormap import errors_by_day
 from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
 from vpp.people.roles import Role
 from vpp.settlement.plan_book import PlanBook, PlanState
+from vpp.views.areawatch import watch_area
 
 DAY = date(2026, 11, 24)  # the town's noon is 22 November 12:00 in Japan: the next-day plan is open
 KEY = f"{DAY}~demand~bg-aizu~tohoku"

@@ -19,13 +19,13 @@ from energy.core.errors import ConfigError
 from tests.unit.devices.bench import bench
 from tests.unit.vpp.cli.test_device_command import running
 from tests.unit.vpp.web.browser import Town, form_key
-from vpp.devicetrial import try_orders
-from vpp.live.config import SiteAccess, load_site_file
-from vpp.live.status import Part, PartState
+from vpp.ops.status import Part, PartState
 from vpp.people.roles import Role
-from vpp.sitebook import site_of
-from vpp.sitefolder import KeptDevice, SiteFolder
-from vpp.web.config import WebSettings
+from vpp.setup.devicetrial import try_orders
+from vpp.setup.service import WebSettings
+from vpp.setup.sitefolder import KeptDevice, SiteFolder
+from vpp.setup.sites import SiteAccess, load_site_file
+from vpp.site.sitebook import site_of
 from vpp.web.setup_forms import site_of_form
 
 FORM = {

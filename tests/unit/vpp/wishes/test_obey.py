@@ -12,7 +12,7 @@ from energy.core.assets import Weekday
 from energy.core.plan import ReasonCode
 from energy.core.slots import JST, parse_jst
 from energy.core.units import AssetId
-from tests.unit.vpp import test_planning as planning
+from tests.unit.vpp.site import test_planning as planning
 from tests.unit.vpp.wishes.works import CAR, NOW, TRIPS, WORKS
 from vpp.wishes import (
     Act,

@@ -20,12 +20,12 @@ from energy.core.series import Grid, Unit
 from energy.core.slots import Slot, parse_jst
 from energy.core.units import AssetId
 from energy.store import Snapshot, Store, open_store
-from tests.unit.vpp.test_control import Recorder
-from tests.unit.vpp.test_control import site as small_site
-from vpp.ahead import ahead_of
-from vpp.control import Readings
-from vpp.operate import SiteOperator
-from vpp.planning import Outlook
+from tests.unit.vpp.loop.test_control import Recorder
+from tests.unit.vpp.loop.test_control import site as small_site
+from vpp.loop.control import Readings
+from vpp.loop.operate import SiteOperator
+from vpp.site.ahead import ahead_of
+from vpp.site.planning import Outlook
 from vpp.wishes import Act, ChargeNow, Departure, EndedWhy, NoDischarge, WishBook, wishes_of
 
 NOW = parse_jst("2026-08-05 16:00")

@@ -9,7 +9,7 @@ from energy.core.site import Site
 from energy.core.slots import parse_jst
 from energy.core.units import series_id
 from energy.store import Point, Store
-from vpp.scenario import load_scenario
+from vpp.simulation.scenario import load_scenario
 
 __all__ = ["CAR", "NOW", "SITE", "TRIPS", "WORKS", "measure"]
 

@@ -1,0 +1,1 @@
+"""What the API and the pages share: who asks, may they, in which language, and how trouble is told."""

@@ -1,0 +1,1 @@
+"""What pages, papers and answers say: figures and sentences made of what the store knows."""
