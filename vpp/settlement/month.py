@@ -24,6 +24,7 @@ from energy.market.rule_table import Area, RuleFact
 from energy.store import Snapshot, Store
 from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settling import agreed
+from vpp.settlement.month_calls import MonthCalls, call_steps, month_calls
 from vpp.settlement.month_events import CalledEvent, event_rules, event_steps, settle_call
 from vpp.settlement.month_ppa import PpaInvoice, PpaTerms, SiteFlow, arriving, ppa_invoices, with_readings
 from vpp.settlement.promise import DayPromise, promises
@@ -95,6 +96,7 @@ class AccountNote:
     ``unpromised``: days without a promise, taken as they came. ``late``: days whose promise is that of their
     own midnight. ``fallback``: promises of a fallback plan. ``unmetered``: half hours without a sub-meter.
     ``no_imbalance``: no prices were given. ``preliminary``: slots with a preliminary price.
+    ``unsettled``: events that the site was called for and that nobody has settled.
     """
 
     name: str
@@ -193,12 +195,12 @@ def month_account(
     planned_bill, bill, steps = bill_steps(site.tariff, grid, plan, real, memory, others=others)
     invoices, ppa_rules = _invoices(known, site, grid, month, told=told, plan=plan, real=real, terms=terms)
     calls = _calls(store, known, site, events, grid=grid, told=told, terms=terms)
+    booked = month_calls(store, known, site, grid, told)
     imbalance, rules = _imbalance(grid, plan, real, terms.imbalance)
-    steps += imbalance
-    steps += event_steps(calls)
+    steps += [*imbalance, *event_steps(calls), *call_steps(booked.settled)]
     steps += [one.step() for one in invoices]
     promised = planned_bill.total_yen - sum(one.promised_dr_yen - one.promised_points for one in calls)
-    promised += sum(one.expected.total_yen for one in invoices)
+    promised += sum(one.expected.total_yen for one in invoices) - booked.promised_yen
     extra = sum((step.yen for step in steps), Decimal(0))
     settled = promised + int(extra)
     return MonthAccount(
@@ -217,8 +219,10 @@ def month_account(
         peak_kw=bill.max_demand_kw,
         promised_peak_kw=planned_bill.max_demand_kw,
         day_kwh=tuple((real.imported.reshape(-1, SLOTS_PER_DAY).sum(axis=1) / MICRO).tolist()),
-        rules=tuple(dict.fromkeys([*bill.rules, *rules, *_event_rules(events, grid), *ppa_rules])),
-        notes=_notes(told, (last - first).days + 1, unmetered, terms.imbalance),
+        rules=tuple(
+            dict.fromkeys([*bill.rules, *rules, *_event_rules(events, grid), *booked.rules, *ppa_rules])
+        ),
+        notes=_notes(told, (last - first).days + 1, unmetered, terms.imbalance, booked),
         ppa=tuple(invoices),
         evidence=() if terms.ppa is None else terms.ppa.evidence,
     )
@@ -277,7 +281,11 @@ def _lines(steps: Sequence[Step]) -> tuple[Line, ...]:
 
 
 def _notes(
-    told: Mapping[date, DayPromise], days: int, unmetered: int, imbalance: ImbalancePrices | None
+    told: Mapping[date, DayPromise],
+    days: int,
+    unmetered: int,
+    imbalance: ImbalancePrices | None,
+    booked: MonthCalls,
 ) -> tuple[AccountNote, ...]:
     counted = {
         "unpromised": days - len(told),
@@ -286,6 +294,7 @@ def _notes(
         "unmetered": unmetered,
         "no_imbalance": int(imbalance is None),
         "preliminary": 0 if imbalance is None else len(imbalance.preliminary),
+        "unsettled": booked.unsettled,
     }
     return tuple(AccountNote(name=name, count=count) for name, count in counted.items() if count)
 
