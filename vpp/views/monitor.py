@@ -63,7 +63,7 @@ class DemandNow:
     projected_kw : float or None
         Demand at its end if the site goes on as now. [kW]
     shed_kw : float or None
-        What must go now for the target to hold. [kW]
+        What must go now for the target to hold, or all that flows if that is not enough any more. [kW]
     room_kw : float or None
         What may still come. [kW]
     heard_at : datetime or None
@@ -209,6 +209,6 @@ def _counted(told: DemandNow, elapsed_min: float, imported_kwh: float, import_kw
         so_far_kw=imported_kwh / _HALF,
         now_kw=import_kw,
         projected_kw=projected,
-        shed_kw=max(0.0, import_kw - allowed),
+        shed_kw=min(import_kw, max(0.0, import_kw - allowed)),
         room_kw=max(0.0, allowed - import_kw),
     )

@@ -110,6 +110,7 @@ def headline(told: DemandNow, plan: Ahead | None, messages: Messages) -> list[st
         first = t(
             f"factory.head_{told.level.value}",
             ends=messages.kw(told.projected_kw or 0.0),
+            least=messages.kw(told.so_far_kw or 0.0),
             target=messages.kw(told.target_kw),
             shed=messages.kw(told.shed_kw or 0.0),
             room=messages.kw(max(0.0, told.target_kw - (told.projected_kw or 0.0))),

@@ -61,6 +61,16 @@ def test_each_level_has_its_demand(kw: float, level: Level) -> None:
         assert demand_now(store.as_of(START + 10 * MINUTE), SITE, START + 10 * MINUTE).level is level
 
 
+def test_no_more_can_be_shed_than_flows() -> None:
+    # 10 minutes at 700 kW are 116.7 kWh, more than the target's 115; then 60 kW run
+    with open_store("sqlite://") as store:
+        with_minutes(store, {**dict.fromkeys(range(10), 700.0), 10: 60.0})
+        now = demand_now(store.as_of(START + 10 * MINUTE), SITE, START + 10 * MINUTE)
+    assert now.level is Level.OVER
+    assert now.shed_kw == pytest.approx(60.0)
+    assert now.so_far_kw == pytest.approx(2 * 700.0 / 6.0)
+
+
 def test_a_silent_meter_shows_no_number_of_this_half_hour_but_how_long_it_is_silent() -> None:
     with open_store("sqlite://") as store:
         with_minutes(store, dict.fromkeys(range(5), 200.0))
