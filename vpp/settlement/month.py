@@ -201,15 +201,13 @@ def month_account(
     steps += [one.step() for one in invoices]
     promised = planned_bill.total_yen - sum(one.promised_dr_yen - one.promised_points for one in calls)
     promised += sum(one.expected.total_yen for one in invoices) - booked.promised_yen
-    extra = sum((step.yen for step in steps), Decimal(0))
-    settled = promised + int(extra)
     return MonthAccount(
         site=site.id,
         name_ja=site.name_ja,
         name_en=site.name_en,
         month=month,
         promised_yen=promised,
-        settled_yen=settled,
+        settled_yen=promised + int(sum((step.yen for step in steps), Decimal(0))),
         bill=bill,
         lines=_lines(steps),
         days=(last - first).days + 1,
