@@ -81,6 +81,8 @@ bench: setup ## ratios and scores, not seconds; nothing else should run beside i
 	@$(BIN)/python -m tests.bench.service_speed
 	@echo "== the scoreboard: six ways of control, four weeks, twenty seeds (hours; goes on where it was cut off)"
 	@$(BIN)/vpp --lang en simulate kitakata --days 5 --seeds 20 --start $(BOARD_WEEKS) --state out
+	@echo "== medians, room for errors or a tree of scenarios in the plan: twenty seeds (an hour; goes on as well)"
+	@$(BIN)/python -m tests.bench.uncertainty --seeds 20 --days 2
 	@echo "== baselines on ordinary days of a real works"
 	@$(BIN)/python tests/bench/baseline_errors.py
 	@echo "== the next six hours, made now and at the noon before"

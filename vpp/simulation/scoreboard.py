@@ -39,7 +39,7 @@ from vpp.simulation.variation import varied
 from vpp.site.planning import peak_price_yen_per_kw
 from vpp.wholefile import whole_file
 
-__all__ = ["BOARD", "BoardRequest", "run_board"]
+__all__ = ["BOARD", "BoardRequest", "BoardWeek", "run_board"]
 
 BOARD: tuple[Controller, ...] = ("none", "valley", "rules", "mpc", "optimal", "perfect")
 Progress = Callable[[str, int, int], None]
@@ -81,7 +81,7 @@ class BoardRequest:
 
 
 @dataclass(slots=True)
-class _Week:
+class BoardWeek:
     """One week with one seed: its world, and the forecasts once somebody needs them."""
 
     scenario: Scenario
@@ -105,12 +105,18 @@ class _Week:
             reviewer = Reviewer(scenario.site, grid, store)
             if controller == "perfect":
                 return self._scored(perfect_foresight(scenario, reviewer, world).summary)
-            run = self._run(controller, store)
-            asyncio.run(run.run())
-            result = reviewer.result(controller, run.score, run.operator.counts, run.wall_s)
+            return self.lived(controller, store, reviewer)
+
+    def lived(
+        self, mode: Mode, store: Store, reviewer: Reviewer, *, planner: Planner | None = None
+    ) -> BoardRow:
+        """Live through the week in a closed loop, with a planner other than the product's if one is given."""
+        run = self._run(mode, store, planner)
+        asyncio.run(run.run())
+        result = reviewer.result(mode, run.score, run.operator.counts, run.wall_s)
         return self._scored(result.summary)
 
-    def _run(self, mode: Mode, store: Store) -> ScenarioRun:
+    def _run(self, mode: Mode, store: Store, planner: Planner | None) -> ScenarioRun:
         if self._desk is None and mode != "none":
             self._desk = rehearse(self.scenario, self.world)
         return ScenarioRun(
@@ -122,7 +128,8 @@ class _Week:
             store,
             wire=False,
             desk=self._desk or RehearsedDesk({}),
-            planner=Planner(solver=WarmSolver(), templates=TemplateCache(shelf=FolderShelf(cache_folder()))),
+            planner=planner
+            or Planner(solver=WarmSolver(), templates=TemplateCache(shelf=FolderShelf(cache_folder()))),
         )
 
     def _scored(self, run: RunSummary) -> BoardRow:
@@ -188,11 +195,11 @@ def _week_rows(request: BoardRequest, start: date, seed: int) -> list[BoardRow]:
     mark = fingerprint(scenario, folder)
     path = request.state / f"{start.isoformat()}-{request.days}d-seed{seed}.json"
     known = _read(path, mark)
-    week: _Week | None = None
+    week: BoardWeek | None = None
     for controller in request.controllers:
         if controller in known:
             continue
-        week = week or _Week(scenario, folder, start, request.days, seed)
+        week = week or BoardWeek(scenario, folder, start, request.days, seed)
         known[controller] = week.row(controller)
         rows = [row.to_json() for row in known.values()]
         with whole_file(path) as file:

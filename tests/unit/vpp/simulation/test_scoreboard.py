@@ -43,7 +43,7 @@ def test_a_run_that_was_cut_off_goes_on_with_who_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Counted.ran = []
-    monkeypatch.setattr(vpp.simulation.scoreboard, "_Week", Counted)
+    monkeypatch.setattr(vpp.simulation.scoreboard, "BoardWeek", Counted)
     request = request_for(tmp_path, "none", "optimal", "perfect")
     with pytest.raises(KeyboardInterrupt):
         _week_rows(request, WEEK, 1)
@@ -59,7 +59,7 @@ def test_a_damaged_file_or_one_of_another_scenario_is_made_again(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Counted.ran = []
-    monkeypatch.setattr(vpp.simulation.scoreboard, "_Week", Counted)
+    monkeypatch.setattr(vpp.simulation.scoreboard, "BoardWeek", Counted)
     request = request_for(tmp_path, "none")
     _week_rows(request, WEEK, 1)
     (file,) = tmp_path.iterdir()
