@@ -13,7 +13,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Final
 
-from energy.ledger import Channel, Consent, ConsentRegister, DataUse, Denied, Permitted
+from energy.ledger import Channel, Consent, ConsentRegister, DataUse, Denied, Permitted, decide
 from energy.store import Store
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "put_on_record",
     "record_simulated",
     "require_consent",
+    "uncovered",
 ]
 
 CONTROLLER: Final = "aizu-spc"
@@ -118,6 +119,17 @@ def require_consent(store: Store, subject: str, use: DataUse, *, at: datetime) -
         If there is none.
     """
     return ConsentRegister(store).require(subject, use, at=at)
+
+
+def uncovered(consent: Consent) -> DataUse | None:
+    """The use that a consent names but does not cover by its own words; None if there is no such use.
+
+    Somebody who signs for a purpose with the wrong data would otherwise hear of it when they are refused.
+    """
+    use = USES.get(consent.purpose)
+    if use is None or isinstance(decide(consent.subject, [consent], use, consent.granted_at), Permitted):
+        return None
+    return use
 
 
 def on_record(store: Store, at: datetime) -> list[Consent]:

@@ -43,6 +43,7 @@ from energy.ledger.consent import (
     Denied,
     Permitted,
     WhyDenied,
+    decide,
 )
 from energy.ledger.earn import (
     ComfortRule,
@@ -110,6 +111,7 @@ __all__ = [
     "class_balances",
     "comfort_grant",
     "counted_slots",
+    "decide",
     "expire_points",
     "expiry_day",
     "grant_for",

@@ -11,12 +11,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 
-from energy.core.errors import LedgerError
+from energy.core.errors import LedgerError, VppError
 from energy.ledger.classes import OPERATOR_ACCOUNTS, is_expiry
 from energy.store import Store, canonical_json
 
@@ -178,20 +179,12 @@ class BatchBook:
         LedgerError
             If there is no such batch, the receipt speaks of another one, or says a line twice.
         """
-        batch = self.find(batch_id)
-        theirs: dict[int, ReceiptLine] = {}
-        for one in receipt:
-            if one.batch_id != batch_id or one.line in theirs:
-                facts = {"line": one.line, "speaks_of": one.batch_id, "twice": one.line in theirs}
-                self._store.audit(actor, "coin.receipt_refused", f"batch/{batch_id}", at=at, facts=facts)
-                raise LedgerError(
-                    f"the receipt is not that of batch {batch_id}",
-                    where=f"line {one.line} of {one.batch_id} comes twice"
-                    if one.line in theirs
-                    else f"it speaks of {one.batch_id}",
-                    hint="nothing was recorded; ask the operator for one receipt per batch",
-                )
-            theirs[one.line] = one
+        try:
+            batch = self.find(batch_id)
+            theirs = _by_line(batch_id, receipt)
+        except LedgerError as error:
+            self.refuse(batch_id, error, at=at, actor=actor)
+            raise
         differences = tuple(_differences(batch, theirs))
         body = canonical_json([asdict(one) for one in sorted(receipt, key=lambda one: one.line)])
         with self._store.transaction():
@@ -204,6 +197,11 @@ class BatchBook:
             else:
                 self._store.audit(actor, "coin.receipt_repeated", f"batch/{batch_id}", at=at, facts={})
         return Reconciliation(batch=batch, differences=differences, known=known)
+
+    def refuse(self, batch_id: str, why: VppError, *, at: datetime, actor: str) -> None:
+        """Put on record that a receipt was not taken, also when there is no such batch."""
+        facts = {"why": why.what, "where": why.where}
+        self._store.audit(actor, "coin.receipt_refused", f"batch/{batch_id}", at=at, facts=facts)
 
     def standing(self, batch_id: str) -> Reconciliation | None:
         """The newest receipt of a batch beside it; None if the operator has not answered.
@@ -220,6 +218,33 @@ class BatchBook:
         theirs = [ReceiptLine(**one) for one in json.loads(document.body)]
         differences = tuple(_differences(batch, {one.line: one for one in theirs}))
         return Reconciliation(batch=batch, differences=differences, known=True)
+
+
+def _by_line(batch_id: str, receipt: Sequence[ReceiptLine]) -> dict[int, ReceiptLine]:
+    """The rows of a receipt by line of the batch.
+
+    Raises
+    ------
+    LedgerError
+        If a row speaks of another batch, or of a line that was spoken of.
+    """
+    theirs: dict[int, ReceiptLine] = {}
+    for one in receipt:
+        if one.batch_id != batch_id:
+            raise LedgerError(
+                f"the receipt is not that of batch {batch_id}",
+                where=f"line {one.line} speaks of {one.batch_id}",
+                hint="nothing was recorded; ask the operator for one receipt per batch",
+            )
+        if one.line in theirs:
+            again = sum(count > 1 for count in Counter(row.line for row in receipt).values())
+            raise LedgerError(
+                f"the receipt of batch {batch_id} says a line twice",
+                where=f"line {one.line} comes twice; {again} of its lines do",
+                hint="nothing was recorded; ask the operator for a receipt with one row per line",
+            )
+        theirs[one.line] = one
+    return theirs
 
 
 def _differences(batch: Batch, theirs: dict[int, ReceiptLine]) -> Iterator[Difference]:

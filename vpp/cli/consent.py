@@ -49,7 +49,8 @@ def grant(
     ],
     *,
     categories: Annotated[
-        list[str], typer.Option("--data", help="demand-forecast, pv-forecast; may be repeated.")
+        list[str],
+        typer.Option("--data", help="demand-forecast, pv-forecast, meter-energy, ...; may be repeated."),
     ],
     purpose: Annotated[str, typer.Option(help="What for.")] = "forecast-delivery",
     purpose_version: Annotated[int, typer.Option(help="Version of the wording that was shown.")] = 1,
@@ -64,9 +65,15 @@ def grant(
     actor: Actor = "operator",
     database: Database = DEFAULT_DATABASE,
 ) -> None:
-    """Put a consent on record. The same one twice changes nothing; another under its id is refused."""
+    """Put a consent on record. The same one twice changes nothing; another under its id is refused.
+
+    Taking part in events and earning points have fixed terms (purposes dr-participation, coin-rewards,
+    saving-rewards, comfort-rewards, home-comparison). A consent for one of them that does not cover its terms
+    is recorded as it was signed, and stderr says what it lacks.
+    """
     from energy.core.clock import SystemClock
     from energy.ledger import ConsentRegister
+    from vpp.consents import uncovered
 
     console = cast("Console", context.obj)
     now = SystemClock().now()
@@ -88,6 +95,19 @@ def grant(
     with _open(database) as store:
         is_new = ConsentRegister(store).grant(consent, recorded_at=now, actor=actor)
     print(console.text("consent.granted" if is_new else "consent.known", consent=consent.id))
+    use = uncovered(consent)
+    if use is not None:
+        console.say(
+            console.text(
+                "consent_terms.falls_short",
+                consent=consent.id,
+                purpose=use.purpose,
+                version=use.purpose_version,
+                data=", ".join(use.categories),
+                recipient=use.recipient,
+                controller=use.controller,
+            )
+        )
 
 
 def _proof(evidence: Path) -> str:

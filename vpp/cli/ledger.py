@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from energy.core.errors import ConfigError, ExitStatus
+from energy.core.errors import ConfigError, DataError, ExitStatus
 from vpp.cli.ledger_expire import expire
 from vpp.cli.ledger_fairness import fairness
 from vpp.console import DEFAULT_STATE, Console, newest_database, open_database
@@ -278,10 +278,15 @@ def reconcile(
     from energy.ledger import BatchBook
     from vpp.settlement.files import read_receipt
 
-    console = cast("Console", context.obj)
-    rows = read_receipt(receipt)
+    console, now = cast("Console", context.obj), SystemClock().now()
     with _open(database, state, controller, write=True) as store:
-        found = BatchBook(store).reconcile(batch_id, rows, at=SystemClock().now(), actor=actor)
+        book = BatchBook(store)
+        try:
+            rows = read_receipt(receipt)
+        except DataError as error:
+            book.refuse(batch_id, error, at=now, actor=actor)
+            raise
+        found = book.reconcile(batch_id, rows, at=now, actor=actor)
     if json:
         _print_json(_reconciled(found))
     else:

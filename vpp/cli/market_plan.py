@@ -330,10 +330,11 @@ def export(
     output.mkdir(parents=True, exist_ok=True)
     with _open(database) as store:
         book = PlanBook(store)
-        made = book.version(name, number)
-        window = None
-        if not preview:
-            made, window = book.submit(name, number, at=_now(), actor=actor)
+        made, window = (
+            (book.version(name, number), None)
+            if preview
+            else book.submit(name, number, at=_now(), actor=actor)
+        )
     stem = f"draft-for-occto-input-{made.key.replace('/', '-')}"
     with whole_file(output / f"{stem}.xml") as file:
         file.write(xml_of_plan(made.plan, version=made.version))

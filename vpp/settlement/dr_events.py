@@ -131,7 +131,9 @@ class EventBook:
                 raise ConsentError(
                     f"no consent of {refused[0]} covers taking part in events",
                     where=f"{len(refused)} of {len(persons)} persons' sites: {', '.join(refused[:5])}",
-                    hint="leave them out, or ask them (vpp consent grant --purpose dr-participation)",
+                    hint="leave them out, or ask them (vpp consent grant ID --subject "
+                    f"{refused[0]} --purpose {DR_PARTICIPATION.purpose} --data "
+                    f"{' --data '.join(DR_PARTICIPATION.categories)} --to {DR_PARTICIPATION.recipient})",
                 )
             if known.state is not EventState.DISPATCHED:
                 require_step(event_id, known.state, EventState.DISPATCHED)

@@ -22,7 +22,7 @@ from vpp.ingest.layout import read_bytes
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_measuring import Measuring, baseline_request, enrolled
-from vpp.settlement.dr_settled import SettledSite
+from vpp.settlement.dr_settled import SettledSite, Settlement
 from vpp.settlement.files import read_meter
 from vpp.settlement.many import CHUNK, Run, chunks, here
 from vpp.site.sitebook import SITE, read_site
@@ -126,7 +126,7 @@ def settle_sites(
         )
     silent = without_consent(store, event, at=at, actor=actor)
     before = book.settlement(event.id)
-    kept = {one.site: one for one in before.sites} if before else {}
+    kept = {one.site: _as_paid(one, before, how) for one in before.sites} if before else {}
     todo = [
         _Task(site, how.meters.get(site), book.event_days(site, event), own.get(site))
         for site in sites
@@ -141,6 +141,13 @@ def settle_sites(
         else found[site]
         for site in sites
     ]
+
+
+def _as_paid(one: SettledSite, before: Settlement, how: Measuring) -> SettledSite:
+    """What an earlier version settled, with the price it was paid at where that is no longer everybody's."""
+    if one.yen_per_kwh is not None or before.yen_per_kwh == how.yen_per_kwh:
+        return one
+    return replace(one, yen_per_kwh=before.yen_per_kwh)
 
 
 def without_consent(store: Store, event: DrEvent, *, at: datetime, actor: str) -> frozenset[str]:

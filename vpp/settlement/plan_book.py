@@ -206,10 +206,22 @@ class PlanBook:
     def answer(
         self, key: str, version: int, *, at: datetime, actor: str, accepted: bool, receipt: str
     ) -> PlanVersion:
-        """Note the operator's receipt of a version that was handed in."""
+        """Note the operator's receipt of a version that was handed in.
+
+        It is taken for an older version too: what was handed in was answered, whatever was drafted since.
+
+        Raises
+        ------
+        PlanError
+            If the version was not handed in, or was answered otherwise.
+        """
         with self._acting(f"{key}/v{version}", at=at, actor=actor):
-            known = replace(self._current(key, version), receipt=receipt)
             state = PlanState.ACCEPTED if accepted else PlanState.REJECTED
+            known = self.version(key, version)
+            if known.state is PlanState.SUBMITTED:
+                known = replace(known, receipt=receipt)
+            elif known.state is not state:
+                known = self._current(key, version)
             return self._move(known, state, at=at, actor=actor)
 
     def newest(self, key: str) -> PlanVersion | None:
@@ -263,7 +275,7 @@ class PlanBook:
         if newest is not None and newest.version != version:
             raise PlanError(
                 f"{known.key} is an old version",
-                where=f"version {newest.version} has replaced it",
+                where=f"version {newest.version} ({newest.state.value}) has replaced it",
                 hint=f"go on with version {newest.version}",
             )
         return known
@@ -282,10 +294,15 @@ class PlanBook:
         if known.state is state:
             return known
         if state not in _NEXT[known.state]:
+            answered = known.state in (PlanState.ACCEPTED, PlanState.REJECTED)
             raise PlanError(
                 f"{known.key} is {known.state.value}; it cannot become {state.value}",
-                where="draft, checked, approved, submitted, accepted or rejected, one after the other",
-                hint="vpp market plan check, approve, export, receipt; or draft a new version",
+                where=f"its receipt is {known.receipt!r}"
+                if answered
+                else "draft, checked, approved, submitted, accepted or rejected, one after the other",
+                hint="draft a new version"
+                if answered
+                else "vpp market plan check, approve, export, receipt; or draft a new version",
             )
         moved = replace(known, state=state)
         self._put(moved, at=at, actor=actor, act=state.value)

@@ -45,14 +45,14 @@ def _take(request: Request, access: Access, batch: Batch, sent: tuple[str, bytes
     if sent is None:
         return _page(request, access, batch, fault="no_file", status=422)
     name, content = sent
+    book, now = BatchBook(access.service.store), access.service.clock.now()
     try:
         rows = receipt_of(Path(name), content)
-        made = BatchBook(access.service.store).reconcile(
-            batch.id, rows, at=access.service.clock.now(), actor=access.who.id
-        )
+        made = book.reconcile(batch.id, rows, at=now, actor=access.who.id)
     except LedgerError as error:  # of another batch, or a line twice
         return _page(request, access, batch, fault="other", detail=error.where, status=409)
     except DataError as error:
+        book.refuse(batch.id, error, at=now, actor=access.who.id)
         where = error.where.replace(str(Path(name)), name)
         return _page(request, access, batch, fault="unreadable", detail=f"{error.what}: {where}", status=422)
     return go(f"/operator/ledger/batches/{batch.id}/receipt?told={'known' if made.known else 'new'}")

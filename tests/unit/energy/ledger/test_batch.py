@@ -129,13 +129,18 @@ def test_a_receipt_that_says_a_line_twice_or_is_of_another_batch_is_refused_whol
     post_grant(Journal(store), grant("a", 40), NOW)
     made = book.make(at=NOW, actor="desk")
     assert made is not None
-    for wrong in (answers(made.id, 40) * 2, answers("b-000007", 40)):
-        with pytest.raises(LedgerError, match="is not that of batch"):
+    for wrong, said in (
+        (answers(made.id, 40) * 2, "says a line twice"),
+        (answers("b-000007", 40), "is not that of batch"),
+    ):
+        with pytest.raises(LedgerError, match=said):
             book.reconcile(made.id, wrong, at=NOW, actor="desk")
     with pytest.raises(LedgerError, match="no batch"):
         book.reconcile("b-000009", [], at=NOW, actor="desk")
     acts = [record.act for record in store.audit_trail(f"batch/{made.id}")]
     assert acts == ["coin.batch", "coin.receipt_refused", "coin.receipt_refused"]
+    (unknown,) = store.audit_trail("batch/b-000009")
+    assert unknown.facts["why"] == "no batch 'b-000009'"
 
 
 def test_points_are_shown_by_class_and_last_day_and_expire_after_it(store: SqlStore) -> None:

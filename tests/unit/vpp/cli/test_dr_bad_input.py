@@ -140,7 +140,7 @@ def test_a_receipt_that_comes_twice_or_says_a_line_twice_counts_once_and_is_note
         first = book.reconcile(made.id, [line], at=AFTER, actor="desk")
         again = book.reconcile(made.id, [line], at=AFTER + timedelta(minutes=1), actor="desk")
         assert (first.known, again.known, again.differences) == (False, True, ())
-        with pytest.raises(LedgerError, match="is not that of batch"):
+        with pytest.raises(LedgerError, match="says a line twice"):
             book.reconcile(made.id, [line, line], at=AFTER + timedelta(minutes=2), actor="desk")
         other = replace(line, batch_id="b-000099")
         with pytest.raises(LedgerError, match="is not that of batch"):

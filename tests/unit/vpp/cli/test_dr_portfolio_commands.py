@@ -12,6 +12,7 @@ import pytest
 from energy.core.slots import parse_jst
 from energy.store import open_store
 from tests.unit.vpp.cli.calling import vpp
+from vpp.settlement.dr_events import EventBook
 
 BEFORE = parse_jst("2026-11-25 10:00")
 START, END = parse_jst("2026-11-25 16:00"), parse_jst("2026-11-25 19:00")
@@ -142,7 +143,11 @@ def consented(db: list[str], folder: Path, at: datetime) -> None:
     paper.write_text("signed", encoding="utf-8")
     words = ["--subject", "h-1", "--to", "aizu-spc", "--data", "meter-energy", "--evidence", str(paper)]
     status, _, err = vpp("consent", "grant", "c-1", *words, "--purpose", "dr-participation", *db, at=at)
-    assert status == 0, err
+    assert (status, err) == (0, "")
+    wrong = ["demand-forecast" if one == "meter-energy" else one for one in words]
+    status, _, err = vpp("consent", "grant", "c-0", *wrong, "--purpose", "dr-participation", *db, at=at)
+    assert status == 0
+    assert "its terms are version 1, data meter-energy, recipient aizu-spc" in err
 
 
 def test_a_household_that_withdraws_is_not_read_any_more_and_its_settled_past_stays(
@@ -151,7 +156,8 @@ def test_a_household_that_withdraws_is_not_read_any_more_and_its_settled_past_st
     path = sites(tmp_path, "a,10,1,company", "h-1,10,1,person")
     when = ["--event", "2026-11-25T16:00/19:00", "--target-kw", "18"]
     vpp("dr", "event", "announce", "e-1", *when, *db, at=BEFORE)
-    assert vpp("dr", "nominate", "e-1", "--resources", path, *db, at=BEFORE)[0] == 7
+    status, _, err = vpp("dr", "nominate", "e-1", "--resources", path, *db, at=BEFORE)
+    assert (status, "--data meter-energy --to aizu-spc" in err) == (7, True)
     consented(db, tmp_path, BEFORE)
     told("dr", "nominate", "e-1", "--resources", path, *db, at=BEFORE + timedelta(minutes=1))
     files = [f"--meter={name}={meter(tmp_path / f'{name}.csv', 20, [15] * 6)}" for name in ("a", "h-1")]
@@ -161,6 +167,13 @@ def test_a_household_that_withdraws_is_not_read_any_more_and_its_settled_past_st
     meter(tmp_path / "h-1.csv", 20, [10] * 6)
     later = AFTER + timedelta(minutes=10)
     assert told(*words, at=later) == first | {"new": False}
+    dearer = told(*words[:-3], "25", *db, at=later + timedelta(minutes=1))
+    paid = {one["site"]: one["yen"] / one["delivered_kwh"] for one in dearer["sites"]}
+    assert paid == {"a": 25, "h-1": 20}  # what was settled for the household stays, at its price
+    with open_store(f"sqlite:///{db[1]}", read_only=True) as store:
+        kept = EventBook(store).settlement("e-1")
+    assert kept is not None
+    assert [one.yen_per_kwh for one in kept.sites] == [None, 20]
     found = told("dr", "track", "e-1", *files, *db, at=later, status=6)
     assert found["why"] == {"h-1": "no consent now"}
     with open_store(f"sqlite:///{db[1]}", read_only=True) as store:

@@ -82,6 +82,9 @@ def test_a_receipt_that_cannot_be_right_is_refused_whole(
     ended, out, err = vpp("ledger", "reconcile", "b-000001", "--receipt", str(receipt), *db)
     assert (ended, out) == (status, "")
     assert complaint in err
+    trail = json.loads(vpp("audit", "trace", "b-000001", *db, "--json")[1])["acts"]
+    assert trail[-1]["act"] == "coin.receipt_refused"
+    assert trail[-1]["facts"]["where"] in err
 
 
 def test_balances_sum_to_zero_and_points_have_a_class_and_a_last_day(db: list[str]) -> None:

@@ -92,7 +92,28 @@ def test_an_old_version_can_no_longer_be_approved_or_handed_in(db: list[str], tm
         status, _, err = plan(*words, *db, at=MORNING + timedelta(minutes=6))
         assert status == 4
         assert "is an old version" in err
+        assert "version 2 (draft) has replaced it" in err
     assert plan("export", V1, "--preview", "-o", str(tmp_path), *db)[0] == 0
+    trail = json.loads(vpp("audit", "trace", V1, *db, "--json")[1])["acts"]
+    assert [one["act"] for one in trail[-3:]] == ["plan.refused"] * 3
+
+
+def test_a_receipt_is_taken_for_what_was_handed_in_even_if_a_newer_draft_is_there(
+    db: list[str], tmp_path: Path
+) -> None:
+    walk(db)
+    late = MORNING + timedelta(minutes=5)
+    assert plan("export", V1, "-o", str(tmp_path), *db, at=late)[0] == 0
+    vpp(*draft_words("forecast-office.csv"), *db, at=late)
+    words = ("receipt", V1, "accepted", "--ref", "mail 17", *db)
+    assert plan(*words, at=late + timedelta(minutes=1))[0] == 0
+    assert plan(*words, at=late + timedelta(minutes=2))[0] == 0  # the same again
+    status, _, err = plan("receipt", V1, "rejected", "--ref", "mail 18", *db, at=late + timedelta(minutes=3))
+    assert status == 4
+    assert "version 2 (draft) has replaced it" in err
+    with open_store(f"sqlite:///{db[1]}", read_only=True) as store:
+        acts = [record.act for record in store.audit_trail(f"plan/{V1}")]
+    assert acts[-2:] == ["plan.accepted", "plan.refused"]
 
 
 def test_nobody_approves_their_own_plan_and_no_step_is_left_out(db: list[str], tmp_path: Path) -> None:
