@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 
 from dispatch.agreed import event_yen, imbalance_yen, step_excess_kw
+from dispatch.checks import Told
 from dispatch.reasons import other_reasons, pv_reasons, setting, storage_reasons, zone_reasons
 from dispatch.schedule import Schedule, curtailed_kw
 from dispatch.shortfalls import Expected, expect, objective_yen, shortfalls
 from dispatch.terms import by_slot, demand_fall_kw, energy_yen, share_of_slot
-from energy.core.plan import Plan, PlanSource, Problem, Reason, ReasonCode, Setpoint, Trajectory
+from energy.core.plan import Plan, PlanSource, Problem, Reason, Setpoint, Trajectory
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
 from energy.core.units import AssetId
 
-__all__ = ["Origin", "assemble"]
+__all__ = ["Origin", "assemble", "told"]
 
 _DAY = timedelta(hours=24)
-_UNTOLD = Reason(ReasonCode.IDLE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +36,8 @@ class Origin:
     note: str = ""
 
 
-def assemble(problem: Problem, schedule: Schedule, origin: Origin, *, explain: bool = True) -> Plan:
-    """The plan of a schedule that keeps all hard limits (:func:`dispatch.schedule.settle`).
-
-    Parameters
-    ----------
-    explain : bool
-        Whether setpoints carry their reasons. Without them a plan can be verified and nothing else: nobody
-        may send it.
-    """
+def assemble(problem: Problem, schedule: Schedule, origin: Origin) -> Plan:
+    """The plan of a schedule that keeps all hard limits (:func:`dispatch.schedule.settle`)."""
     clean = replace(
         schedule,
         car_kw=_rounded(schedule.car_kw),
@@ -58,10 +52,12 @@ def assemble(problem: Problem, schedule: Schedule, origin: Origin, *, explain: b
         made_at=problem.made_at,
         grid=problem.grid,
         source=origin.source,
-        setpoints=tuple(_setpoints(problem, clean, expected, origin if explain else None)),
+        setpoints=tuple(_setpoints(problem, clean, expected, origin)),
         trajectory=_trajectory(problem, clean, expected),
         target_demand_kw=_target(problem, expected),
-        objective_yen=objective_yen(problem, clean, peak_quantile_share=origin.peak_quantile_share),
+        objective_yen=objective_yen(
+            problem, clean, peak_quantile_share=origin.peak_quantile_share, expected=expected
+        ),
         gap=origin.gap,
         solve_ms=origin.solve_ms,
         shortfalls=shortfalls(problem, expected),
@@ -74,46 +70,66 @@ def _rounded(power_kw: FloatArray) -> FloatArray:
     return np.round(power_kw, 6) + 0.0
 
 
-def _setpoints(
-    problem: Problem, schedule: Schedule, expected: Expected, origin: Origin | None
-) -> list[Setpoint]:
-    """Setpoints of all assets; without an origin nobody asks for their reasons."""
-    view = None
-    if origin is not None:
-        view = setting(
-            problem, schedule, expected,
-            peak_quantile_share=origin.peak_quantile_share, peak_dual=origin.peak_dual,
-        )  # fmt: skip
-    untold = [_UNTOLD] * problem.count
-    slots = [Slot(moment) for moment in problem.grid.times()]
-    points: list[Setpoint] = []
+def told(problem: Problem, schedule: Schedule, expected: Expected) -> Told:
+    """What the plan of a schedule would say, for :func:`dispatch.checks.check_told`; unrounded."""
     halves = _Halves(problem)
+    none = np.full(problem.grid.count, np.nan)
+    rows = list(_rows(problem, schedule, expected))
+    return Told(
+        power_kw={asset: power for asset, power, _ in rows},
+        mean_kw={asset: np.asarray(halves.mean(power)) for asset, power, _ in rows},
+        expected={
+            asset: none if state is None else np.asarray(halves.last(state)) for asset, _, state in rows
+        },
+        trajectory=_trajectory(problem, schedule, expected),
+        target_demand_kw=_target(problem, expected),
+        shortfalls=shortfalls(problem, expected),
+    )
 
-    def add(asset: AssetId, power: FloatArray, reasons: list[Reason], state: FloatArray | None) -> None:
-        states = [None] * len(slots) if state is None else halves.last(np.round(state, 6))
-        kept, steps_kw = halves.strongest(power, reasons), halves.steps(power)
-        rows = zip(slots, halves.mean(power), kept, states, steps_kw, strict=True)
-        for slot, kw, reason, end, steps in rows:
-            points.append(
-                Setpoint(asset=asset, slot=slot, power_kw=kw, reason=reason, expected=end, steps_kw=steps)
-            )
 
+def _rows(
+    problem: Problem, schedule: Schedule, expected: Expected
+) -> Iterator[tuple[AssetId, FloatArray, FloatArray | None]]:
+    """Power and state of each asset in the order of setpoints. [kW; kWh, degC]"""
     for car, power in zip(problem.cars, schedule.car_kw, strict=True):
-        soc = expected.soc_kwh[car.id]
-        add(car.id, power, storage_reasons(view, car, power, soc) if view else untold, soc)
+        yield car.id, power, expected.soc_kwh[car.id]
     for zone, power in zip(problem.zones, schedule.hvac_kw, strict=True):
-        room = expected.room_c[zone.id]
-        add(zone.id, power, zone_reasons(view, zone, power, room) if view else untold, room)
+        yield zone.id, power, expected.room_c[zone.id]
     for array, used in zip(problem.pv, schedule.pv_kw, strict=True):
-        why = pv_reasons(view, np.asarray(array.p50_kw), used) if view else untold
-        add(array.id, -used + 0.0, why, None)
+        yield array.id, -used + 0.0, None
     for battery, power in zip(problem.batteries, schedule.battery_kw, strict=True):
-        soc = expected.soc_kwh[battery.id]
-        add(battery.id, power, storage_reasons(view, battery, power, soc) if view else untold, soc)
+        yield battery.id, power, expected.soc_kwh[battery.id]
     for other, power in zip(problem.others, schedule.other_kw, strict=True):
-        why = other_reasons(view, other, power) if view else untold
-        add(other.id, power, why, expected.other[other.id])
-    return points
+        yield other.id, power, expected.other[other.id]
+
+
+def _setpoints(
+    problem: Problem, schedule: Schedule, expected: Expected, origin: Origin
+) -> Iterator[Setpoint]:
+    """Setpoints of all assets, each with its reason."""
+    view = setting(
+        problem, schedule, expected,
+        peak_quantile_share=origin.peak_quantile_share, peak_dual=origin.peak_dual,
+    )  # fmt: skip
+    slots = [Slot(moment) for moment in problem.grid.times()]
+    halves, soc, room = _Halves(problem), expected.soc_kwh, expected.room_c
+    reasons = (
+        *(storage_reasons(view, a, p, soc[a.id]) for a, p in zip(problem.cars, schedule.car_kw, strict=True)),
+        *(zone_reasons(view, a, p, room[a.id]) for a, p in zip(problem.zones, schedule.hvac_kw, strict=True)),
+        *(pv_reasons(view, np.asarray(a.p50_kw), p) for a, p in zip(problem.pv, schedule.pv_kw, strict=True)),
+        *(
+            storage_reasons(view, a, p, soc[a.id])
+            for a, p in zip(problem.batteries, schedule.battery_kw, strict=True)
+        ),
+        *(other_reasons(view, a, p) for a, p in zip(problem.others, schedule.other_kw, strict=True)),
+    )
+    for (asset, power, state), why in zip(_rows(problem, schedule, expected), reasons, strict=True):
+        states = [None] * len(slots) if state is None else halves.last(np.round(state, 6))
+        rows = zip(
+            slots, halves.mean(power), halves.strongest(power, why), states, halves.steps(power), strict=True
+        )
+        for slot, kw, reason, end, steps in rows:
+            yield Setpoint(asset=asset, slot=slot, power_kw=kw, reason=reason, expected=end, steps_kw=steps)
 
 
 class _Halves:

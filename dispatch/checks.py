@@ -15,13 +15,13 @@ import numpy as np
 from dispatch.kinds import kind_of
 from dispatch.terms import assets, storages
 from energy.core.errors import InvalidPlanError
-from energy.core.plan import CarProblem, Plan, Problem, StorageProblem, ZoneProblem
+from energy.core.plan import CarProblem, Plan, Problem, Shortfall, StorageProblem, Trajectory, ZoneProblem
 from energy.core.plan_parts import OtherAsset
 from energy.core.series import FloatArray
 from energy.core.slots import Slot
 from energy.core.units import AssetId
 
-__all__ = ["Violation", "check_plan", "require_valid"]
+__all__ = ["Told", "Violation", "check_plan", "check_told", "require_valid"]
 
 _KW = 1e-4  # powers are printed to a watt; a tenth of it is rounding
 _KWH = 1e-3
@@ -56,6 +56,28 @@ class Violation:
         return f"{self.asset} [{self.index}] {self.text}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a plan says, as arrays by asset: its setpoints before anybody writes them down.
+
+    Parameters
+    ----------
+    power_kw : dict
+        Power in each interval, positive into the asset. [kW]
+    mean_kw : dict
+        The same as the mean of each half-hour. [kW]
+    expected : dict
+        State at the end of each half-hour, NaN for an asset without one. [kWh, degC]
+    """
+
+    power_kw: dict[AssetId, FloatArray]
+    mean_kw: dict[AssetId, FloatArray]
+    expected: dict[AssetId, FloatArray]
+    trajectory: Trajectory
+    target_demand_kw: float
+    shortfalls: tuple[Shortfall, ...]
+
+
 def require_valid(problem: Problem, plan: Plan) -> Plan:
     """Give the plan back if it passes.
 
@@ -85,7 +107,50 @@ def check_plan(problem: Problem, plan: Plan) -> tuple[Violation, ...]:
     incomplete = tuple(_complete(problem, plan))
     if incomplete:
         return incomplete
-    return tuple(_Check(problem, plan).run())
+    return tuple(_Check(problem, _read(plan)).run())
+
+
+def check_told(problem: Problem, told: Told) -> tuple[Violation, ...]:
+    """The same of a plan of which nobody has made setpoints: it is verified, and sent to nobody."""
+    incomplete = (*_whole(problem, told), *_sound_flows(problem, told.trajectory, told.target_demand_kw))
+    return incomplete or tuple(_Check(problem, told).run())
+
+
+def _read(plan: Plan) -> Told:
+    """The setpoints of a complete plan as arrays."""
+    rows: dict[AssetId, list[tuple[Slot, tuple[float, ...], float | None, float]]] = defaultdict(list)
+    for point in plan.setpoints:
+        steps = point.steps_kw or (point.power_kw,)
+        rows[point.asset].append((point.slot, steps, point.expected, point.power_kw))
+    for mine in rows.values():
+        mine.sort(key=lambda row: row[0])
+    return Told(
+        power_kw={asset: np.array([kw for row in mine for kw in row[1]]) for asset, mine in rows.items()},
+        mean_kw={asset: np.array([row[3] for row in mine]) for asset, mine in rows.items()},
+        expected={
+            asset: np.array([np.nan if row[2] is None else row[2] for row in mine])
+            for asset, mine in rows.items()
+        },
+        trajectory=plan.trajectory,
+        target_demand_kw=plan.target_demand_kw,
+        shortfalls=plan.shortfalls,
+    )
+
+
+def _whole(problem: Problem, told: Told) -> Iterator[Violation]:
+    """Assets that are not told of, or that nobody has, and powers that are not one number per interval."""
+    names = {part.id for part in assets(problem)}
+    slots = problem.grid.count
+    for table, length in ((told.power_kw, problem.count), (told.mean_kw, slots), (told.expected, slots)):
+        for asset in names ^ table.keys():
+            yield Violation("completeness", asset, -1, 0.0, "is not told of, or nobody asked for it")
+        for asset in names & table.keys():
+            if table[asset].shape != (length,):
+                yield Violation("completeness", asset, -1, 0.0, f"needs {length} values")
+    for table in (told.power_kw, told.mean_kw):
+        for asset, values in table.items():
+            if not np.isfinite(values).all():
+                yield Violation("number", asset, -1, 0.0, "a power is not a number")
 
 
 def _complete(problem: Problem, plan: Plan) -> Iterator[Violation]:
@@ -100,15 +165,19 @@ def _complete(problem: Problem, plan: Plan) -> Iterator[Violation]:
                 yield Violation("completeness", asset, t, 0.0, "needs exactly one setpoint")
     for asset, t in seen:
         yield Violation("completeness", asset, t, 0.0, "nobody asked for this setpoint")
-    flows = plan.trajectory
+    yield from _sound_flows(problem, plan.trajectory, plan.target_demand_kw)
+    if not math.isfinite(plan.objective_yen):
+        yield Violation("number", _SITE, -1, 0.0, "objective_yen is not a number")
+    yield from _sound_setpoints(problem, plan, starts)
+
+
+def _sound_flows(problem: Problem, flows: Trajectory, target_kw: float) -> Iterator[Violation]:
     for name in ("import_kw", "load_kw", "pv_kw", "curtailed_kw"):
         values = getattr(flows, name)
         if len(values) != problem.grid.count or not all(map(math.isfinite, values)):
             yield Violation("number", _SITE, -1, 0.0, f"trajectory.{name} is not one number per interval")
-    for name in ("target_demand_kw", "objective_yen"):
-        if not math.isfinite(getattr(plan, name)):
-            yield Violation("number", _SITE, -1, 0.0, f"{name} is not a number")
-    yield from _sound_setpoints(problem, plan, starts)
+    if not math.isfinite(target_kw):
+        yield Violation("number", _SITE, -1, 0.0, "target_demand_kw is not a number")
 
 
 def _sound_setpoints(problem: Problem, plan: Plan, starts: dict[Slot, int]) -> Iterator[Violation]:
@@ -125,26 +194,15 @@ def _sound_setpoints(problem: Problem, plan: Plan, starts: dict[Slot, int]) -> I
 
 
 class _Check:
-    """One plan with its powers as arrays."""
+    """One plan, as arrays."""
 
-    def __init__(self, problem: Problem, plan: Plan) -> None:
-        self.problem, self.plan = problem, plan
+    def __init__(self, problem: Problem, told: Told) -> None:
+        self.problem, self.told = problem, told
+        self.power, self.mean, self.expected = told.power_kw, told.mean_kw, told.expected
         self.n = problem.count
         self.parts = np.asarray(problem.parts)
         self.last = np.cumsum(self.parts) - 1  # last interval of each half-hour
         self.first = self.last - self.parts + 1
-        power: dict[AssetId, list[tuple[Slot, tuple[float, ...], float | None, float]]] = defaultdict(list)
-        for point in plan.setpoints:
-            steps = point.steps_kw or (point.power_kw,)
-            power[point.asset].append((point.slot, steps, point.expected, point.power_kw))
-        self.power: dict[AssetId, FloatArray] = {}
-        self.mean: dict[AssetId, FloatArray] = {}
-        self.expected: dict[AssetId, FloatArray] = {}
-        for asset, rows in power.items():
-            rows.sort(key=lambda row: row[0])
-            self.power[asset] = np.array([kw for row in rows for kw in row[1]])
-            self.mean[asset] = np.array([row[3] for row in rows])
-            self.expected[asset] = np.array([np.nan if row[2] is None else row[2] for row in rows])
         self.step_h = problem.grid.step.total_seconds() / 3600.0
         ahead = np.full(problem.grid.count, self.step_h)
         if problem.limits.demand_so_far_kwh > 0.0:  # made inside the first slot: its powers hold for the rest
@@ -190,7 +248,7 @@ class _Check:
         return max(
             (
                 short.amount
-                for short in self.plan.shortfalls
+                for short in self.told.shortfalls
                 if short.asset == asset and short.kind == kind and index in (None, short.index)
             ),
             default=0.0,
@@ -325,7 +383,7 @@ class _Check:
 
     def _agreed(self, demand: FloatArray) -> Iterator[Violation]:
         """Events and the submitted plan: what they bring, and the demand after an event."""
-        problem, flows, earned, beside = self.problem, self.plan.trajectory, 0.0, 0.0
+        problem, flows, earned, beside = self.problem, self.told.trajectory, 0.0, 0.0
         for event in problem.events:
             shift, window = 0.0, event.adjustment
             if window is not None:
@@ -359,7 +417,7 @@ class _Check:
                 )
 
     def _site(self) -> Iterator[Violation]:
-        problem, flows, limits = self.problem, self.plan.trajectory, self.problem.limits
+        problem, flows, limits = self.problem, self.told.trajectory, self.problem.limits
         load, slots = np.asarray(problem.load_p50_kw), self._slots()
         imported = load + sum(self.power.values(), np.zeros(self.n))
         told = np.asarray(flows.import_kw)
@@ -396,5 +454,5 @@ class _Check:
                 "balance", _SITE, -1, energy - flows.energy_yen, "the energy cost does not add up"
             )
         lowest = min(limits.peak_memory_kw, limits.contract_kw)
-        if self.plan.target_demand_kw < lowest - 0.1:
+        if self.told.target_demand_kw < lowest - 0.1:
             yield Violation("target", _SITE, -1, lowest, "the target lies below a peak that is already paid")

@@ -127,12 +127,20 @@ def _stretches(asset: AssetId, kind: str, missing: FloatArray) -> list[Shortfall
     return [_missing(asset, kind, index, missing[index]) for index in worst]
 
 
-def objective_yen(problem: Problem, schedule: Schedule, *, peak_quantile_share: float) -> float:
+def objective_yen(
+    problem: Problem, schedule: Schedule, *, peak_quantile_share: float, expected: Expected | None = None
+) -> float:
     """What the planner minimises, for any schedule: money, wear, discomfort and slack prices. [yen]
 
     Equal to the objective of the compiled model, except for its tie-breaks.
+
+    Parameters
+    ----------
+    expected : Expected, optional
+        What the schedule leads to, for who knows it already (:func:`expect`).
     """
-    expected, length, prices = expect(problem, schedule), hours(problem), slack_prices(problem)
+    expected = expected or expect(problem, schedule)
+    length, prices = hours(problem), slack_prices(problem)
     limits = problem.limits
     guarded = expected.demand_kw + peak_margin_kw(problem, peak_quantile_share)
     planned = by_slot(problem, share_of_slot(problem) * expected.import_kw)

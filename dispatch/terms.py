@@ -106,7 +106,7 @@ def share_of_slot(problem: Problem) -> FloatArray:
     (``limits.demand_so_far_kwh > 0``); powers of its intervals then hold from ``made_at`` on.
     """
     parts = problem.parts
-    share = np.repeat(1.0 / np.asarray(parts), parts)
+    share = np.repeat(1.0 / np.asarray(parts), parts) if problem.divisions else np.ones(len(parts))
     if problem.limits.demand_so_far_kwh > 0.0:
         share[: parts[0]] *= 1.0 - (problem.made_at - problem.grid.start) / problem.grid.step
     return share

@@ -1,9 +1,10 @@
 """The region's own program: which mixture of the sites' bids costs least under the shared limits.
 
 ``min sum c[k] w[k] + sum over rows of phi(S)``, ``S = sum P[k] w[k] + S0``, the shares ``w`` of each cell of
-sites sum to 1, ``phi`` convex and piecewise linear. It is solved by interior point without crossover: duals
-from the middle of the optimal face swing less from round to round than those of a vertex (Gondzio, Gonzalez-
-Brevis, Munari 2013, primal-dual column generation).
+sites sum to 1, ``phi`` convex and piecewise linear. Each cell's first bid stands, and the others enter as
+what they change of it: most leave most half-hours as they are, so two thirds of the entries are zero. It is
+solved by interior point without crossover: duals from the middle of the optimal face swing less from round to
+round than those of a vertex (Gondzio, Gonzalez-Brevis, Munari 2013, primal-dual column generation).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from energy.core.series import FloatArray
 __all__ = ["Columns", "Mixture", "solve_master"]
 
 _DUST = 1e-8
+_NOTHING = 1e-7  # kW: what two answers of a site differ by from rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +64,22 @@ def solve_master(columns: Columns, accounts: Accounts, fixed_kw: FloatArray, *, 
     """
     rounds, cells = columns.yen.shape
     known = np.isfinite(columns.yen)
-    k_of, c_of = np.nonzero(known)
+    first = known.argmax(axis=0)  # of each cell's bids: the others enter as what they change of it
+    at = first, np.arange(cells)
+    others = known.copy()
+    others[at] = False
+    k_of, c_of = np.nonzero(others)
     number = np.full((rounds, cells), -1)
-    number[known] = np.arange(len(k_of))
+    number[others] = np.arange(len(k_of))
     segment, live = _live_rows(columns, accounts, fixed_kw, known)
     slope = np.take_along_axis(accounts.slopes, segment[:, None], axis=1)[:, 0]
-    every = _bid_entries(columns, accounts, number).tocsr()
+    changes = Columns(
+        columns.yen - columns.yen[at], columns.power_kw - columns.power_kw[at],
+        columns.drop_kw - columns.drop_kw[at], columns.member,
+    )  # fmt: skip
+    every = _bid_entries(changes, accounts, number).tocsr()
     # where no mixture leaves a segment, its slope is all that the row costs
-    cost = columns.yen[known] + every[~live].T @ slope[~live]
+    cost = changes.yen[others] + every[~live].T @ slope[~live]
     bids, levels, slopes = every[live], accounts.levels[live], accounts.slopes[live]
     convex = sp.coo_matrix((np.ones(len(k_of)), (c_of, np.arange(len(k_of)))), shape=(cells, len(k_of)))
     m, rows = levels.shape[1], len(levels)
@@ -78,12 +88,12 @@ def solve_master(columns: Columns, accounts: Accounts, fixed_kw: FloatArray, *, 
     matrix = sp.bmat([[bids, segments], [convex, None]]).tocsc()
     widths = np.full((rows, m), np.inf)
     widths[:, :-1] = np.diff(levels, axis=1)
-    right = levels[:, 0] - fixed_kw[live]
+    right = levels[:, 0] - (fixed_kw + _firsts(columns, accounts, at))[live]
     program = Arrays(
         cost=np.concatenate([cost, -slopes[:, 0], slopes[:, 1:].T.ravel()]),
         lower=np.zeros(matrix.shape[1]),
         upper=np.concatenate([np.full(len(k_of) + rows, np.inf), widths.T.ravel()]),
-        row_lower=np.concatenate([right, np.ones(cells)]),
+        row_lower=np.concatenate([right, np.full(cells, -np.inf)]),
         row_upper=np.concatenate([right, np.ones(cells)]),
         starts=matrix.indptr.astype(np.int32),
         index=matrix.indices.astype(np.int32),
@@ -95,15 +105,13 @@ def solve_master(columns: Columns, accounts: Accounts, fixed_kw: FloatArray, *, 
     solver.run()
     answer = solver.getSolution()
     share = np.zeros((rounds, cells))
-    share[known] = np.maximum(0.0, np.array(answer.col_value)[: len(k_of)])
+    share[others] = np.maximum(0.0, np.array(answer.col_value)[: len(k_of)])
+    share[at] = np.maximum(0.0, 1.0 - share.sum(axis=0))
     share[share < _DUST] = 0.0
-    total = share.sum(axis=0)
-    empty = total <= 0.0
-    share[0, empty], total[empty] = 1.0, 1.0
     # HiGHS' dual of a row is the change of cost with its right-hand side, here minus the fixed power
     prices = slope.copy()
     prices[live] = -np.array(answer.row_dual)[:rows]
-    return Mixture(share / total, accounts.within(prices))
+    return Mixture(share / share.sum(axis=0), accounts.within(prices))
 
 
 def _live_rows(
@@ -121,10 +129,19 @@ def _live_rows(
     return segment, (most[:, None] > accounts.levels).sum(axis=1) != segment
 
 
+def _firsts(columns: Columns, accounts: Accounts, at: tuple[np.ndarray, np.ndarray]) -> FloatArray:
+    """What the first bids of all cells sum to in each row. [kW]"""
+    power, drop = columns.power_kw[at], columns.drop_kw[at]
+    sums = np.zeros(accounts.rows)
+    for a, part in enumerate(accounts.parts):
+        sums[part.rows] = (drop if part.droppable else power)[columns.member[a]].sum(axis=0)[part.slots]
+    return sums
+
+
 def _bid_entries(columns: Columns, accounts: Accounts, number: np.ndarray) -> sp.coo_matrix:
-    """What each bid adds to each row."""
+    """What each bid changes in each row."""
     values, rows, cols = [], [], []
-    count = int(number.max()) + 1
+    count = int(number.max(initial=-1)) + 1
     for a, part in enumerate(accounts.parts):
         table = columns.drop_kw if part.droppable else columns.power_kw
         k, c = np.nonzero((number >= 0) & columns.member[a])
@@ -135,6 +152,6 @@ def _bid_entries(columns: Columns, accounts: Accounts, number: np.ndarray) -> sp
     if not values:
         return sp.coo_matrix((0, count))
     flat = np.concatenate(values)
-    kept = flat != 0.0
+    kept = np.abs(flat) > _NOTHING
     place = np.concatenate(rows)[kept], np.concatenate(cols)[kept]
     return sp.coo_matrix((flat[kept], place), shape=(accounts.rows, count))

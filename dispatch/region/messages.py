@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from energy.core.series import FloatArray
 
-__all__ = ["Bids", "Card", "Opened", "Prices", "Settled", "Weights"]
+__all__ = ["Bids", "Card", "Opened", "Prices", "Settled", "Weights", "same_prices"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,14 @@ class Prices:
     power_yen: FloatArray
     droppable_yen: FloatArray
     group: NDArray[np.int32]
+
+
+def same_prices(one: Prices, other: Prices) -> bool:
+    """Whether two say the same."""
+    return one is other or all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for name in ("power_yen", "droppable_yen", "group")
+    )
 
 
 @dataclass(frozen=True, slots=True)

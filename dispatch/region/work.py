@@ -9,26 +9,22 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights
+from dispatch.region.messages import Bids, Card, Opened, Prices, Settled, Weights, same_prices
 from dispatch.region.priced import Offer, PricedSite, droppable_kw, is_movable, mixed, site_solver
 from dispatch.region.sites import Block, SiteInput
 from dispatch.schedule import Schedule, import_kw, settle
-from dispatch.shortfalls import objective_yen
 from dispatch.templates import TemplateCache, TemplateShelf
 from energy.core.errors import DataError
-from energy.core.plan import Plan
 
 __all__ = [
     "WorkSettings",
     "bid_block",
     "forget",
     "open_block",
-    "plans_of_block",
     "schedules_of_block",
     "settle_block",
 ]
@@ -61,6 +57,7 @@ class _State:
         self.cards: list[Card] = []
         self.sites: list[PricedSite | None] = []
         self.offers: list[list[Offer | None]] = []
+        self._rounds: list[Prices] = []
         begun = time.perf_counter()
         templates = _templates(settings)
         before = templates.compiled
@@ -77,8 +74,17 @@ class _State:
             raise DataError("a block has other sites than it was said to have", where=block.key)
         self.template_s = time.perf_counter() - begun if templates.compiled > before else 0.0
 
+    def began_with(self, rounds: tuple[Prices, ...]) -> bool:
+        """Whether its offers are answers to these rounds, or to the first of them.
+
+        A block can be asked again by somebody with other limits: its offers are those of other prices then,
+        and its sites have other last bases.
+        """
+        return all(map(same_prices, self._rounds, rounds))
+
     def play(self, rounds: tuple[Prices, ...]) -> None:
         """Bring the offers up to the last round."""
+        self._rounds += rounds[len(self.offers) :]
         for prices in rounds[len(self.offers) :]:
             first = not self.offers
             row: list[Offer | None] = []
@@ -102,13 +108,15 @@ def _templates(settings: WorkSettings) -> TemplateCache:
     return _caches[key]
 
 
-def _state(block: Block, settings: WorkSettings) -> _State:
+def _state(block: Block, settings: WorkSettings, rounds: tuple[Prices, ...]) -> _State:
+    """The block with the answers to these rounds."""
     state = _states.get(block.key)
-    if state is None:
+    if state is None or not state.began_with(rounds):
         state = _states[block.key] = _State(block, settings)
     _states.move_to_end(block.key)
     while len(_states) > _KEPT_BLOCKS:
         _states.popitem(last=False)
+    state.play(rounds)
     return state
 
 
@@ -134,15 +142,13 @@ def _card(site: SiteInput, fault: str) -> Card:
 
 def open_block(block: Block, settings: WorkSettings, opening: Prices) -> Opened:
     """Prepare a block and tell who is there and what they do at the opening prices, which are zero."""
-    state = _state(block, settings)
-    state.play((opening,))
+    state = _state(block, settings, (opening,))
     return Opened(tuple(state.cards), _bids(state.offers[0], len(opening.power_yen[0])), state.template_s)
 
 
 def bid_block(block: Block, settings: WorkSettings, rounds: tuple[Prices, ...]) -> Bids:
     """What the sites do at the prices of the last round."""
-    state = _state(block, settings)
-    state.play(rounds)
+    state = _state(block, settings, rounds)
     return _bids(state.offers[len(rounds) - 1], len(rounds[0].power_yen[0]))
 
 
@@ -183,16 +189,22 @@ def settle_block(
     block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights
 ) -> Settled:
     """The schedules that the weights mean, as the sites can keep them, each verified."""
-    return _settle(block, settings, rounds, weights, None)
-
-
-def plans_of_block(
-    block: Block, settings: WorkSettings, rounds: tuple[Prices, ...], weights: Weights
-) -> list[Plan]:
-    """The plans of the sites themselves: for the sites, not for the region."""
-    plans: list[Plan] = []
-    _settle(block, settings, rounds, weights, plans.append)
-    return plans
+    state = _state(block, settings, rounds)
+    n, slots = len(state.sites), len(rounds[0].power_yen[0])
+    settled = Settled(np.zeros(n), np.zeros((n, slots)), np.zeros((n, slots)), (), np.zeros(n))
+    broken: list[tuple[str, ...]] = []
+    for k, site in enumerate(state.sites):
+        chosen = _chosen(state, weights, k)
+        kinds: tuple[str, ...] = ()
+        if site is not None and chosen is not None:
+            made = site.settled(chosen)
+            kept, kinds = made.schedule, made.broken
+            settled.yen[k], settled.violation[k] = made.yen, made.violation
+            settled.power_kw[k], settled.droppable_kw[k] = import_kw(site.problem, kept), droppable_kw(kept)
+            if kinds:  # where promises fail, model and physics may differ: the dearer of the two counts
+                settled.yen[k] = max(settled.yen[k], _mixed_yen(state, weights, k))
+        broken.append(kinds)
+    return Settled(settled.yen, settled.power_kw, settled.droppable_kw, tuple(broken), settled.violation)
 
 
 def schedules_of_block(
@@ -202,38 +214,9 @@ def schedules_of_block(
 
     For the sites, not for the region.
     """
-    state = _state(block, settings)
-    state.play(rounds)
+    state = _state(block, settings, rounds)
     chosen = [_chosen(state, weights, k) for k in range(len(state.sites))]
     return [
         (given, None if site is None or one is None else settle(site.problem, one))
         for given, site, one in zip(state.given, state.sites, chosen, strict=True)
     ]
-
-
-def _settle(
-    block: Block,
-    settings: WorkSettings,
-    rounds: tuple[Prices, ...],
-    weights: Weights,
-    keep: Callable[[Plan], None] | None,
-) -> Settled:
-    state = _state(block, settings)
-    state.play(rounds)
-    n, slots = len(state.sites), len(rounds[0].power_yen[0])
-    settled = Settled(np.zeros(n), np.zeros((n, slots)), np.zeros((n, slots)), (), np.zeros(n))
-    broken: list[tuple[str, ...]] = []
-    for k, site in enumerate(state.sites):
-        chosen = _chosen(state, weights, k)
-        kinds: tuple[str, ...] = ()
-        if site is not None and chosen is not None:
-            kept, plan, settled.violation[k] = site.settled(chosen, explain=keep is not None)
-            settled.yen[k] = objective_yen(site.problem, kept, peak_quantile_share=site.share)
-            settled.power_kw[k], settled.droppable_kw[k] = import_kw(site.problem, kept), droppable_kw(kept)
-            kinds = tuple(sorted({short.kind for short in plan.shortfalls}))
-            if kinds:  # where promises fail, model and physics may differ: the dearer of the two counts
-                settled.yen[k] = max(settled.yen[k], _mixed_yen(state, weights, k))
-            if keep is not None:
-                keep(plan)
-        broken.append(kinds)
-    return Settled(settled.yen, settled.power_kw, settled.droppable_kw, tuple(broken), settled.violation)

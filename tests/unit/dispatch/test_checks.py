@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from dispatch.checks import check_plan, require_valid
+from dispatch.assemble import told
+from dispatch.checks import check_plan, check_told, require_valid
 from dispatch.refine import refine
-from dispatch.rules import rules_plan
+from dispatch.rules import rules_plan, rules_schedule
+from dispatch.shortfalls import expect
 from energy.core.errors import InvalidPlanError
 from energy.core.plan import Plan, Problem
 from energy.core.plan_parts import DemandStep, DrEvent, Feeder, SubmittedPlan
+from energy.core.series import FloatArray
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import battery, car, limits, problem, pv, trip, zone
 
@@ -214,3 +217,34 @@ def test_a_mean_that_is_not_that_of_its_steps_is_caught() -> None:
     assert "balance" in kinds(replace(plan, setpoints=points), site)
     bare = tuple(replace(point, steps_kw=()) for point in plan.setpoints)
     assert kinds(replace(plan, setpoints=bare), site) == {"completeness"}
+
+
+def test_a_schedule_that_nobody_sends_is_checked_like_its_plan() -> None:
+    schedule = rules_schedule(SITE, peak_quantile_share=0.9)
+    said = told(SITE, schedule, expect(SITE, schedule))
+    assert check_told(SITE, said) == ()
+    plan = rules_plan(SITE)
+    for asset, power in said.power_kw.items():
+        assert power == pytest.approx([point.power_kw for point in plan.of(asset)], abs=1e-6)
+    too_much = replace(schedule, car_kw=schedule.car_kw + 6.5)
+    wrong = check_told(SITE, told(SITE, too_much, expect(SITE, too_much)))
+    assert {"power", "away"} <= {one.kind for one in wrong}
+
+
+@pytest.mark.parametrize("table", ["power_kw", "mean_kw", "expected"])
+def test_a_schedule_that_leaves_an_asset_or_a_half_hour_out_is_not_taken_for_checked(table: str) -> None:
+    schedule = rules_schedule(SITE, peak_quantile_share=0.9)
+    said = told(SITE, schedule, expect(SITE, schedule))
+    rows: dict[AssetId, FloatArray] = getattr(said, table)
+
+    def kinds_with(changed: dict[AssetId, FloatArray]) -> set[str]:
+        said = told(SITE, schedule, expect(SITE, schedule))
+        getattr(said, table).clear()
+        getattr(said, table).update(changed)
+        return {one.kind for one in check_told(SITE, said)}
+
+    less = {asset: row for asset, row in rows.items() if asset != LEAF}
+    for broken in (less, rows | {LEAF: rows[LEAF][1:]}, rows | {AssetId("nobody"): rows[LEAF]}):
+        assert kinds_with(broken) == {"completeness"}
+    if table != "expected":
+        assert kinds_with(rows | {LEAF: rows[LEAF] * float("nan")}) == {"number"}

@@ -7,10 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from dispatch.assemble import Origin, assemble
 from dispatch.planner import Planner
-from dispatch.rules import rules_plan, rules_schedule
-from energy.core.plan import CarProblem, Plan, PlanSource, Problem, Promise, Reason, ReasonCode
+from dispatch.rules import rules_plan
+from energy.core.plan import CarProblem, Plan, Problem, Promise, Reason, ReasonCode
 from energy.core.units import AssetId
 from tests.unit.dispatch.problems import battery, car, factory, limits, problem, pv, trip, zone
 
@@ -159,13 +158,3 @@ def test_idle_car_close_to_its_floor_says_so() -> None:
 def test_rules_hold_rooms_for_comfort_and_claim_no_foresight_of_peaks() -> None:
     site = problem([100.0] * 4 + [150.0] * 4, zones=(zone(8),), limits=limits(peak_memory_kw=120.0))
     assert {point.reason.code.value for point in rules_plan(site).of(HALL)} == {"comfort"}
-
-
-def test_a_plan_without_reasons_differs_in_nothing_else() -> None:
-    site = factory()
-    schedule = rules_schedule(site, peak_quantile_share=0.9)
-    origin = Origin(source=PlanSource.RULES, peak_quantile_share=0.9)
-    told, untold = (assemble(site, schedule, origin, explain=explain) for explain in (True, False))
-    assert told.setpoints != untold.setpoints
-    same = tuple(replace(a, reason=b.reason) for a, b in zip(told.setpoints, untold.setpoints, strict=True))
-    assert replace(told, setpoints=same) == untold

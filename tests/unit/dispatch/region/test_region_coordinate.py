@@ -12,7 +12,7 @@ from dispatch.region.checks import require_region, shared_yen
 from dispatch.region.coordinate import Coordinator
 from dispatch.region.limits import SharedLimit
 from dispatch.region.messages import Card
-from dispatch.region.outcome import CoordinatorSettings
+from dispatch.region.outcome import CoordinatorSettings, RegionPlan
 from dispatch.region.work import forget
 from dispatch.templates import TemplateCache
 from energy.core.errors import InvalidPlanError
@@ -20,6 +20,8 @@ from energy.core.series import FloatArray
 from energy.core.units import AssetId
 from tests.bench.region_monolith import monolith, solved
 from tests.unit.dispatch.region.region_helpers import Watched, coordinator, drawn, no_limits, region_request
+from vpp.region.crew import InlineCrew
+from vpp.region.plan import blocks_of
 from vpp.region.shared import RegionRules
 
 TIGHT = CoordinatorSettings(gap=4e-3)
@@ -172,5 +174,21 @@ def test_a_fault_without_an_amount_in_one_site_is_a_violation_of_the_plan(
     request = region_request(4)
     worked = coordinator(drawn(request), request.grid)
     lacking = Violation("completeness", AssetId("car-1"), 3, 0.0, "needs exactly one setpoint")
-    monkeypatch.setattr("dispatch.region.priced.check_plan", lambda *_: (lacking,))
+    monkeypatch.setattr("dispatch.region.priced.check_told", lambda *_: (lacking,))
     assert worked.plan(replace(TIGHT, rounds=1)).violation > 0.0
+
+
+def test_sites_asked_again_under_other_limits_do_not_answer_the_prices_of_before() -> None:
+    request, few = region_request(4), replace(TIGHT, gap=0.0, rounds=2)
+    blocks = blocks_of(request, 1)
+
+    def planned_with(error: float) -> RegionPlan:
+        rules = RegionRules(seed=1, error=error)
+        return Coordinator(blocks, request.grid, rules, InlineCrew()).plan(few)
+
+    planned_with(0.03)
+    again = planned_with(0.2)
+    forget()
+    fresh = planned_with(0.2)
+    assert (again.lower_yen, again.upper_yen) == (fresh.lower_yen, fresh.upper_yen)
+    assert np.array_equal(again.power_kw, fresh.power_kw)
