@@ -189,6 +189,13 @@ def _tracked(event_id: str, state: str, found: Tracked, made: Nomination | None)
         "projected_kwh": None if found.projected_kwh is None else plain_number(found.projected_kwh),
         "failing": dict(found.failing),
         "why": dict(found.why),
+        "due": {
+            site: {
+                "paid_kwh": plain_number(one.kwh),
+                "yen": None if one.yen is None else plain_number(one.yen),
+            }
+            for site, one in found.due.items()
+        },
         "called_instead": None if made is None else [one.site for one in made.chosen],
         "short_kw": None if made is None else plain_number(made.short_kw),
     }
@@ -206,6 +213,9 @@ def _show_track(console: Console, event_id: str, found: Tracked, made: Nominatio
             + "".join(f"{number:>12.2f}" for number in numbers)
             + f"{one.unread:>8}"
         )
+    for site, due in found.due.items():
+        yen = "" if due.yen is None else console.text("event_pay.track_yen", yen=f"{due.yen:,.0f}")
+        print(f"  {site:<24}" + console.text("event_pay.track", kwh=f"{due.kwh:,.2f}") + yen)
     for site, how in found.failing.items():
         print(console.text(f"events.failing_{how}", site=site))
     for site, why in found.why.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -44,6 +44,21 @@ class Measuring:
     method: Method = Method.HIGH_4_OF_5
     negative_counts: bool = False
     own: bool = False
+
+    def counted(self, delivered_kwh: Sequence[Decimal], called_kwh: Decimal | None) -> Decimal:
+        """What of the half hours that were measured is paid: each up to its call, where that is agreed. [kWh]
+
+        Parameters
+        ----------
+        delivered_kwh : sequence of Decimal
+            Half hour by half hour, below 0 where more was drawn than the baseline. [kWh]
+        called_kwh : Decimal or None
+            What the site was called for in these half hours; None if nobody called it. [kWh]
+        """
+        if not self.up_to_call or called_kwh is None or not delivered_kwh:
+            return sum(delivered_kwh, Decimal(0))
+        most = called_kwh / len(delivered_kwh)
+        return sum((min(one, most) for one in delivered_kwh), Decimal(0))
 
     def worth(self, counted_kwh: Decimal) -> Decimal:
         """What the sum of an event is paid; below 0 only where a negative sum counts (RULES-JP T30). [yen]"""

@@ -71,6 +71,20 @@ class Settlement:
         return sum((one.delivered_kwh or Decimal(0) for one in self.sites), Decimal(0))
 
     @property
+    def paid_kwh(self) -> Decimal:
+        """Sum of what the money is for: less than measured where calls are the most paid. [kWh]
+
+        A site that is paid nothing for a kWh counts as measured.
+        """
+        prices = [
+            (one, self.yen_per_kwh if one.yen_per_kwh is None else one.yen_per_kwh) for one in self.sites
+        ]
+        return sum(
+            (one.yen / price if price else one.delivered_kwh or Decimal(0) for one, price in prices),
+            Decimal(0),
+        )
+
+    @property
     def yen(self) -> Decimal:
         """Sum over the sites. [yen]"""
         return sum((one.yen for one in self.sites), Decimal(0))

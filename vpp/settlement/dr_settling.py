@@ -218,14 +218,10 @@ def _measured(
         return replace(nothing, why="too few days for a baseline")
     sign = -1 if event.product is Product.UP else 1
     by_slot = [sign * slot.reduction_kwh for slot in found.slots if slot.slot in paid]
-    delivered = counted = sum(by_slot, Decimal(0))
-    if how.up_to_call and nothing.called_kwh is not None and by_slot:
-        most = nothing.called_kwh / len(by_slot)
-        counted = sum((min(one, most) for one in by_slot), Decimal(0))
     return replace(
         nothing,
-        delivered_kwh=delivered,
-        yen=how.worth(counted),
+        delivered_kwh=sum(by_slot, Decimal(0)),
+        yen=how.worth(how.counted(by_slot, nothing.called_kwh)),
         method=found.method,
         days_used=found.days_used,
     )

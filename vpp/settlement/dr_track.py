@@ -1,7 +1,8 @@
 """Delivery while an event runs: what was promised, called and delivered, half hour by half hour.
 
 The figures are provisional: the baseline is made from the half hours that are over, while the settlement
-takes the whole event. They decide whom to replace, not what is paid.
+takes the whole event. They decide whom to replace. What would be paid by now is worked out as the settlement
+does it, up to the call where that is agreed.
 """
 
 from __future__ import annotations
@@ -38,10 +39,26 @@ from vpp.settlement.dr_settling import agreed, without_consent
 from vpp.settlement.files import read_meter
 from vpp.site.recorder import SiteSeries
 
-__all__ = ["Tracked", "choose", "replacement", "track"]
+__all__ = ["Due", "Tracked", "choose", "replacement", "track"]
 
 _HOURS: Final = Decimal(int(SLOT_LENGTH.total_seconds())) / 3600
 _REACH: Final = timedelta(days=45)  # before an event: days of a baseline and those it leaves out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """What would be paid to a site for what was read until now.
+
+    Parameters
+    ----------
+    kwh : Decimal
+        What counts of its delivery. [kWh]
+    yen : Decimal or None
+        What that is worth; None if whoever settles will say the price. [yen]
+    """
+
+    kwh: Decimal
+    yen: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +75,8 @@ class Tracked:
         Sites that fail now, and how.
     why : mapping of str to str
         Why a site has no figures.
+    due : mapping of str to Due
+        What would be paid by now, for the sites of which a half hour was read.
     left : int
         Half hours that are still to come or under way.
     """
@@ -66,6 +85,7 @@ class Tracked:
     sites: tuple[SiteTrack, ...]
     failing: Mapping[str, Literal["low", "unread"]]
     why: Mapping[str, str]
+    due: Mapping[str, Due]
     left: int
 
     @property
@@ -146,8 +166,23 @@ def track(store: Store, event: DrEvent, meters: Mapping[str, Path], *, at: datet
         sites=tuple(rows),
         failing=failing(rows, rule, released=released),
         why={site: said for site, said in why.items() if said},
+        due=_due(rows, own),
         left=0 if event.stopped_at is not None else len(event.slots()) - len(over),
     )
+
+
+def _due(rows: Sequence[SiteTrack], own: Mapping[str, Measuring]) -> dict[str, Due]:
+    """What would be paid to each site by now, by the settlement's own rule."""
+    found = {}
+    for site in dict.fromkeys(one.site for one in rows):
+        mine = [one for one in rows if one.site == site]
+        read = [one.delivered_kwh for one in mine if one.delivered_kwh is not None]
+        called = sum((one.called_kwh for one in mine if one.delivered_kwh is not None), Decimal(0))
+        how = own.get(site, Measuring())
+        if read:
+            kwh = how.counted(read, called)
+            found[site] = Due(kwh=kwh, yen=None if how.yen_per_kwh is None else how.worth(kwh))
+    return found
 
 
 def _meter(

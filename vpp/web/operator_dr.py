@@ -8,7 +8,7 @@ from typing import Any, Final
 from energy.store import Store
 from vpp.i18n import Messages
 from vpp.settlement.dr_event import DrEvent
-from vpp.settlement.dr_track import Tracked, track
+from vpp.settlement.dr_track import Due, Tracked, track
 
 __all__ = ["MOST_SITES", "tracking"]
 
@@ -69,6 +69,7 @@ def _lead(event: DrEvent, found: Tracked, words: Messages) -> str:
 def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, str]]:
     """Each call with what came of it; a site that was released or stands in says since when."""
     rows = []
+    last = {call.site: call for call in event.calls}  # money is by site, not by call
     for call in event.calls:
         mine = [
             one
@@ -84,12 +85,21 @@ def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, st
                 "when": f"{words.moment(call.start)} - {words.moment(call.end)}",
                 "called": words.kwh(float(sum(one.called_kwh for one in mine))),
                 "delivered": words.kwh(float(sum(read))) if read else "-",
+                "due": _due(found.due.get(call.site), words) if call is last[call.site] else "",
                 "state": _state(event, call.start, call.end, words),
                 "fails": "" if fails is None else words.text(f"operator_dr.fails_{fails}"),
                 "why": "" if not why else words.text(_WHY.get(why, "operator_dr.gap")),
             }
         )
     return rows
+
+
+def _due(due: Due | None, words: Messages) -> str:
+    """What counts of a delivery and what it is worth; the yen only where a price is agreed."""
+    if due is None:
+        return "-"
+    counted = words.kwh(float(due.kwh))
+    return counted if due.yen is None else f"{counted} · {words.yen(float(due.yen))}"
 
 
 def _state(event: DrEvent, start: datetime, end: datetime, words: Messages) -> str:

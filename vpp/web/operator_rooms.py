@@ -18,6 +18,7 @@ from vpp.i18n import Messages
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import OPEN, EventState
+from vpp.settlement.dr_settled import Settlement
 from vpp.site.sitebook import site_names
 from vpp.web.doors import fields_of
 from vpp.web.operator_dr import tracking
@@ -118,13 +119,17 @@ def _event(
         sites=sites,
         going=going,
         missing=words.kw(missing) if missing > 0 else "",
-        settled=None
-        if settled is None
-        else (words.kwh(float(settled.delivered_kwh)), words.yen(float(settled.yen))),
+        settled=None if settled is None else _settled(settled, words),
         may=may,
         takes_part=found.state is not EventState.OPTED_OUT,
         fault="" if not fault else words.text(fault),
     )
+
+
+def _settled(made: Settlement, words: Messages) -> tuple[str, str, str]:
+    """What was measured, what was paid, and for how much energy where that is something else."""
+    measured, paid = (words.kwh(float(kwh)) for kwh in (made.delivered_kwh, made.paid_kwh))
+    return measured, words.yen(float(made.yen)), "" if paid == measured else paid
 
 
 # -- consents ----------------------------------------------------------------------------------------------

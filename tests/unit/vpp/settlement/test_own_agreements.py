@@ -142,8 +142,19 @@ def test_job_command_and_page_come_to_what_each_agreement_says_by_hand(db: str, 
         found = track(store, event, {}, at=AFTER, actor="desk")
         kwh = {name: sum(one.delivered_kwh or 0 for one in found.sites if one.site == name) for name in KW}
         assert kwh == {name: delivered for name, (delivered, _) in BY_HAND.items()}
+        due = {name: one.yen for name, one in found.due.items()}
+        assert due == {name: None if name == "plain" else yen for name, (_, yen) in BY_HAND.items()}
+        assert found.due["capped"].kwh == 4  # 6 kWh measured, 2 kWh a half hour called
         page = tracking(store, event, AFTER, Messages("en"), actor="desk")
         assert page["lead"].startswith("26.0 kWh of 40.0 kWh delivered")
+        assert {one["site"]: one["due"] for one in page["sites"]} == {
+            "plain": "10.0 kWh",
+            "capped": "4.0 kWh · 240 yen",
+            "same-day": "10.0 kWh · 300 yen",
+        }
+        made = EventBook(store).settlement("e-1")
+        assert made is not None
+        assert (made.delivered_kwh, made.paid_kwh) == (26, 24)
 
 
 def test_who_has_no_price_is_named_and_the_event_waits_until_there_is_one(db: str, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ def test_what_was_delivered_stands_beside_what_was_asked_and_what_it_will_come_t
     assert "it comes to 95.0 kWh." in told
     assert "delivers too little" in told
     assert "Not read" in told
+    assert "Paid by now" in told
 
 
 def test_a_site_that_was_released_and_one_that_stands_in_say_since_when(town: Town) -> None:
