@@ -239,7 +239,7 @@ class _Check:
     def _above(
         self, asset: AssetId, kind: str, excess: FloatArray, tolerance: float, text: str
     ) -> Iterator[Violation]:
-        for t in np.flatnonzero(excess > tolerance):
+        for t in (excess > tolerance).nonzero()[0]:
             amount = float(excess[t])
             yield Violation(kind, asset, int(t), amount, f"{text} (by {amount:.4g})")
 
@@ -271,12 +271,12 @@ class _Check:
             yield from self._above(car.id, "opted_out", -power * ~may, _KW, "gives back against its driver")
             low = np.where(np.abs(power) > _KW, car.min_power_kw - np.abs(power), 0.0)
             yield from self._above(car.id, "stage", low, _KW, "below the charger's least power")
-        soc = np.empty(self.n)
-        level = storage.soc0_kwh
-        for t in range(self.n):
-            charged = max(power[t], 0.0) * storage.charge_efficiency
-            drawn = max(-power[t], 0.0) / storage.discharge_efficiency
-            level = max(0.0, level + self.h[t] * (charged - drawn) - drive[t])
+        soc, level = np.empty(self.n), storage.soc0_kwh
+        rows = zip(power.tolist(), self.h.tolist(), drive.tolist(), strict=True)
+        for t, (kw, h, driven) in enumerate(rows):
+            charged = max(kw, 0.0) * storage.charge_efficiency
+            drawn = max(-kw, 0.0) / storage.discharge_efficiency
+            level = max(0.0, level + h * (charged - drawn) - driven)
             soc[t] = level
         given = power < -_KW
         yield from self._above(
@@ -309,14 +309,14 @@ class _Check:
         yield from self._above(zone.id, "power", power - limit, _KW, "above the unit's power")
         yield from self._above(zone.id, "power", -power, _KW, "an air conditioner does not generate")
         u, c, level = zone.loss_kw_per_k, zone.capacitance_kwh_per_k, zone.temp0_c
-        for t in range(self.n):
+        for t, (kw, h) in enumerate(zip(power.tolist(), self.h.tolist(), strict=True)):
             heats = 1.0 - zone.defrost[t] if zone.defrost else 1.0
-            heat = zone.gain_kw[t] + zone.mode_sign[t] * zone.cop[t] * heats * power[t]
+            heat = zone.gain_kw[t] + zone.mode_sign[t] * zone.cop[t] * heats * kw
             if u > 0.0:
                 rest = self.problem.outdoor_c[t] + heat / u
-                level = rest + (level - rest) * math.exp(-u * self.h[t] / c)
+                level = rest + (level - rest) * math.exp(-u * h / c)
             else:
-                level += heat * self.h[t] / c
+                level += heat * h / c
             room[t] = level
         yield from self._match(zone.id, room, _KELVIN)
         yield from self._unit(zone, power, runs)

@@ -152,10 +152,11 @@ def settle(problem: Problem, schedule: Schedule) -> Schedule:
         hvac, others = _units(problem, hvac), _others(problem, others)
     settled = np.zeros_like(wanted)
     load = np.asarray(problem.load_p50_kw) + hvac.sum(axis=0) + others.sum(axis=0)
-    least, length = least_net_kw(problem).tolist(), hours(problem).tolist()
+    least, length, base = least_net_kw(problem).tolist(), hours(problem).tolist(), load.tolist()
+    sun = pv.sum(axis=0).tolist()
     for t, row in enumerate(wanted.T.tolist()):
         powers = [storage.trim(t, power, length[t]) for storage, power in zip(limits, row, strict=True)]
-        missing = least[t] - (load[t] + sum(powers) - pv[:, t].sum())
+        missing = least[t] - (base[t] + sum(powers) - sun[t])
         if missing > 0.0 and pv.size:
             used = pv[~fixed[:, 0], t].sum()
             pv[~fixed[:, 0], t] *= max(0.0, 1.0 - missing / used) if used > 0.0 else 0.0
