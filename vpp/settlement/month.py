@@ -372,11 +372,13 @@ def _invoices(
     made = none if site.pv is None else read(site.pv.id, "generation_kwh", "generation on the site")
     sent = none if site.pv is None else read("meter", "export_kwh", "exported energy")
     metered = SiteFlow(imported=real.imported, exported=sent, generated=made)
-    expected, generated = sent.copy(), np.maximum(0, plan.pv)
+    # A day that no plan promised is taken as it came, also where a sub-meter of something else is missing.
+    expected, generated = sent.copy(), made.copy()
     first = grid.start.astimezone(JST).date()
     for day, one in told.items():
         at = slice((day - first).days * SLOTS_PER_DAY, ((day - first).days + 1) * SLOTS_PER_DAY)
         expected[at] = micro(np.maximum(0.0, -np.array(one.import_kwh)))
+        generated[at] = np.maximum(0, plan.pv[at])
     # A plan may send out what storages give: an agreement is about the sun alone.
     planned = SiteFlow(imported=plan.imported, exported=np.minimum(expected, generated), generated=generated)
     return ppa_invoices(terms.ppa, grid, month, planned=planned, metered=metered)

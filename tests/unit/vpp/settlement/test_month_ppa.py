@@ -51,10 +51,12 @@ def told() -> tuple[Values, Values]:
     return day_values(rng, DAYS), day_values(rng, DAYS)
 
 
-def fill(store: SqlStore, planned: Values, metered: Values) -> None:
+def fill(
+    store: SqlStore, planned: Values, metered: Values, *, promised: int = DAYS, missing: tuple[int, ...] = ()
+) -> None:
     """The month in a store; half a kWh is exported in each half hour of its second day."""
     with patch.object(accounts, "FIRST", FIRST):
-        accounts.fill(store, metered, planned, promised_days=DAYS)
+        accounts.fill(store, metered, planned, promised_days=promised, missing=missing)
     name = SiteSeries(SITE.id)["meter", "export_kwh"]
     sent = np.where(metered["pv"] >= 0.5, 0.5, 0.0)
     store.append(
@@ -111,6 +113,17 @@ def test_a_plan_that_came_true_expects_its_invoices() -> None:
     made = account(values, values, of_plants(only_valley))
     assert [line.yen for line in made.lines if line.name == "ppa"] == [0]
     assert made.promised_yen == made.settled_yen
+
+
+def test_days_without_a_promise_expect_their_sun_also_where_a_cars_meter_is_missing() -> None:
+    planned, metered = told()
+    with open_store("sqlite://", durability="process") as store:
+        fill(store, planned, metered, promised=1, missing=tuple(range(48, GRID.count)))
+        made = month_account(store, SITE, "2026-08", MonthTerms(ppa=of_plants()))
+    roof = made.ppa[0]
+    first_day = float(max(metered["pv"][:48].sum(), planned["pv"][:48].sum()))
+    assert abs(float(roof.made.delivered_kwh - roof.expected.delivered_kwh)) < first_day
+    assert float(roof.made.delivered_kwh) > 10 * first_day
 
 
 def test_part_of_a_month_and_a_plant_without_readings_are_refused() -> None:
