@@ -82,7 +82,7 @@ def simulate(
     kept = document["parts"]["together"]
     return int(
         ExitStatus.PARTIAL
-        if kept["feeder_slots_over"] or kept["feeder_slots_short"] or kept["departures_missed"]
+        if any(kept[f"feeder_slots_{why}"] for why in ("over", "short", "blind")) or kept["departures_missed"]
         else ExitStatus.OK
     )
 

@@ -29,7 +29,7 @@ _FIGURES = (
     ("matched_share", "share"), ("local_share", "share"), ("co2_kg", "kg"),
     ("gave_kwh", "kwh"), ("discomfort_kh", "kh"), ("unheld_kh", "kh"),
     ("departures", "count"), ("departures_missed", "count"), ("departures_hopeless", "count"),
-    ("feeder_slots_over", "count"), ("feeder_slots_short", "count"),
+    ("feeder_slots_over", "count"), ("feeder_slots_short", "count"), ("feeder_slots_blind", "count"),
     ("over_contract_kw", "kw"), ("exporting_slots", "count"),
 )  # fmt: skip
 

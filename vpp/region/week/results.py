@@ -31,7 +31,7 @@ from vpp.wholefile import whole_file
 __all__ = ["RESULT", "read_result", "week_document"]
 
 RESULT: Final = "result.json"
-_FORM: Final = 3  # of what is kept there; raised when a page needs what older results do not hold
+_FORM: Final = 4  # of what is kept there; raised when a page needs what older results do not hold
 _WATT = 1e-3
 CO2: Final = Co2Factor(
     supplier="retailer", menu="residual", reporting_year=2026, kind="adjusted", kg_per_kwh=Decimal("0.457"),
@@ -188,7 +188,7 @@ def _figures(week: Week, part: _Part, cards: list[dict[str, Any]], limits: Feede
     share = renewable_share(used, made)
     bought = Decimal(repr(round(float(np.maximum(0.0, total).sum()) / 2.0, 3)))
     co2 = emissions({(CO2.supplier, CO2.menu): bought}, Co2Factors(factors=(CO2,)), year=CO2.reporting_year)
-    over, short = _over_feeders(part, limits, cards)
+    over = _over_feeders(part, limits, cards)
     return {
         "energy_yen": round(float(part.total("yen").sum()), 0),
         "peak_yen": round(float(part.total("peak_yen").sum()), 0),
@@ -211,9 +211,10 @@ def _figures(week: Week, part: _Part, cards: list[dict[str, Any]], limits: Feede
         "departures_missed": int(part.total("missed").sum()),
         "departures_hopeless": int(part.total("hopeless").sum()),
         "over_contract_kw": round(float(max(one.tables["over_contract_kw"].max() for one in part.steps)), 2),
-        "feeder_slots_over": int((over > _WATT).sum()),
-        "feeder_slots_short": int(short.sum()),
-        "feeder_most_over_kw": round(float(over.max(initial=0.0)), 2),
+        "feeder_slots_over": int((over.kw > _WATT).sum()),
+        "feeder_slots_short": int(over.short.sum()),
+        "feeder_slots_blind": int(over.blind.sum()),
+        "feeder_most_over_kw": round(float(over.kw.max(initial=0.0)), 2),
         "exporting_slots": int((total < 0.0).sum()),
     }
 
@@ -222,21 +223,40 @@ def _share(value: Decimal | None) -> float | None:
     return None if value is None else round(float(value), 4)
 
 
-def _over_feeders(
-    part: _Part, limits: FeederLimits, cards: list[dict[str, Any]]
-) -> tuple[FloatArray, np.ndarray]:
-    """By how much each feeder was above what it carries, and where that was a shortfall.
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """Where feeders carried too much; all of shape (feeders, slots).
 
-    Both have shape (feeders, slots). A shortfall is where all its sites that answer did without whatever they
-    could and it still was too much; the first is 0 there. [kW]
+    Parameters
+    ----------
+    kw : ndarray
+        By how much a feeder was above what it carries; 0 where one of the following tells why. [kW]
+    short : ndarray of bool
+        Where all its sites that answer did without whatever they could and it still was too much.
+    blind : ndarray of bool
+        The same, but without its sites that nobody forecasts it would not have been too much: no plan knows
+        of them, and neither does what feeders are assumed to carry if no days before were lived.
     """
+
+    kw: FloatArray
+    short: np.ndarray
+    blind: np.ndarray
+
+
+def _over_feeders(part: _Part, limits: FeederLimits, cards: list[dict[str, Any]]) -> _Over:
     names = sorted({card["feeder"] for card in cards})
     sums = part.joined("feeder_kw")
+    unknown = np.array([bool(card["fault"]) for card in cards])
+    unforeseen = [
+        part.power_kw[unknown & np.array([card["feeder"] == name for card in cards])].sum(axis=0)
+        for name in names
+    ]
     levels = np.array([limits.level_kw(name, range(sums.shape[1])) for name in names])
-    over: FloatArray = np.maximum(0.0, sums - levels)
-    short: np.ndarray = (part.joined("feeder_short") > 0.0) & (over > _WATT)
-    over[short] = 0.0
-    return over, short
+    kw: FloatArray = np.maximum(0.0, sums - levels)
+    nothing_left: np.ndarray = (part.joined("feeder_short") > 0.0) & (kw > _WATT)
+    blind: np.ndarray = nothing_left & (kw <= np.array(unforeseen))
+    kw[nothing_left] = 0.0
+    return _Over(kw, nothing_left & ~blind, blind)
 
 
 def _feeders(
@@ -252,8 +272,10 @@ def _feeders(
     return [
         {"feeder": name, "carries_kw": round(limits.top_kw[name], 1)}
         | {f"{mode}_kw": round(float(sums[mode][k].max()), 1) for mode in parts}
-        | {f"{mode}_over_kw": round(float(over[mode][0][k].max()), 2) for mode in parts}
-        | {f"{mode}_short_slots": int(over[mode][1][k].sum()) for mode in parts}
+        | {f"{mode}_over_kw": round(float(over[mode].kw[k].max()), 2) for mode in parts}
+        | {f"{mode}_short_slots": int(over[mode].short[k].sum()) for mode in parts}
+        | {f"{mode}_blind_slots": int(over[mode].blind[k].sum()) for mode in parts}
+        | {"unforeseen": [card["site"] for card in cards if card["fault"] and card["feeder"] == name]}
         for k, name in enumerate(names)
     ]
 

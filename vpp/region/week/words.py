@@ -117,13 +117,23 @@ def _feeders(document: dict[str, Any], messages: Messages) -> list[str]:
             most=messages.kw(together["feeder_most_over_kw"]),
         )
     ]
-    short = [one for one in document["feeders"] if one["together_short_slots"]]
-    told += [
+    named = [
         messages.text("region_week.feeder_short", feeder=one["feeder"], count=one["together_short_slots"])
-        for one in short[:_SHOWN]
+        for one in document["feeders"]
+        if one["together_short_slots"]
+    ] + [
+        messages.text(
+            "region_week.feeder_blind",
+            feeder=one["feeder"],
+            count=one["together_blind_slots"],
+            sites=", ".join(one["unforeseen"]),
+        )
+        for one in document["feeders"]
+        if one["together_blind_slots"]
     ]
-    if len(short) > _SHOWN:
-        told.append(messages.text("region.more", count=len(short) - _SHOWN))
+    told += named[:_SHOWN]
+    if len(named) > _SHOWN:
+        told.append(messages.text("region.more", count=len(named) - _SHOWN))
     return told
 
 

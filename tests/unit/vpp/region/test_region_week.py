@@ -25,10 +25,11 @@ from vpp.i18n import Messages
 from vpp.region.crew import Executor, InlineCrew, open_executor, peak_rss_mb
 from vpp.region.draw import Request
 from vpp.region.week.blocks import Followed, Played
+from vpp.region.week.limits import FeederLimits
 from vpp.region.week.report import render_region_report
 from vpp.region.week.request import Week, happenings_of
-from vpp.region.week.results import read_result, week_document
-from vpp.region.week.run import Interrupted, read_step, run_week
+from vpp.region.week.results import _over_feeders, _Part, read_result, week_document
+from vpp.region.week.run import Interrupted, Step, read_step, run_week
 from vpp.region.week.settle import DrOutcome, settle_evening
 from vpp.region.week.truth import forecasts_of, load_of
 from vpp.region.week.words import sentences
@@ -195,6 +196,23 @@ def test_a_feeder_that_cannot_be_kept_is_a_shortfall_by_name_and_counted_apart(
     said = [line for line in sentences(spoilt, Messages("en")) if "although every site" in line]
     assert len(said) == 1
     assert weak["feeder"] in said[0]
+
+
+def test_a_feeder_that_is_full_because_of_a_site_without_a_forecast_is_told_apart() -> None:
+    def over(own_kw: float) -> tuple[int, int]:
+        power = np.array([[own_kw, 5.0], [30.0, 5.0]])
+        tables = {"feeder_kw": power.sum(axis=0)[None], "feeder_short": np.array([[1.0, 0.0]])}
+        part = _Part([Step(tables, {})], power, np.zeros(2), np.zeros(2), np.zeros(2))
+        limits = FeederLimits(
+            top_kw={"f": 20.0}, margin_kw={}, derated_feeder="", derated_kw=0.0, derated_in=range(0)
+        )
+        cards = [{"feeder": "f", "fault": ""}, {"feeder": "f", "fault": "load"}]
+        found = _over_feeders(part, limits, cards)
+        assert found.kw.max() == 0.0
+        return int(found.short.sum()), int(found.blind.sum())
+
+    assert over(15.0) == (0, 1)
+    assert over(25.0) == (1, 0)  # too much even without it
 
 
 def test_both_parts_see_the_same_loads_and_energies_balance(
@@ -366,7 +384,7 @@ def test_an_impossible_week_is_refused_by_name() -> None:
 
 def test_a_result_of_another_version_is_refused_and_says_what_to_run(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text('{"sites": 8}', encoding="utf-8")
-    with pytest.raises(DataError, match=r"another version.*form 1, not 3.*simulate again"):
+    with pytest.raises(DataError, match=r"another version.*form 1, not 4.*simulate again"):
         read_result(tmp_path)
 
 
