@@ -7,7 +7,8 @@ prints for each size the optimum and the time of HiGHS' interior point and simpl
 bounds and time, and the ratios. Everything is imported and the workers are up (``start_s`` is what that
 took). They take turns, and the least of ``--repeats`` counts, of seconds and of processor seconds of all
 processes, with compiled models in memory for both. What is in a time decides the ratio, so it is told in
-three ways:
+three ways, in processor time and, but for solving, by the clock (the one program uses one core, the
+coordination as many as there are workers):
 
 ``whole``
     From a request to a result: drawing the sites, building the data and solving. The one program is given
@@ -226,6 +227,7 @@ def _compared(size: int, said: argparse.Namespace, crew: Executor) -> dict[str, 
             least.add(f"{method}_s", spent)
             least.add(f"{method}_cpu_s", time.process_time() - cpu)
     s = least.values
+    spared = s["alone_cpu_s"] + s["verified_cpu_s"]  # one after the other in one process: seconds as well
     solving = max(0.0, s["coordinated_cpu_s"] - s["verified_cpu_s"] - s["prepared_cpu_s"])
     row: dict[str, object] = {
         "sites": size, "columns": len(program.cost), "workers": crew.workers, "rounds": plan.rounds,
@@ -236,15 +238,15 @@ def _compared(size: int, said: argparse.Namespace, crew: Executor) -> dict[str, 
         cpu = s[f"{method}_cpu_s"]
         row[method] = {
             "yen": round(best, 1) if np.isfinite(best) else None,  # ended by its limit: ratios are the least
-            "times_slower": round((s["build_s"] + s[f"{method}_s"]) / s["coordinated_s"], 2),
-            "times_slower_without_building": round(s[f"{method}_s"] / s["coordinated_s"], 2),
+            "times_by_the_clock": {
+                "whole": round((s["build_s"] + s[f"{method}_s"]) / s["coordinated_s"], 2),
+                "like_for_like": round(
+                    (s["build_s"] + spared + s[f"{method}_s"]) / s["coordinated_s"], 2
+                ),
+            },
             "times_the_cpu": {
                 "whole": round((s["build_cpu_s"] + cpu) / s["coordinated_cpu_s"], 2),
-                "like_for_like": round(
-                    (s["build_cpu_s"] + s["alone_cpu_s"] + s["verified_cpu_s"] + cpu)
-                    / s["coordinated_cpu_s"],
-                    2,
-                ),
+                "like_for_like": round((s["build_cpu_s"] + spared + cpu) / s["coordinated_cpu_s"], 2),
                 "solving": round(cpu / solving, 2) if solving else None,
             },
             "above": round((plan.upper_yen - best) / abs(best), 6) if np.isfinite(best) else None,
