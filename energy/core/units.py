@@ -11,6 +11,7 @@ __all__ = [
     "floor_int",
     "kw_of_kwh",
     "kwh_of_kw",
+    "plain_number",
     "round_half_up",
     "series_id",
 ]
@@ -32,6 +33,11 @@ def series_id(site: str, asset: str, quantity: str) -> SeriesId:
             msg = f"bad part {part!r} of a series name: not empty, no slash"
             raise ValueError(msg)
     return SeriesId(f"{site}/{asset}/{quantity}")
+
+
+def plain_number(value: Decimal) -> int | float:
+    """An exact number as JSON has it: whole if it is whole."""
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def kwh_of_kw(power_kw: float, hours: float = 0.5) -> float:

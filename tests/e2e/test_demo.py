@@ -104,6 +104,9 @@ def test_a_newcomer_starts_it_logs_in_sees_it_run_and_finds_it_again(tmp_path: P
         shiyaku = first.browser("shiyaku", passwords["shiyaku"])
         assert shiyaku.get("/factory/city-hall").status_code == 200
         assert shiyaku.get("/factory/kitakata").status_code in {403, 404}
+        agreements = first.browser("ken", passwords["ken"]).get("/operator/ppa").text
+        assert "On-site PPA of the roof" in agreements
+        assert "July 2026" in agreements or "2026-07" in agreements
         sato = first.browser("sato", passwords["sato"])
         assert sato.get("/car").status_code == 200
         assert sato.get("/factory/kitakata").status_code in {403, 404}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from energy.core.units import plain_number
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
 from vpp.console import Console
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
     from vpp.settlement.billing import MeteredBill
     from vpp.settlement.record import KeptSettlement
 
-__all__ = ["bill", "local", "plain_number", "warn_unverified"]
-
-
-def plain_number(value: Decimal) -> int | float:
-    """An exact number as JSON has it: whole if it is whole."""
-    return int(value) if value == value.to_integral_value() else float(value)
+__all__ = ["bill", "local", "warn_unverified"]
 
 
 def local(slot: Slot) -> str:

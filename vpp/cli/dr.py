@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, DataError
-from vpp.cli.bill import local, plain_number, warn_unverified
+from energy.core.units import plain_number
+from vpp.cli.bill import local, warn_unverified
 from vpp.cli.dr_event import app as event_app
 from vpp.cli.dr_event import event_slots, half_hour
 from vpp.cli.dr_listen import listen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.bill import plain_number
+from energy.core.units import plain_number
 from vpp.cli.forecast_site import Json, instant, print_json
 from vpp.console import Console
 

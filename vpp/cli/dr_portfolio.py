@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError, ExitStatus
-from vpp.cli.bill import plain_number
+from energy.core.units import plain_number
 from vpp.cli.dr_event import (
     DEFAULT_DATABASE,
     OPERATOR,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from vpp.cli.bill import plain_number
+from energy.core.units import plain_number
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Database, open_named
 from vpp.console import Console

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.bill import local, plain_number, warn_unverified
+from energy.core.units import plain_number
+from vpp.cli.bill import local, warn_unverified
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
 from vpp.cli.market_fip import fip

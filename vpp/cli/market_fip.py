@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from vpp.cli.bill import plain_number, warn_unverified
+from energy.core.units import plain_number
+from vpp.cli.bill import warn_unverified
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal
 from vpp.console import Console

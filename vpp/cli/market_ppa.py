@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 import typer
 
 from energy.core.errors import ConfigError
-from vpp.cli.bill import plain_number, warn_unverified
+from energy.core.units import plain_number
+from vpp.cli.bill import warn_unverified
 from vpp.cli.forecast_site import Json, print_json
 from vpp.cli.keeping import DEFAULT_DATABASE, Actor, Database, keep, noted_refusal, open_named
 from vpp.console import Console
 
 if TYPE_CHECKING:
-    from energy.market.matching import RenewableShare
-    from energy.market.ppa import Invoice, Supply
+    from energy.market.ppa import Supply
     from vpp.settlement.ppa import NewClaim, PpaMonth
-    from vpp.settlement.record import KeptSettlement
 
 __all__ = ["app", "plant_files"]
 
@@ -69,6 +68,8 @@ def settle(
     from vpp.config import read_yaml
     from vpp.settlement.files import read_meter
     from vpp.settlement.ppa import claims_of, ppa_month
+    from vpp.settlement.ppa_record import document, to_keep
+    from vpp.settlement.record import Evidence
 
     console = cast("Console", context.obj)
     told = read_yaml(supply, Supply)
@@ -86,15 +87,15 @@ def settle(
             factors=None if co2 is None else read_yaml(co2, Co2Factors),
         )
     warn_unverified(console, made.rules)
-    document = _document(told, made)
     if keep_it:
         with noted_refusal(database, key, actor, files):
             _claim(database, claims_of(told, made, plants), actor)
-        keep(console, database, _to_keep(told, made, document, files), actor=actor)
+        evidence = [Evidence.of(role, path) for role, path in files.items() if path is not None]
+        keep(console, database, to_keep(told, made, evidence), actor=actor)
     if pdf is not None:
         _write_invoices(console, told, made, pdf)
     if json:
-        print_json(document)
+        print_json(document(told, made))
         return
     _show(console, told, made)
 
@@ -131,104 +132,6 @@ def _write_invoices(console: Console, supply: Supply, made: PpaMonth, folder: Pa
         path = folder / f"invoice-{contract.id}-{made.month}.pdf"
         whole_bytes(path, invoice_pdf(supply, contract, one, made, lang=console.lang))
         print(console.text("plans.written", path=path))
-
-
-def _to_keep(
-    supply: Supply, made: PpaMonth, document: dict[str, object], files: dict[str, Path | None]
-) -> KeptSettlement:
-    from vpp.settlement.record import Evidence, KeptSettlement
-
-    return KeptSettlement(
-        what="ppa",
-        subject=supply.place,
-        period=made.month,
-        figures={name: value for name, value in document.items() if name != "rules"},
-        trace=made.trace,
-        rules=made.rules,
-        evidence=[Evidence.of(role, path) for role, path in files.items() if path is not None],
-    )
-
-
-def _document(supply: Supply, made: PpaMonth) -> dict[str, object]:
-    return {
-        "place": supply.place,
-        "month": made.month,
-        "contracts": [
-            _contract(contract.kind.value, contract.value_to, one)
-            for contract, one in zip(supply.contracts, made.invoices, strict=True)
-        ],
-        "residual_kwh": plain_number(made.residual_kwh),
-        "renewable": _share(made.share),
-        "renewable_year": {"months": list(made.year_months), **_share(made.year_share)},
-        "half_hours": _half_hours(supply, made),
-        "co2": [
-            {
-                "supplier": one.supplier,
-                "menu": one.menu,
-                "reporting_year": one.reporting_year,
-                "kwh": plain_number(one.kwh),
-                "kg_per_kwh": plain_number(one.kg_per_kwh),
-                "kg": plain_number(one.kg),
-                "source": one.source,
-                "status": one.status,
-            }
-            for one in made.emissions
-        ],
-        "co2_kg": plain_number(sum((one.kg for one in made.emissions), Decimal(0)))
-        if made.emissions
-        else None,
-        "rules": [fact.as_json() for fact in made.rules],
-    }
-
-
-def _half_hours(supply: Supply, made: PpaMonth) -> dict[str, list[int | float]]:
-    """By half hour of the day, summed over the month: use, renewable energy, and what of both met. [kWh]"""
-    from energy.market.prices import MICRO
-    from vpp.settlement.ppa import half_hours
-
-    names = ("load_kwh", "renewable_kwh", "matched_kwh")
-    return {
-        name: [plain_number(Decimal(int(one)) / MICRO) for one in values]
-        for name, values in zip(names, half_hours(supply, made), strict=True)
-    }
-
-
-def _contract(kind: str, value_to: str, one: Invoice) -> dict[str, object]:
-    contracted = one.contracted_kwh
-    return {
-        "id": one.contract,
-        "kind": kind,
-        "value_claimed_by": value_to,
-        "contracted_kwh": None if contracted is None else plain_number(contracted),
-        "delivered_kwh": plain_number(one.delivered_kwh),
-        "difference_kwh": None if contracted is None else plain_number(one.delivered_kwh - contracted),
-        "surplus_kwh": plain_number(one.surplus_kwh),
-        "lines": [
-            {
-                "what": line.what,
-                "first": line.first.isoformat(),
-                "last": line.last.isoformat(),
-                "kwh": plain_number(line.kwh),
-                "yen_per_kwh": plain_number(line.yen_per_kwh),
-                "yen": plain_number(line.yen),
-            }
-            for line in one.lines
-        ],
-        "subtotal_yen": one.subtotal_yen,
-        "tax_rate": plain_number(one.tax_rate),
-        "tax_yen": one.tax_yen,
-        "total_yen": one.total_yen,
-    }
-
-
-def _share(share: RenewableShare) -> dict[str, object]:
-    return {
-        "annual": None if share.annual is None else round(float(share.annual), 4),
-        "matched": None if share.matched is None else round(float(share.matched), 4),
-        "load_kwh": plain_number(share.load_kwh),
-        "renewable_kwh": plain_number(share.renewable_kwh),
-        "matched_kwh": plain_number(share.matched_kwh),
-    }
 
 
 def _percent(value: Decimal | None) -> str:

@@ -27,6 +27,7 @@ from vpp.settlement.dr_measuring import Measuring
 from vpp.settlement.dr_settling import settle_sites, settlement_rules, unpriced
 from vpp.settlement.month import MonthTerms, month_account, to_keep
 from vpp.settlement.month_events import known_events
+from vpp.settlement.ppa_record import keep_from_store
 from vpp.settlement.readings import write_readings
 from vpp.settlement.record import SettlementBook
 from vpp.settlement.settle import settle_event
@@ -194,6 +195,10 @@ def settle_month(
         def write() -> Outcome:
             kept = SettlementBook(run.store).keep(to_keep(account), at=run.clock.now(), actor=run.actor)
             facts = {"month": month, "id": kept.id, "yen": f"{account.settled_yen:,}"}
+            if told.ppa is not None:
+                keep_from_store(
+                    run.store, sites[run.subject], month, told.ppa, at=run.clock.now(), actor=run.actor
+                )
             if stored is not None and stored.any and stored.missing:
                 facts["missing"] = str(stored.missing)
                 return Outcome("month_prices_missing", facts, attention=True)

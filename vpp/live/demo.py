@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from energy.core.slots import JST, Slot, parse_jst
 from energy.ledger import TightEvent, TightLevel
+from energy.market.ppa import PpaKind
 from energy.store import Store
 from vpp.forecasts import ForecastDesk
 from vpp.jobs.board import mark_shown
@@ -35,6 +37,8 @@ from vpp.live.site import LiveSite
 from vpp.live.standard import standard_jobs
 from vpp.loop.operate import SiteOperator
 from vpp.settlement.month import MonthTerms
+from vpp.settlement.month_ppa import read_ppa
+from vpp.settlement.ppa_record import keep_from_store
 from vpp.setup.service import ServiceConfig, StoreSettings, WebSettings
 from vpp.simulation.nearby import NearEquipment
 from vpp.simulation.scenario import Scenario
@@ -58,6 +62,17 @@ EVENT: Final = TightEvent(
     level=TightLevel.ADVISORY,
     known_at=parse_jst("2026-08-05 16:00"),
 )
+
+
+_DR_YEN: Final = Decimal(30)  # an example: what a called kWh is paid where a site has no agreement
+_MONTH: Final = "2026-07"  # the last one before the start
+_WITH_A_MONTH: Final = timedelta(days=40)
+
+
+def _terms(place: Place) -> MonthTerms:
+    """How a month of a place is settled."""
+    ppa = None if place.supply is None else read_ppa(place.supply)
+    return MonthTerms(coin=place.scenario.coin, dr_yen_per_kwh=_DR_YEN, ppa=ppa)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +120,11 @@ def serve_demo(demo: Demo, console: Console) -> int:
         config = ServiceConfig(
             store=StoreSettings(url=str(folder / "demo.db")),
             web=web,
-            jobs=JobSettings(folder=str(folder / "out"), forecasts=(ForecastReceiver(recipient=PARTY),)),
+            jobs=JobSettings(
+                folder=str(folder / "out"),
+                forecasts=(ForecastReceiver(recipient=PARTY),),
+                dr_yen_per_kwh=_DR_YEN,
+            ),
         )
 
         @contextmanager
@@ -161,7 +180,7 @@ class _Show:
                 self.store,
                 [one.scenario.site for one in wanted],
                 self.config.jobs,
-                terms={one.id: MonthTerms(coin=one.scenario.coin) for one in wanted},
+                terms={one.id: _terms(one) for one in wanted},
                 desks=desks.__getitem__,
             )
             supervisor = start_supervisor(self.store, clock, jobs)
@@ -197,9 +216,18 @@ class _Show:
         """What came before the start: simulated days, or measured weeks."""
         if place.lived:
             world.begin(*self._past(place.scenario, place.folder))
-        else:
+            return
+        site = place.scenario.site
+        if place.supply is None:
             world.settle(LIVE_FROM)
-            keep_site(self.store, place.scenario.site, at=LIVE_FROM)
+        else:  # a whole month of readings, so that there is an invoice to look at
+            terms = read_ppa(place.supply)
+            world.settle(LIVE_FROM, past=_WITH_A_MONTH)
+            for one in terms.supply.contracts:
+                if one.kind is PpaKind.OFFSITE:
+                    world.supply(one.plant, LIVE_FROM, _WITH_A_MONTH)
+            keep_from_store(self.store, site, _MONTH, terms, at=LIVE_FROM, actor="demo")
+        keep_site(self.store, site, at=LIVE_FROM)
 
     def _past(self, scenario: Scenario, data: Path) -> tuple[datetime, dict[str, object]]:
         """Simulate what came before; when it ends, and how the twins stand then."""

@@ -20,6 +20,7 @@ __all__ = ["CITY_HALL", "FACTORY", "Place", "places", "region_ids"]
 
 FACTORY: Final = "kitakata"
 CITY_HALL: Final = "city-hall"
+_SUPPLY: Final = Path(__file__).parent / "demo_supply.yaml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,15 @@ class Place:
         How it is planned: the region's sites by rules, which takes a thousandth of the optimiser's time.
     lived : bool
         Whether its days before the start are simulated; else it has a measured past and begins then.
+    supply : Path or None
+        File of its purchase agreements.
     """
 
     scenario: Scenario
     folder: Path
     mode: Literal["optimal", "rules"]
     lived: bool
+    supply: Path | None = None
 
     @property
     def id(self) -> str:
@@ -90,7 +94,7 @@ def places(names: Sequence[str] = ()) -> tuple[Place, ...]:
     known = {FACTORY: factory, CITY_HALL: city_hall}
     made = [
         Place(*factory, mode="optimal", lived=True),
-        Place(*city_hall, mode="optimal", lived=False),
+        Place(*city_hall, mode="optimal", lived=False, supply=_SUPPLY),
         *(
             Place(_small(one, *known[one.like]), known[one.like][1], mode="rules", lived=False)
             for one in _REGION

@@ -14,6 +14,7 @@ from devices.gateway import Access, Connection, Envelope, Gateway
 from devices.twins.site import TwinSite
 from energy.core.clock import Clock
 from energy.core.outcome import Command, Outcome
+from energy.core.series import Grid
 from energy.core.slots import SLOT_LENGTH, Slot
 from energy.core.units import AssetId
 from energy.ledger import TightEvent
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 MINUTE: Final = timedelta(minutes=1)
 _SHORT_PAST: Final = timedelta(days=28)
+_VALLEY: Final = 3.0  # times what the site's own roof gives: the plant of its agreement off the site
 _REMEMBER_EVERY: Final = timedelta(minutes=10)
 
 
@@ -88,11 +90,11 @@ class DemoWorld:
         self.twins.restore(twins)
         self._lived = now
 
-    def settle(self, now: datetime) -> None:
+    def settle(self, now: datetime, *, past: timedelta = _SHORT_PAST) -> None:
         """Begin at an instant with a past of measured weeks instead of one that was lived through."""
-        self._world.seed(self._store, load_past=_SHORT_PAST, sun_past=_SHORT_PAST)
+        self._world.seed(self._store, load_past=past, sun_past=past)
         meter = self._world.past_import()
-        first = max(meter.grid.start, now - _SHORT_PAST)
+        first = max(meter.grid.start, now - past)
         self._store.append(
             Point(
                 series=SiteSeries(self._site)["meter", "import_kwh"],
@@ -105,6 +107,28 @@ class DemoWorld:
         )
         self._world.place_people(self.twins, now)
         self._lived = now
+
+    def supply(self, plant: str, now: datetime, past: timedelta) -> None:
+        """Readings that an agreement off the site is settled by, up to the end of the world.
+
+        They become known half hour by half hour. Nothing was sent out before the site began to live: its roof
+        is smaller than what it uses.
+        """
+        names, grid = SiteSeries(self._site), Grid.between(now - past, self.end)
+        sun = self._world.sun_of(grid)
+        told = {names[plant, "plant_kwh"]: (grid.count, _VALLEY * sun.values)}
+        told[names["meter", "export_kwh"]] = (grid.index(now), 0.0 * sun.values)
+        self._store.append(
+            Point(
+                series=name,
+                at=grid.time(k),
+                known_at=grid.time(k + 1),
+                value=round(float(values[k]), 3),
+                source="history",
+            )
+            for name, (count, values) in told.items()
+            for k in range(count)
+        )
 
     def wake(self) -> bool:
         """Go on where it was when it was last kept; False if it never was."""

@@ -152,6 +152,10 @@ class SimulatedWorld:
         drawn = np.maximum(0.0, drawn - self._roof_kw(self._year.sky(past)) / 2.0)
         return Series(past, drawn, Unit.KWH)
 
+    def sun_of(self, grid: Grid) -> Series:
+        """What the roof gives in half hours before and after now if nobody curtails it. [kWh]"""
+        return Series(grid, self._roof_kw(self._year.sky(grid)) / 2.0, Unit.KWH)
+
     def publish(self, store: Store, after: datetime, until: datetime) -> None:
         """Publish the weather forecasts issued in ``(after, until]`` and the weather measured by then."""
         errors = self._scenario.world.forecast_errors

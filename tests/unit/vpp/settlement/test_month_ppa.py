@@ -187,10 +187,15 @@ def test_the_job_settles_the_agreements_of_the_configuration_by_what_the_store_k
         alone = account(planned, metered, of_plants())
         assert kept["figures"]["ppa"] == document(alone)["ppa"]
         assert kept["figures"]["settled_yen"] == alone.settled_yen
+        shown = SettlementBook(store).newest("ppa/city-hall/2026-08") or {}
+        assert [one["total_yen"] for one in shown["figures"]["contracts"]] == [
+            one.made.total_yen for one in alone.ppa
+        ]
         assert "month_stands" in again("2026-09-01 08:00")[0]
         generated(store, VALLEY * 1.1, after=timedelta(hours=2))
         assert "month_settled" in again("2026-09-01 09:00")[0]
         assert len(SettlementBook(store).versions(f"month/{SITE.id}/2026-08")) == 2
+        assert len(SettlementBook(store).versions("ppa/city-hall/2026-08")) == 2
 
 
 @pytest.fixture
