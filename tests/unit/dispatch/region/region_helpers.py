@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,17 @@ from dispatch.region.coordinate import Coordinator
 from dispatch.region.limits import SharedLimit
 from dispatch.region.messages import Card
 from dispatch.region.sites import Block, SiteInput
+from dispatch.region.work import WorkSettings
 from energy.core.series import FloatArray, Grid
 from vpp.region.draw import DrawnSites, Request
 from vpp.region.shared import RegionRules
+from vpp.shelf import FolderShelf
 
 __all__ = ["Given", "Watched", "coordinator", "no_limits", "region_request"]
+
+
+# models are compiled once for all runs of all tests
+WORK = WorkSettings(shelf=FolderShelf(Path(__file__).parents[4] / ".pytest_cache" / "vpp"))
 
 
 def region_request(sites: int = 10, **changes: Any) -> Request:
@@ -72,7 +79,7 @@ def coordinator(
         )
         for k, chunk in enumerate(chunks)
     ]
-    return Coordinator(blocks, grid, limits or RegionRules(seed=1), crew or Watched())
+    return Coordinator(blocks, grid, limits or RegionRules(seed=1), crew or Watched(), work=WORK)
 
 
 def drawn(request: Request) -> list[SiteInput]:

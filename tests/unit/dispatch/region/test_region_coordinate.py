@@ -19,7 +19,14 @@ from energy.core.errors import InvalidPlanError
 from energy.core.series import FloatArray
 from energy.core.units import AssetId
 from tests.bench.region_monolith import monolith, solved
-from tests.unit.dispatch.region.region_helpers import Watched, coordinator, drawn, no_limits, region_request
+from tests.unit.dispatch.region.region_helpers import (
+    WORK,
+    Watched,
+    coordinator,
+    drawn,
+    no_limits,
+    region_request,
+)
 from vpp.region.crew import InlineCrew
 from vpp.region.plan import blocks_of
 from vpp.region.shared import RegionRules
@@ -184,7 +191,7 @@ def test_sites_asked_again_under_other_limits_do_not_answer_the_prices_of_before
 
     def planned_with(error: float) -> RegionPlan:
         rules = RegionRules(seed=1, error=error)
-        return Coordinator(blocks, request.grid, rules, InlineCrew()).plan(few)
+        return Coordinator(blocks, request.grid, rules, InlineCrew(), work=WORK).plan(few)
 
     planned_with(0.03)
     again = planned_with(0.2)
