@@ -21,6 +21,7 @@ __all__ = [
     "COMPARISON",
     "CONTROLLER",
     "DR_PARTICIPATION",
+    "DR_TELEMETRY",
     "HEMS_REWARDS",
     "REWARDS",
     "USES",
@@ -72,6 +73,15 @@ DR_PARTICIPATION: Final = DataUse(
 )
 """What a household agrees to so that it may be called in events and measured."""
 
+DR_TELEMETRY: Final = DataUse(
+    controller=CONTROLLER,
+    purpose="dr-telemetry",
+    purpose_version=1,
+    categories=("meter-energy",),
+    recipient="dr-upstream",
+)
+"""What a site agrees to so that its meter may be part of the sum that an upstream is told."""
+
 COMPARISON: Final = DataUse(
     controller=CONTROLLER,
     purpose="home-comparison",
@@ -82,7 +92,8 @@ COMPARISON: Final = DataUse(
 """What a household agrees to so that its use may be part of the mean that others are shown."""
 
 USES: Final = {
-    use.purpose: use for use in (REWARDS, HEMS_REWARDS, COMFORT_REWARDS, DR_PARTICIPATION, COMPARISON)
+    use.purpose: use
+    for use in (REWARDS, HEMS_REWARDS, COMFORT_REWARDS, DR_PARTICIPATION, DR_TELEMETRY, COMPARISON)
 }
 """Uses whose terms stand in code; those of deliveries and plans are made from their orders."""
 

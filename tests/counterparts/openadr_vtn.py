@@ -29,6 +29,7 @@ class Upstream:
 
     def __init__(self, told: dict[str, Any]) -> None:
         self.answers: list[list[str]] = []
+        self.reports: list[list[object]] = []
         fingerprint = told.get("fingerprint")
         registered = {
             "ven_id": VEN,
@@ -49,6 +50,54 @@ class Upstream:
             ven_lookup=lambda ven_id: registered if ven_id == VEN else None,
         )
         self.server.add_handler("on_create_party_registration", lambda _message: (VEN, REGISTRATION))
+        self.server.add_handler("on_register_report", self.asked)
+        self.next: list[tuple[str, dict[str, Any]]] = []
+        poll, report = (self.server.services[name] for name in ("poll_service", "report_service"))
+        self.usual = poll.handlers["oadrPoll"]
+        poll.handlers["oadrPoll"] = self.polled
+        report.handlers["oadrCanceledReport"] = self.ended  # the library's server has no word for it
+
+    async def polled(self, payload: dict[str, Any]) -> tuple[str, Any]:
+        """What is queued goes first; the library's server queues nothing but events."""
+        return self.next.pop(0) if self.next else await self.usual(payload)
+
+    def ended(self, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """The node ended a report."""
+        self.reports.append(["ended", payload["response"]["response_code"]])
+        return "oadrResponse", {}
+
+    def end_report(self, _told: dict[str, Any]) -> None:
+        """Want the report no more."""
+        (wanted,) = self.server.services["report_service"].requested_reports[VEN]
+        request = {"report_request_id": wanted.report_request_id, "report_to_follow": False}
+        self.next.append(("oadrCancelReport", {"request_id": "end-1", "ven_id": VEN, **request}))
+
+    def want_report(self, _told: dict[str, Any]) -> None:
+        """Want it again."""
+        wanted = self.server.services["report_service"].requested_reports[VEN]
+        self.next.append(
+            ("oadrCreateReport", {"request_id": "want-1", "ven_id": VEN, "report_requests": wanted})
+        )
+
+    def asked(
+        self,
+        ven_id: str,
+        resource_id: str,
+        measurement: str,
+        unit: str,
+        scale: str,
+        min_sampling_interval: timedelta,
+        max_sampling_interval: timedelta,
+    ) -> tuple[Any, timedelta, timedelta]:
+        """Ask for a report that is offered, as often as it can be had."""
+        self.reports.append(
+            [resource_id, measurement, f"{scale}{unit}", min_sampling_interval.total_seconds()]
+        )
+        return self.reported, min_sampling_interval, max_sampling_interval
+
+    def reported(self, values: list[tuple[datetime, float]]) -> None:
+        """Values of a report."""
+        self.reports += [[at.isoformat(), value] for at, value in values]
 
     def heard(self, ven_id: str, event_id: str, opt_type: str) -> None:
         """An answer of the node."""
@@ -110,9 +159,9 @@ async def main(told: dict[str, Any]) -> None:
         loop = asyncio.get_running_loop()
         while line := await loop.run_in_executor(None, sys.stdin.readline):
             wanted = json.loads(line)
-            if wanted["act"] != "answers":
+            if wanted["act"] not in {"answers", "reports"}:
                 getattr(upstream, wanted["act"])(wanted)
-            say({"answers": upstream.answers})
+            say({"answers": upstream.answers, "reports": upstream.reports})
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ PLACES: Final = {
     "settlement": ("settlement",),
     "delivery": ("plan-delivery",),
     "claim": ("value-claim",),
+    "openadr": ("openadr-telemetry",),
     "subject": (),
 }
 

@@ -68,12 +68,11 @@ def grant(
     """Put a consent on record. The same one twice changes nothing; another under its id is refused.
 
     Taking part in events and earning points have fixed terms (purposes dr-participation, coin-rewards,
-    saving-rewards, comfort-rewards, home-comparison). A consent for one of them that does not cover its terms
-    is recorded as it was signed, and stderr says what it lacks.
+    saving-rewards, comfort-rewards, dr-telemetry, home-comparison). A consent for one of them that does not
+    cover its terms is recorded as it was signed, and stderr says what it lacks.
     """
     from energy.core.clock import SystemClock
     from energy.ledger import ConsentRegister
-    from vpp.consents import uncovered
 
     console = cast("Console", context.obj)
     now = SystemClock().now()
@@ -95,19 +94,27 @@ def grant(
     with _open(database) as store:
         is_new = ConsentRegister(store).grant(consent, recorded_at=now, actor=actor)
     print(console.text("consent.granted" if is_new else "consent.known", consent=consent.id))
+    _tell_gap(console, consent)
+
+
+def _tell_gap(console: Console, consent: Consent) -> None:
+    """Say on stderr what the fixed terms of a purpose ask for that a consent does not say."""
+    from vpp.consents import uncovered
+
     use = uncovered(consent)
-    if use is not None:
-        console.say(
-            console.text(
-                "consent_terms.falls_short",
-                consent=consent.id,
-                purpose=use.purpose,
-                version=use.purpose_version,
-                data=", ".join(use.categories),
-                recipient=use.recipient,
-                controller=use.controller,
-            )
+    if use is None:
+        return
+    console.say(
+        console.text(
+            "consent_terms.falls_short",
+            consent=consent.id,
+            purpose=use.purpose,
+            version=use.purpose_version,
+            data=", ".join(use.categories),
+            recipient=use.recipient,
+            controller=use.controller,
         )
+    )
 
 
 def _proof(evidence: Path) -> str:

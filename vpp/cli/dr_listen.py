@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["listen"]
 
+Telemetry = Annotated[
+    bool, typer.Option("--telemetry", help="Offer the portfolio's power as a report (purpose dr-telemetry).")
+]
 NAMES = "economic, tight, up, capacity, balancing"
 
 
@@ -50,6 +53,7 @@ def listen(
     ] = None,
     sign: Annotated[bool, typer.Option("--sign/--no-sign", help="Sign our messages with the key.")] = True,
     max_skew: Annotated[int, typer.Option(help="Clock difference that is pointed out. [s]", min=1)] = 60,
+    telemetry: Telemetry = False,
     polls: Annotated[int | None, typer.Option(help="Ask so many times, then stop.", min=1)] = None,
     database: Database = DEFAULT_DATABASE,
     json: Json = False,
@@ -59,6 +63,10 @@ def listen(
     The same event and modification again changes nothing; a cancel stops the event at once, and so does an
     event that the upstream no longer lists. When the link is lost, events go on to their end, and what was
     missed is asked for when it is back. Needs the extra openadr: pip install 'aizu-vpp[openadr]'.
+
+    With --telemetry the upstream may ask for the mean power, by half hours, that the enrolled sites with a
+    consent for dr-telemetry draw together; nothing is sent for a group that is too small, or where a reading
+    is missing.
 
     Ends with status 5 if the upstream could not be reached at the last try.
 
@@ -87,6 +95,7 @@ def listen(
         product=Product(product),
         policy=answer,
         most_skew=timedelta(seconds=max_skew),
+        telemetry=telemetry,
     )
 
     return _listen(console, link, terms, database, polls=polls, json=json)

@@ -46,12 +46,15 @@ class Terms:
         ``in``: say yes to what the product allows; ``ask``: an operator answers; ``out``: say no to all.
     most_skew : timedelta
         A clock farther off than this is pointed out.
+    telemetry : bool
+        Whether the power of the portfolio is offered as a report.
     """
 
     products: Mapping[str, Product]
     product: Product = Product.ECONOMIC
     policy: Policy = "in"
     most_skew: timedelta = timedelta(seconds=60)
+    telemetry: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

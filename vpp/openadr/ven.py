@@ -22,6 +22,7 @@ from energy.core.clock import Clock
 from energy.core.errors import ConfigError
 from energy.store import Store
 from vpp.openadr.inbox import ACTOR, Answer, Inbox, Terms
+from vpp.openadr.reports import Reports
 
 __all__ = ["Heard", "Link", "Lost", "Ven"]
 
@@ -146,6 +147,7 @@ class Ven:
         self._client: Any = None  # openleadr has no types
         self._ear = _Ear()
         self._inbox: Inbox | None = None
+        self._reports = Reports(store, clock, self._ask)
         self._reply: tuple[str | None, Mapping[str, Any]] = (None, {})
         self._synced = False
         self._lost_since: datetime | None = None
@@ -200,6 +202,8 @@ class Ven:
                 if not await self._register():
                     return self._gone()
                 continue
+            if await self._reports.take(kind, message):
+                continue
             if kind != "oadrDistributeEvent":
                 if self._synced or turn:
                     break
@@ -210,6 +214,8 @@ class Ven:
             due = self._inbox.take(message.get("events") or [], at=self._clock.now())
             answers += await self._tell(due, str(message.get("request_id", "")))
         answers += await self._tell(self._inbox.due(at=self._clock.now()), "")
+        if self._terms.telemetry:
+            await self._reports.send()
         return Heard(
             messages=messages, answers=tuple(dict.fromkeys(answers)), returned_after=self._returned()
         )
@@ -249,7 +255,13 @@ class Ven:
         if isinstance(self._client.poll_frequency, timedelta):
             self.poll_every = max(timedelta(seconds=1), self._client.poll_frequency)
         self._synced = False
+        if self._terms.telemetry:
+            await self._reports.offer(self._client, self._inbox.vtn)
         return True
+
+    async def _ask(self, service: str, message: str) -> tuple[str | None, Mapping[str, Any]]:
+        """One message of ours to a service of the upstream."""
+        return await self._asked(lambda: self._client._perform_request(service, message))  # noqa: SLF001
 
     async def _asked(self, ask: Callable[[], Awaitable[Any]]) -> tuple[str | None, Mapping[str, Any]]:
         """One request; ``(None, {})`` if it failed, and then the ear knows why."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,14 +14,20 @@ pytest.importorskip("openleadr", reason="the extra openadr is not installed")
 
 from energy.core.clock import ManualClock
 from energy.core.errors import ConfigError
+from energy.core.site import DrTerms
 from energy.core.slots import Slot
+from energy.ledger import Channel, ConsentRegister
 from energy.market.portfolio import Resource
-from energy.store import SqlStore, open_store
+from energy.store import Point, SqlStore, open_store
 from tests.unit.vpp.openadr.vtn import HOUR, START, Vtn, key_of, stepping
+from tests.unit.vpp.settlement.accounts import SITE
+from vpp.consents import DR_TELEMETRY, record_simulated
 from vpp.openadr.inbox import Terms
 from vpp.openadr.ven import Link, Lost
 from vpp.settlement.dr_events import EventBook
 from vpp.settlement.dr_life import EventState
+from vpp.site.recorder import SiteSeries
+from vpp.site.sitebook import keep_site
 
 FACTORY = Resource(site="factory", kw=Decimal(40))
 
@@ -175,11 +182,35 @@ def test_what_cannot_be_used_is_declined_by_name(store: SqlStore, vtn: Vtn, node
     assert EventBook(store).events() == []
 
 
-def test_an_operator_may_answer_and_change_the_answer(store: SqlStore, vtn: Vtn, clock: ManualClock) -> None:
+def portfolio(store: SqlStore, clock: ManualClock) -> ConsentRegister:
+    """Eleven enrolled sites, ten of which agreed to be part of the sum."""
+    for k in range(11):
+        keep_site(store, replace(SITE, id=f"s-{k}", dr=DrTerms(reward_yen_per_kwh=20.0)), at=clock.now())
+    record_simulated(store, [f"s-{k}" for k in range(10)], at=clock.now(), use=DR_TELEMETRY)
+    return ConsentRegister(store)
+
+
+def read(store: SqlStore, at: datetime, kwh: float, sites: int = 11) -> None:
+    """What the sites' meters counted in the half hour that ended at an instant."""
+    store.append(
+        Point(
+            series=SiteSeries(f"s-{k}")["meter", "import_kwh"],
+            at=at - HOUR / 2,
+            known_at=at,
+            value=kwh,
+            source="test",
+        )
+        for k in range(sites)
+    )
+
+
+def test_an_operator_may_answer_and_the_upstream_reads_the_power_of_those_who_agreed(
+    store: SqlStore, vtn: Vtn, clock: ManualClock
+) -> None:
     link = Link(url=vtn.url, ven_name="aizu")
-    with stepping(
-        store, link, clock, Terms(products={}, policy="ask", most_skew=timedelta(days=9999))
-    ) as node:
+    terms = Terms(products={}, policy="ask", most_skew=timedelta(days=9999), telemetry=True)
+    register = portfolio(store, clock)
+    with stepping(store, link, clock, terms) as node:
         vtn.event("add", "Evt_1")
         assert node.heard().answers == ()
         book, key = EventBook(store), key_of("Evt_1")
@@ -188,6 +219,47 @@ def test_an_operator_may_answer_and_change_the_answer(store: SqlStore, vtn: Vtn,
         book.answer(key, takes_part=False, at=clock.now(), actor="desk", why="works outage")
         assert [one.opt for one in node.heard().answers] == ["optOut"]
         assert node.heard().answers == ()
+
+        offered, first = ["portfolio", "RealPower", "kW", 1800.0], clock.now()
+        assert vtn.does("reports") == [offered]  # nothing was read yet, so nothing was told
+        told = []
+        for minute, kwh, sites in ((30, 2.0, 11), (60, 2.5, 9), (90, 3.0, 11)):
+            clock.advance(HOUR / 2)
+            read(store, clock.now(), kwh, sites)
+            node.heard()
+            node.heard()  # the same half hour is told once
+            if sites == 11:
+                told.append([(first + timedelta(minutes=minute - 30)).isoformat(), 10 * kwh * 2])
+            assert vtn.does("reports") == [offered, *told]
+        for act, kwh in (("end_report", 4.0), ("want_report", 5.0)):
+            clock.advance(HOUR / 2)
+            read(store, clock.now(), kwh)
+            vtn.does(act)
+            node.heard()
+        told += [["ended", 200], [(clock.now() - HOUR / 2).isoformat(), 100.0]]
+        assert vtn.does("reports") == [offered, *told]
+        register.withdraw(
+            "simulated-s-3-dr-telemetry",
+            withdrawn_at=clock.now(),
+            recorded_at=clock.now(),
+            actor="desk",
+            channel=Channel.APP,
+        )
+        clock.advance(HOUR / 2)
+        read(store, clock.now(), 3.0)
+        node.heard()
+        assert vtn.does("reports") == [offered, *told]  # nine are no group
+    trail = [one for one in store.audit_trail("openadr/VTN-1") if "telemetry" in one.act]
+    assert [(one.act, one.facts.get("why"), one.facts.get("sites")) for one in trail] == [
+        ("openadr.telemetry_asked", None, None),
+        ("openadr.telemetry_silent", "stale", 10),
+        ("openadr.telemetry_sent", None, 10),
+        ("openadr.telemetry_sent", None, 10),
+        ("openadr.telemetry_ended", None, None),
+        ("openadr.telemetry_asked", None, None),
+        ("openadr.telemetry_sent", None, 10),
+        ("openadr.telemetry_silent", "few", 9),
+    ]
 
 
 def test_a_clock_that_is_off_is_pointed_out_and_the_hours_stand(

@@ -88,7 +88,8 @@ class Vtn:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps({"act": act, **told}, default=str) + "\n")
         self.process.stdin.flush()
-        answers: list[list[str]] = self._read()["answers"]
+        told = self._read()
+        answers: list[list[str]] = told["reports" if act == "reports" else "answers"]
         return answers
 
     def event(
