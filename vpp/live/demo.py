@@ -27,6 +27,7 @@ from vpp.jobs.board import mark_shown
 from vpp.jobs.config import ForecastReceiver, JobSettings
 from vpp.jobs.supervisor import start_supervisor
 from vpp.live.assembly import Running
+from vpp.live.demo_neighbours import put_neighbours
 from vpp.live.demo_people import PARTY, make_people, share_and_call
 from vpp.live.demo_places import FACTORY, Place, places
 from vpp.live.demo_world import DemoPace, DemoWorld, WiredTwins
@@ -164,7 +165,9 @@ class _Show:
         if asleep:
             passwords = make_people(self.store, lang=console.lang)
             if len(asleep) == len(wanted):
-                share_and_call(self.store, [one.scenario.site for one in wanted], at=now)
+                # A part of the demonstration is asked for to be small: then nobody is around it.
+                around = () if self.demo.sites else put_neighbours(self.store, now, ENDS)
+                share_and_call(self.store, [*(one.scenario.site for one in wanted), *around], at=now)
             mark_shown(self.store, at=now)
             for world in worlds.values():
                 world.keep()

@@ -8,8 +8,17 @@ from pathlib import Path
 import pytest
 
 from energy.core.errors import ConfigError
+from energy.core.series import Grid, Unit
+from energy.core.slots import JST
+from energy.core.units import series_id
 from energy.store import open_store
+from vpp.consents import CONTROLLER
+from vpp.forecasts.delivery import Delivered, Order, preview
+from vpp.forecasts.handover import DeliveryTarget
+from vpp.forecasts.sumscore import sum_scores
 from vpp.live.demo import LIVE_FROM
+from vpp.live.demo_neighbours import neighbours, put_neighbours
+from vpp.live.demo_people import PARTY, share_and_call
 from vpp.live.demo_places import CITY_HALL, FACTORY, places, region_ids
 from vpp.live.demo_world import DemoWorld
 from vpp.live.memory import MemoryFile
@@ -46,3 +55,28 @@ def test_a_site_that_was_not_lived_through_has_measured_weeks(tmp_path: Path) ->
         world.live_to(LIVE_FROM + timedelta(minutes=3))
         assert world.twins.batteries
         assert world.now == LIVE_FROM + timedelta(minutes=3)
+
+
+def test_the_retailer_sees_the_neighbours_as_a_sum_from_the_first_minute_on() -> None:
+    order = Order(
+        recipient=PARTY,
+        controller=CONTROLLER,
+        target=DeliveryTarget.DEMAND,
+        day=LIVE_FROM.astimezone(JST).date(),
+    )
+    with open_store("sqlite://", durability="process") as store:
+        sites = put_neighbours(store, LIVE_FROM, LIVE_FROM + timedelta(days=1))
+        assert (
+            put_neighbours(store, LIVE_FROM, LIVE_FROM + timedelta(days=1)) == sites
+        )  # cut off and begun again
+        share_and_call(store, sites, at=LIVE_FROM)
+        made = preview(store, order, at=LIVE_FROM)
+        assert isinstance(made, Delivered)
+        assert (made.delivery.sites, made.delivery.suppressed) == (len(neighbours()), 0)
+        assert all(one.p10_kw < one.p50_kw < one.p90_kw for one in made.delivery.slots)  # type: ignore[operator]
+        week = sum_scores(store, order, at=LIVE_FROM)[7]
+        assert week.days == 7
+        assert 0.0 < week.ours < min(week.persistence, week.same_weekday)
+        ahead = Grid(LIVE_FROM, 48)
+        known = store.as_of(LIVE_FROM).series(series_id("office-sakae", "load", "demand_kw"), ahead, Unit.KW)
+        assert known.missing() == [(ahead.start, ahead.end)]  # what comes is not known before it comes
