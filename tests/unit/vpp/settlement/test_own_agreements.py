@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from shutil import copy
 from typing import Any
 
 import pytest
@@ -88,12 +89,17 @@ def fill(store: SqlStore) -> None:
     book.nominate("e-1", [Resource(site=s, kw=Decimal(kw)) for s, kw in KW.items()], at=TOLD, actor="desk")
 
 
-@pytest.fixture
-def db(tmp_path: Path) -> str:
-    path = str(tmp_path / "dr.db")
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("own-agreements") / "dr.db"
     with open_store(f"sqlite:///{path}", durability="process") as store, store.transaction():
         fill(store)
     return path
+
+
+@pytest.fixture
+def db(filled: Path, tmp_path: Path) -> str:
+    return str(copy(filled, tmp_path / "dr.db"))
 
 
 def files(db: str, folder: Path) -> dict[str, Path]:
