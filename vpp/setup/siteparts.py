@@ -8,7 +8,7 @@ from energy.core.assets import Battery, HvacZone, PvArray
 from energy.core.errors import ConfigError
 from energy.core.site import Site
 
-__all__ = ["named_by", "with_part", "without_part"]
+__all__ = ["drivers_of", "named_by", "with_part", "without_part"]
 
 
 def with_part(site: Site, part: Battery | HvacZone | PvArray) -> Site:
@@ -42,8 +42,17 @@ def named_by(site: Site, part: str) -> tuple[str, ...]:
     return (*feeders, *(one.id for one in site.meters if one.measures == part))
 
 
+def drivers_of(site: Site, part: str) -> tuple[str, ...]:
+    """Ids of the drivers who have no car left on a site once this one is gone."""
+    driven = {one.driver for one in site.vehicles if one.id != part}
+    mine = {one.driver for one in site.vehicles if one.id == part}
+    return tuple(one.id for one in site.drivers if one.id in mine - driven)
+
+
 def without_part(site: Site, part: str) -> Site:
-    """A site without a car, a battery, a room or the roof; a car takes its charger and its trips with it.
+    """A site without a car, a battery, a room or the roof.
+
+    A car takes its charger, its trips and its driver with it, unless he drives another one, too.
 
     Raises
     ------
@@ -53,9 +62,11 @@ def without_part(site: Site, part: str) -> Site:
         If the site as a whole would contradict itself.
     """
     car = next((one for one in site.vehicles if one.id == part), None)
+    gone = drivers_of(site, part)
     left = replace(
         site,
         vehicles=tuple(one for one in site.vehicles if one.id != part),
+        drivers=tuple(one for one in site.drivers if one.id not in gone),
         chargers=tuple(one for one in site.chargers if car is None or one.id != car.charger),
         trips={name: trips for name, trips in site.trips.items() if name != part},
         zones=tuple(one for one in site.zones if one.id != part),

@@ -29,6 +29,7 @@ from vpp.i18n import Messages
 from vpp.people.rights import About
 from vpp.setup.devicetrial import look_once, try_orders
 from vpp.setup.sitefolder import KeptDevice, SiteFolder
+from vpp.setup.siteparts import drivers_of
 from vpp.setup.sites import SiteAccess
 from vpp.site.sitebook import keep_site
 from vpp.web.doors import fields_of
@@ -36,6 +37,7 @@ from vpp.web.pages import Page, go, render
 from vpp.web.setup_forms import LINKS, PARTS, device_of_form, part_of_form, site_of_form
 from vpp.web.setup_parts import part_rows
 from vpp.web.setup_state import run_state
+from vpp.web.setup_words import reading_rows, said_of, steps_of, what_to_do
 
 __all__ = ["PAGES"]
 
@@ -60,7 +62,12 @@ def sites(request: Request) -> Response:
 
 
 def _sites(
-    request: Request, *, status: int = 200, fault: str = "", said: str = "", typed: Mapping[str, str] = _USUAL
+    request: Request,
+    *,
+    status: int = 200,
+    fault: str = "",
+    error: Exception | None = None,
+    typed: Mapping[str, str] = _USUAL,
 ) -> Response:
     access = access_of(request)
     folder = _folder(access)
@@ -72,7 +79,8 @@ def _sites(
         ready=folder is not None,
         sites=seen,
         fault=fault,
-        said=said,
+        said="" if error is None else said_of(error),
+        todo="" if error is None else what_to_do(error),
         form=typed,
         mine=[one for one in access.who.objects.sites if one not in seen],
     )
@@ -96,21 +104,16 @@ def _add_site(request: Request, fields: dict[str, str]) -> Response:
             return _sites(request, status=422, fault="setup.not_yours", typed=fields)
         folder.add(site)
     except (ConfigError, ValidationError, ValueError) as error:
-        return _sites(request, status=422, fault="setup.bad_site", said=_said(error), typed=fields)
+        return _sites(
+            request,
+            status=422,
+            fault="setup.bad_site",
+            error=error,
+            typed=fields,
+        )
     keep_site(access.service.store, site, at=now)
     access.audit("site.added", f"site/{site.id}", contract_kw=site.contract_kw, cars=len(site.vehicles))
     return go(f"/setup/{site.id}")
-
-
-def _said(error: Exception) -> str:
-    """What is wrong, in one line."""
-    if isinstance(error, ValidationError):
-        first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(one) for one in first["loc"])
-        return f"{place}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-    if isinstance(error, VppError):
-        return "; ".join(part for part in error.lines() if part)
-    return str(error)
 
 
 # -- one site ----------------------------------------------------------------------------------------------
@@ -178,7 +181,7 @@ def _site(
     *,
     status: int = 200,
     fault: str = "",
-    said: str = "",
+    error: Exception | None = None,
     about: Mapping[str, str] | None = None,
     typed: Mapping[str, str] | None = None,
     part: Mapping[str, str] | None = None,
@@ -205,12 +208,13 @@ def _site(
         assets=_assets(desk.site),
         fault=fault,
         about=about or {},
-        said=said,
+        said="" if error is None else said_of(error),
+        todo="" if error is None else what_to_do(error),
         form={**_NO_DEVICE, **(typed or {})},
         part={"kind": "", **(part or {})},
         look=look,
-        readings=() if look is None else _readings(look),
-        tried=tried,
+        readings=() if look is None else reading_rows(look, Messages(desk.access.lang)),
+        tried=None if tried is None else (tried[0], steps_of(tried[1], Messages(desk.access.lang))),
         good=tried is not None and passed(tried[1]),
         m=Messages(desk.access.lang),
     )
@@ -262,14 +266,6 @@ def _row(known: Snapshot, place: str, device: KeptDevice, now: datetime) -> _Row
     )
 
 
-def _readings(look: Look) -> list[tuple[str, str, str]]:
-    """Points, values and what is said of their quality."""
-    return [
-        (name, "" if one.value is None else f"{one.value:g}", one.quality.value)
-        for name, one in look.readings.items()
-    ]
-
-
 # -- devices -----------------------------------------------------------------------------------------------
 
 
@@ -281,9 +277,9 @@ async def look(request: Request) -> Response:
         device = device_of_form(fields, desk.site, desk.home)
         found = await look_once(device, desk.home)
     except VppError as error:
-        said = _said(error)
+        trouble = error
         return await run_in_threadpool(
-            lambda: _site(request, status=422, fault="setup.not_reached", said=said, typed=fields)
+            lambda: _site(request, status=422, fault="setup.not_reached", error=trouble, typed=fields)
         )
     facts = {"profile": device.profile, "address": device.address}
     await run_in_threadpool(
@@ -304,7 +300,13 @@ def _keep(request: Request, fields: dict[str, str]) -> Response:
         device = device_of_form(fields, desk.site, desk.home)
         desk.folder.keep(desk.site.id, device)
     except VppError as error:
-        return _site(request, status=422, fault="setup.not_kept", said=_said(error), typed=fields)
+        return _site(
+            request,
+            status=422,
+            fault="setup.not_kept",
+            error=error,
+            typed=fields,
+        )
     facts = {"profile": device.profile, "address": device.address, "assets": list(device.assets)}
     desk.access.audit("device.kept", f"asset/{desk.site.id}/{device.id}", **facts)
     return go(f"/setup/{desk.site.id}")
@@ -321,8 +323,10 @@ async def commission(request: Request) -> Response:
     try:
         findings = await run_in_threadpool(_try_apart, desk, device)
     except VppError as error:
-        said = _said(error)
-        return await run_in_threadpool(lambda: _site(request, status=422, fault="setup.not_tried", said=said))
+        trouble = error
+        return await run_in_threadpool(
+            lambda: _site(request, status=422, fault="setup.not_tried", error=trouble)
+        )
     return await run_in_threadpool(_tried, request, device, findings, by)
 
 
@@ -376,7 +380,13 @@ def _equip(request: Request, fields: dict[str, str]) -> Response:
         part = part_of_form(fields)
         site = desk.folder.equip(desk.site.id, part)
     except (ConfigError, ValidationError, ValueError) as error:
-        return _site(request, status=422, fault="setup_run.bad_part", said=_said(error), part=fields)
+        return _site(
+            request,
+            status=422,
+            fault="setup_run.bad_part",
+            error=error,
+            part=fields,
+        )
     keep_site(desk.access.service.store, site, at=desk.access.service.clock.now())
     desk.access.audit("site.equipped", f"asset/{site.id}/{part.id}", kind=fields["kind"])
     return go(f"/setup/{site.id}")
@@ -401,9 +411,15 @@ def _unequip(request: Request, fields: dict[str, str]) -> Response:
     try:
         site = desk.folder.unequip(desk.site.id, part)
     except (ConfigError, ValidationError, ValueError) as error:
-        return _site(request, status=422, fault="setup_run.bad_part", said=_said(error))
+        return _site(request, status=422, fault="setup_run.bad_part", error=error)
     keep_site(desk.access.service.store, site, at=desk.access.service.clock.now())
-    desk.access.audit("site.unequipped", f"asset/{site.id}/{part}", kind=row.kind)
+    drivers = list(drivers_of(desk.site, part))
+    desk.access.audit(
+        "site.unequipped",
+        f"asset/{site.id}/{part}",
+        kind=row.kind,
+        **({"drivers": drivers} if drivers else {}),
+    )
     return go(f"/setup/{site.id}")
 
 
@@ -420,7 +436,7 @@ def _allow(request: Request, fields: dict[str, str]) -> Response:
     try:
         desk.folder.allow(desk.site.id, SiteAccess(wanted))
     except VppError as error:
-        return _site(request, status=422, fault="setup_run.not_allowed", said=_said(error))
+        return _site(request, status=422, fault="setup_run.not_allowed", error=error)
     desk.access.audit("site.allowed", f"site/{desk.site.id}", access=wanted)
     return go(f"/setup/{desk.site.id}")
 

@@ -305,11 +305,20 @@ def test_a_car_takes_its_charger_with_it_and_what_a_cable_names_stays(town: Town
     path.write_text(yaml.safe_dump({"site": told["site"] | {"feeders": cable}}), encoding="utf-8")
     status, page = send(installer, drop, {"sure": "yes"})
     assert (status, "leaf stays: cable" in words(page)) == (422, True)
-    path.write_text(yaml.safe_dump(told), encoding="utf-8")
+    [car] = told["site"]["vehicles"]
+    driven = {
+        "drivers": [{"id": "abe", "name_ja": "阿部", "name_en": "Abe"}],
+        "vehicles": [car | {"driver": "abe"}],
+    }
+    path.write_text(yaml.safe_dump({"site": told["site"] | driven}), encoding="utf-8")
     town.house.clock.advance(timedelta(minutes=1))
     assert send(installer, drop, {"sure": "yes"})[0] == 303
     site = load_site_file("site.yaml", tmp_path / "kitakata").site
-    assert (site.vehicles, site.chargers) == ((), ())
+    assert (site.vehicles, site.chargers, site.drivers) == ((), (), ())
+    [gone] = [
+        one for one in town.house.store.audit_trail("asset/kitakata/leaf") if one.act == "site.unequipped"
+    ]
+    assert gone.facts["drivers"] == ["abe"]
     assert site == site_of_form(FORM | {"cars": ""}, date(2026, 11, 22))
 
 
