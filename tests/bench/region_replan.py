@@ -2,8 +2,8 @@
 
     python tests/bench/region_replan.py --sites 100,300 --seed 1
 
-prints for each size the time, rounds and gap of the first plan and of each new one, which starts from the
-last prices and bids.
+prints for each size the time, processor time of all processes (the first with starting them), rounds and gap
+of the first plan and of each new one, which starts from the last prices and bids.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from dispatch.region.outcome import CoordinatorSettings, RegionPlan
 from dispatch.region.sites import Block, SiteInput
-from vpp.region.crew import open_executor
+from vpp.region.crew import Executor, cpu_s_of, open_executor
 from vpp.region.draw import DrawnSites, Request
 from vpp.region.plan import RegionFile, plan_region
 from vpp.region.shared import RegionRules
@@ -46,9 +46,10 @@ def _third(array):  # type: ignore[no-untyped-def]
     return replace(array, **{name: tuple(kw / 3.0 for kw in getattr(array, name)) for name in names})
 
 
-def told(sites: int, event: str, plan: RegionPlan) -> None:
+def told(sites: int, event: str, plan: RegionPlan, cpu_s: float) -> None:
     row = {
-        "sites": sites, "event": event, "s": round(plan.total_s, 2), "rounds": len(plan.trace),
+        "sites": sites, "event": event, "s": round(plan.total_s, 2), "cpu_s": round(cpu_s, 2),
+        "rounds": len(plan.trace),
         "gap": round(plan.gap, 5), "shortfalls": len(plan.shortfalls), "max_violation": plan.violation,
     }  # fmt: skip
     print(json.dumps(row), flush=True)
@@ -61,26 +62,34 @@ def _main() -> None:
     asked.add_argument("--gap", type=float, default=0.005)
     asked.add_argument("--workers", type=int, default=2)
     said = asked.parse_args()
-    settings = CoordinatorSettings(gap=said.gap)
     for size in map(int, said.sites.split(",")):
-        request = Request(sites=size, seed=said.seed)
-        quiet = RegionFile(request=request, rules=RegionRules(seed=said.seed, dr_share=0.0))
         with open_executor("process", said.workers) as crew:
-            planned = plan_region(quiet, crew, settings, shelf=FolderShelf(cache_folder()))
-            worked = planned.coordinator
-            told(size, "first plan", planned.plan)
-            worked.set_limits(RegionRules(seed=said.seed, dr_share=0.06))
-            told(size, "demand response called", worked.plan(settings))
-            count = max(1, int(_CLOUDED * size))
-            rows = [int(k * size / count) for k in range(count)]
-            blocks = [
-                Block(f"clouded-{size}-{k}", k, 1, Clouded(DrawnSites(request, k, k + 1))) for k in rows
-            ]
-            worked.touch(blocks, [worked.cards[k].site for k in rows])
-            told(size, f"cloud front over {count} sites", worked.plan(settings))
-            lost = [worked.cards[k].site for k in range(3, size, max(1, int(1 / _LOST)))]
-            worked.lose(lost)
-            told(size, f"{len(lost)} sites fell silent", worked.plan(settings))
+            _events(Request(sites=size, seed=said.seed), CoordinatorSettings(gap=said.gap), crew)
+
+
+def _events(request: Request, settings: CoordinatorSettings, crew: Executor) -> None:
+    size, seed = request.sites, request.seed
+    quiet = RegionFile(request=request, rules=RegionRules(seed=seed, dr_share=0.0))
+    planned = plan_region(quiet, crew, settings, shelf=FolderShelf(cache_folder()))
+    worked, spent = planned.coordinator, cpu_s_of(crew)
+    told(size, "first plan", planned.plan, spent)
+
+    def again(event: str) -> None:
+        nonlocal spent
+        plan, before = worked.plan(settings), spent
+        spent = cpu_s_of(crew)
+        told(size, event, plan, spent - before)
+
+    worked.set_limits(RegionRules(seed=seed, dr_share=0.06))
+    again("demand response called")
+    count = max(1, int(_CLOUDED * size))
+    rows = [int(k * size / count) for k in range(count)]
+    blocks = [Block(f"clouded-{size}-{k}", k, 1, Clouded(DrawnSites(request, k, k + 1))) for k in rows]
+    worked.touch(blocks, [worked.cards[k].site for k in rows])
+    again(f"cloud front over {count} sites")
+    lost = [worked.cards[k].site for k in range(3, size, max(1, int(1 / _LOST)))]
+    worked.lose(lost)
+    again(f"{len(lost)} sites fell silent")
 
 
 if __name__ == "__main__":
