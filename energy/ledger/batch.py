@@ -240,7 +240,7 @@ def _by_line(batch_id: str, receipt: Sequence[ReceiptLine]) -> dict[int, Receipt
             again = sum(count > 1 for count in Counter(row.line for row in receipt).values())
             raise LedgerError(
                 f"the receipt of batch {batch_id} says a line twice",
-                where=f"line {one.line} comes twice; {again} of its lines do",
+                where=f"line {one.line} of {batch_id} comes twice; {again} lines do",
                 hint="nothing was recorded; ask the operator for a receipt with one row per line",
             )
         theirs[one.line] = one

@@ -97,6 +97,7 @@ def test_a_wrong_file_is_refused_by_name_and_nothing_is_kept(
     assert (answer.status_code, words in answer.text) == (status, True)
     assert "<b>five" not in answer.text
     assert BatchBook(town.house.store).standing("b-000001") is None
+    assert town.house.store.audit_trail("batch/b-000001")[-1].act == "coin.receipt_refused"
 
 
 def test_a_file_that_is_too_large_or_none_at_all_is_refused(town: Town) -> None:
