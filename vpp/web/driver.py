@@ -48,7 +48,7 @@ def cars(request: Request) -> Response:
     """The cars that one sees; the only one at once."""
     access = access_of(request)
     known = known_now(access)
-    named = (site_of(known, name) for name in kept_sites(known) if access.sees_site(name))
+    named = [site_of(known, name) for name in kept_sites(known) if access.sees_site(name)]
     own = access.who.objects.cars if access.who.role is Role.DRIVER else None
     found = [
         (site.id, vehicle.id, vehicle.name_ja if access.lang == "ja" else vehicle.name_en)
@@ -59,7 +59,8 @@ def cars(request: Request) -> Response:
     ]
     if len(found) == 1:
         return _page(request, found[0][0], found[0][1])
-    return render(request, "cars.html", cars=found)
+    names = {one.id: one.name_ja if access.lang == "ja" else one.name_en for one in named if one is not None}
+    return render(request, "cars.html", cars=found, names=names)
 
 
 def car(request: Request) -> Response:

@@ -30,6 +30,7 @@ from vpp.jobs.board import (
 )
 from vpp.jobs.book import RunBook
 from vpp.people.rights import RULES, reach_of
+from vpp.site.sitebook import site_names
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 
@@ -67,6 +68,11 @@ class _Row:
     more: str = ""
     next_at: str = ""
     history: str = ""
+
+
+def _names(access: Access, subjects: list[str]) -> dict[str, str]:
+    """What the sites of jobs are called."""
+    return site_names(access.service.store, access.service.clock.now(), subjects, access.lang)
 
 
 def _moment(words: Messages, at: datetime | None) -> str:
@@ -135,6 +141,7 @@ def overview(request: Request) -> Response:
         request,
         "jobs.html",
         rows=[_card(words, card) for card in ordered],
+        names=_names(access, [card.subject for card in ordered]),
         lead=_lead(words, len(cards), len(bad), silent),
         good=not bad and silent is None,
         may_ask=_may_ask(access),
@@ -177,6 +184,7 @@ def history(request: Request) -> Response:
         misfire=str(about.get("misfire", "")),
         needs=[name_in_words(words, str(one)) for one in needs] if isinstance(needs, list) else [],
         rows=[_run(words, row) for row in rows[:_PER_PAGE]],
+        names=_names(access, [subject or "", *(row.subject for row in rows)]),
         older=older,
         newest=_history_path(job, subject or "") if cursor else "",
         may_ask=_may_ask(access) and any(card.subject == (subject or "") for card in cards),

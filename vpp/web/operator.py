@@ -166,7 +166,7 @@ def _partly(area: Area, place: int, words: Messages) -> str:
     known = area.forecast_sites[place // SLOTS_PER_DAY]
     last = int(np.flatnonzero(np.isfinite(area.p50_kw))[-1])
     return words.text(
-        "screens.partly",
+        "screens.partly" if known < len(area.sites) else "screens.until",
         known=known,
         count=len(area.sites),
         until=words.moment(area.starts[last] + SLOT_LENGTH),

@@ -57,10 +57,15 @@ class Possible:
 
 
 def car_now(known: Snapshot, site: str, vehicle: str) -> CarNow:
-    """The last that was measured of a car, whatever its age."""
+    """The last that was measured of a car, whatever its age.
+
+    A charger without a car answers 0: that is none of the car's charge.
+    """
     names = SiteSeries(site)
     soc, plugged = known.latest(names[vehicle, "soc"]), known.latest(names[vehicle, "plugged"])
+    is_out = plugged is not None and plugged.value == 0.0
     usable = soc is not None and soc.value is not None and soc.quality is Quality.GOOD
+    usable = usable and not (is_out and soc is not None and soc.value == 0.0)
     return CarNow(
         soc=soc.value if soc is not None and usable else None,
         soc_at=soc.known_at if soc is not None and usable else None,

@@ -47,7 +47,7 @@ def db(tmp_path: Path) -> str:
 def test_the_list_says_what_needs_a_look_and_ends_with_status_8(db: str) -> None:
     status, out, err = vpp("jobs", "list", "--db", db)
     assert status == 8
-    assert "Of 2 jobs, 1 need a look." in err
+    assert "Jobs to look at: 1 of 2." in err
     failed, good = out.splitlines()
     assert failed.startswith("backup")
     assert "the disk is full" in failed

@@ -50,7 +50,7 @@ def test_before_any_service_ran_the_page_says_how_to_start_one(town: Town) -> No
 @pytest.mark.parametrize(
     ("lang", "lead", "name"),
     [
-        ("en", "Of 2 jobs, 1 need a look.", "Backup"),
+        ("en", "Jobs to look at: 1 of 2.", "Backup"),
         ("ja", "2件の処理のうち1件に確認が必要です。", "バックアップ"),
     ],
 )

@@ -69,6 +69,10 @@ def test_the_last_measurement_is_read_from_the_store() -> None:
         assert car_now(store.as_of(NOW), WORKS, CAR) == CarNow()
         measure(store, 0.62, plugged=False)
         assert car_now(store.as_of(NOW), WORKS, CAR) == CarNow(soc=0.62, soc_at=NOW, plugged=False)
+    for is_here, found in ((True, CarNow(soc=0.0, soc_at=NOW, plugged=True)), (False, CarNow(plugged=False))):
+        with open_store("sqlite://") as store:  # a charger without a car answers 0
+            measure(store, 0.0, plugged=is_here)
+            assert car_now(store.as_of(NOW), WORKS, CAR) == found
 
 
 @given(st.floats(0, 1), st.floats(0, 48), st.floats(0, 48))
