@@ -14,10 +14,10 @@ from energy.core.slots import jst_midnight
 from energy.market.co2 import Co2Factors
 from energy.market.ppa import Supply
 from energy.store import Store
-from vpp.cli.market_ppa import _document, _to_keep
 from vpp.config import read_yaml
 from vpp.settlement.ppa import ppa_month
-from vpp.settlement.record import SettlementBook
+from vpp.settlement.ppa_record import document, to_keep
+from vpp.settlement.record import Evidence, SettlementBook
 
 EXAMPLES = Path(__file__).parents[4] / "examples"
 
@@ -38,8 +38,6 @@ def keep_ppa(store: Store, month: str, *, at: datetime, co2: bool = True) -> dic
     office = 10.0 + 22.0 * np.exp(-(((hours - 13.0) / 4.0) ** 2))
     plants = {"roof": series(9.0 * sun), "valley": series(200.0 * sun)}
     made = ppa_month(supply, month, series(office), plants, factors=factors)
-    figures = _document(supply, made)
-    SettlementBook(store).keep(
-        _to_keep(supply, made, figures, {"supply": EXAMPLES / "ppa-city-hall.yaml"}), at=at, actor="desk"
-    )
-    return figures
+    evidence = [Evidence.of("supply", EXAMPLES / "ppa-city-hall.yaml")]
+    SettlementBook(store).keep(to_keep(supply, made, evidence), at=at, actor="desk")
+    return document(supply, made)
