@@ -3,7 +3,7 @@
 A retailer only sees sums in which nobody can be made out; these make the sum large enough. Their load is made
 up (level, hours and habits of each stand below, with noise of a fixed seed), their forecasts are not: P10,
 P50 and P90 of a half hour are quantiles of the same half hour of the days of the same kind (working days, or
-those of the weekend) among the three weeks before that were known at noon.
+those of the weekend) among the three weeks before that were known then.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ from energy.core.site import Site
 from energy.core.slots import JST, SLOT_LENGTH, SLOTS_PER_DAY, jst_midnight
 from energy.core.units import series_id
 from energy.store import Store, points_of
-from vpp.forecasts.issued import LOAD, Horizon, IssuedForecast, keep
+from vpp.forecasts.issued import DAY_AHEAD_HOURS, LOAD, Horizon, IssuedForecast, keep
 from vpp.simulation.scenario import load_scenario
 from vpp.site.sitebook import keep_site
 
 __all__ = ["neighbours", "put_neighbours"]
 
 _DAY: Final = timedelta(days=1)
-_NOON: Final = timedelta(hours=12)
 _KNOWN_DAYS: Final = 21  # what a forecast looks back on
 _PAST: Final = timedelta(days=_KNOWN_DAYS + 10)  # so that a week of forecasts can be judged on the first day
 _QUANTILES: Final = (0.1, 0.5, 0.9)
@@ -86,7 +85,7 @@ def neighbours() -> tuple[Site, ...]:
 
 
 def put_neighbours(store: Store, now: datetime, end: datetime) -> tuple[Site, ...]:
-    """Write their loads and forecasts up to an end; they become known half hour by half hour, noon by noon.
+    """Write their loads and forecasts up to an end; they become known half hour by half hour, issue by issue.
 
     Written again after a start that was cut off, it says the same.
 
@@ -147,7 +146,7 @@ def _load(one: _Neighbour, grid: Grid, *, seed: int) -> FloatArray:
 
 
 def _issues(site: str, grid: Grid, load: FloatArray) -> Iterator[IssuedForecast]:
-    """The issue of each noon for the day after, from the whole days that were known then."""
+    """The issues of each morning and noon for the day after, from the whole days that were known then."""
     by_day = load.reshape(-1, SLOTS_PER_DAY)
     weekend = _weekend(grid.start, len(by_day))
     for day in range(_KNOWN_DAYS, len(by_day) - 1):
@@ -155,19 +154,20 @@ def _issues(site: str, grid: Grid, load: FloatArray) -> Iterator[IssuedForecast]
         alike = by_day[before][weekend[before] == weekend[day + 1]]
         p10, p50, p90 = np.quantile(alike, _QUANTILES, axis=0)
         midnight = grid.start + day * _DAY
-        yield IssuedForecast(
-            site=site,
-            target=LOAD,
-            horizon=Horizon.DAY_AHEAD,
-            issued_at=midnight + _NOON,
-            start=midnight + _DAY,
-            p10=_kw(p10),
-            p50=_kw(p50),
-            p90=_kw(p90),
-            model="same-half-hours",
-            card="",
-            version="demo",
-        )
+        for hour in DAY_AHEAD_HOURS:
+            yield IssuedForecast(
+                site=site,
+                target=LOAD,
+                horizon=Horizon.DAY_AHEAD,
+                issued_at=midnight + timedelta(hours=hour),
+                start=midnight + _DAY,
+                p10=_kw(p10),
+                p50=_kw(p50),
+                p90=_kw(p90),
+                model="same-half-hours",
+                card="",
+                version="demo",
+            )
 
 
 def _weekend(first: datetime, days: int) -> NDArray[np.bool_]:

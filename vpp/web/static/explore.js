@@ -25,7 +25,9 @@
     return asked === latest ? told : null;
   };
 
-  const axis = () => ({ stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } });
+  // Asked for at every drawing: at dusk the page turns dark while it is open.
+  const ink = (name) => () => colour(name);
+  const axis = () => ({ stroke: ink("--soft"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line") } });
 
   const draw = (told) => {
     const options = {
@@ -35,7 +37,7 @@
       cursor: { drag: { x: true, y: false } },
       series: [
         { label: "", value: (_, seconds) => (seconds === null ? "" : moment(seconds)) },
-        { label: box.dataset.label, stroke: colour("--accent"), width: 1.5, spanGaps: false,
+        { label: box.dataset.label, stroke: ink("--accent"), width: 1.5, spanGaps: false,
           points: { size: 4 }, value: (_, value) => (value === null ? "" : `${number.format(value)} ${box.dataset.unit}`) },
       ],
       axes: [

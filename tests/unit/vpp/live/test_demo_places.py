@@ -62,13 +62,12 @@ def test_the_retailer_sees_the_neighbours_as_a_sum_from_the_first_minute_on() ->
         recipient=PARTY,
         controller=CONTROLLER,
         target=DeliveryTarget.DEMAND,
-        day=LIVE_FROM.astimezone(JST).date(),
+        day=LIVE_FROM.astimezone(JST).date() + timedelta(days=1),
     )
+    until = LIVE_FROM + timedelta(days=2)
     with open_store("sqlite://", durability="process") as store:
-        sites = put_neighbours(store, LIVE_FROM, LIVE_FROM + timedelta(days=1))
-        assert (
-            put_neighbours(store, LIVE_FROM, LIVE_FROM + timedelta(days=1)) == sites
-        )  # cut off and begun again
+        sites = put_neighbours(store, LIVE_FROM, until)
+        assert put_neighbours(store, LIVE_FROM, until) == sites  # cut off and begun again
         share_and_call(store, sites, at=LIVE_FROM)
         made = preview(store, order, at=LIVE_FROM)
         assert isinstance(made, Delivered)
