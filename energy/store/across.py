@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import numpy as np
@@ -15,13 +16,12 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
+    bindparam,
     case,
-    column,
     func,
     select,
     true,
 )
-from sqlalchemy import values as rows_of
 
 from energy.core.clock import require_aware
 from energy.core.measurement import Quality
@@ -29,6 +29,7 @@ from energy.core.series import FloatArray, Grid
 from energy.core.units import SeriesId
 from energy.store import schema
 from energy.store.engine import Connections
+from energy.store.lists import listed, told
 from energy.store.schema import from_micros, to_micros
 from energy.store.service_rows import JobRunRow
 from energy.store.values import Document, StoredValue
@@ -37,6 +38,7 @@ __all__ = ["SqlAcross"]
 
 _P, _S, _D = schema.point.c, schema.series.c, schema.document.c
 _AT_ONCE: Final = 400  # keys of one query; SQLite takes 999 parameters in its oldest versions
+_LIMIT: Final = bindparam("limit", type_=BigInteger)
 _MOST_SERIES: Final = 10_000_000
 _T = TypeVar("_T")
 _UNUSABLE: Final = (Quality.INVALID.value, Quality.STALE.value)
@@ -233,64 +235,50 @@ class SqlAcross:
         counts = np.zeros((len(names), grid.count), dtype=np.int64)
         row_of = {name: row for row, name in enumerate(names)}
         edges = [to_micros(grid.start + k * grid.step) for k in range(grid.count + 1)]
-        stretch = (
-            rows_of(column("number", Integer), column("first", BigInteger), column("end", BigInteger))
-            .data([(k, edges[k], edges[k + 1]) for k in range(grid.count)])
-            .cte("stretch")
-        )
+        wanted = {
+            "names": told((name,) for name in names),
+            "stretches": told((k, edges[k], edges[k + 1]) for k in range(grid.count)),
+            "limit": self._limit,
+        }
         with self._connections.read() as connection:
-            for some in _chunks(names):
-                series = select(_S.id, _S.name).where(_S.name.in_(some)).subquery()
-                count = (
-                    select(func.count())
-                    .select_from(schema.point)
-                    .where(
-                        _P.series_id == series.c.id,
-                        _P.at >= stretch.c.first,
-                        _P.at < stretch.c.end,
-                        _P.known_at <= self._limit,
-                    )
-                    .scalar_subquery()
-                )
-                query = select(series.c.name, stretch.c.number, count).select_from(
-                    series.join(stretch, true())
-                )
-                for name, number, counted in connection.execute(query):
-                    counts[row_of[SeriesId(name)], number] = counted
+            query = _versions(connection.dialect.name)
+            for name, number, counted in connection.execute(query, wanted):
+                counts[row_of[SeriesId(name)], number] = counted
         return counts
 
-    def keys(
-        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
-    ) -> list[tuple[str, datetime]]:
-        """Key and ``known_at`` of all versions from ``beginning + first`` to before ``beginning + end``."""
-        found = []
+    def keys(self, kind: str, beginnings: Sequence[str], first: str, end: str) -> list[tuple[str, datetime]]:
+        """Key and ``known_at`` of all versions in ``[beginning + first, beginning + end)``, sorted."""
+        stretches = told((one + first, one + end) for one in beginnings)
+        wanted = {"kind": kind, "stretches": stretches, "limit": self._limit}
         with self._connections.read() as connection:
-            for some in _chunks(beginnings if stretches else ()):
-                query = self._keys(kind, some, stretches)
-                found += [(str(key), int(known_at)) for key, known_at in connection.execute(query)]
-        return [(key, from_micros(known_at)) for key, known_at in sorted(found)]
+            rows = connection.execute(_keys(connection.dialect.name), wanted)
+            return [(key, from_micros(at)) for key, at in sorted((key, at) for key, at in rows if key)]
 
-    def between(
-        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
-    ) -> dict[str, Document]:
-        """Newest version of the documents from ``beginning + first`` to before ``beginning + end``."""
-        # By key in a second step: to join texts with so many stretches both databases read all of a kind.
-        return self.documents(kind, sorted({key for key, _ in self.keys(kind, beginnings, stretches)}))
 
-    def _keys(
-        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
-    ) -> Select[str, int]:
-        beginning = rows_of(column("text", Text)).data([(one,) for one in beginnings]).cte("beginning")
-        stretch = rows_of(column("first", Text), column("end", Text)).data(list(stretches)).cte("stretch")
-        inside = and_(
-            _D.kind == kind,
-            _D.key >= beginning.c.text + stretch.c.first,
-            _D.key < beginning.c.text + stretch.c.end,
-            _D.known_at <= self._limit,
-        )
-        return select(_D.key, _D.known_at).select_from(
-            beginning.join(stretch, true()).join(schema.document, inside)
-        )
+@lru_cache(maxsize=2)
+def _versions(database: str) -> Select[str, int, int]:
+    """How many versions each of the ``names`` has in each of the ``stretches``."""
+    names, (name,) = listed(database, "names", [Text])
+    stretches, (number, first, end) = listed(database, "stretches", [Integer, BigInteger, BigInteger])
+    series = select(_S.id, _S.name).where(_S.name.in_(select(name).select_from(names))).cte("named")
+    stretch = select(number.label("number"), first.label("first"), end.label("end")).select_from(stretches)
+    part = stretch.cte("stretch")
+    count = (
+        select(func.count())
+        .select_from(schema.point)
+        .where(_P.series_id == series.c.id, _P.at >= part.c.first, _P.at < part.c.end, _P.known_at <= _LIMIT)
+        .scalar_subquery()
+    )
+    return select(series.c.name, part.c.number, count).select_from(series.join(part, true()))
+
+
+@lru_cache(maxsize=2)
+def _keys(database: str) -> Select[str, int]:
+    """Key and ``known_at`` of all versions in the ``stretches`` of keys; None for a stretch without one."""
+    stretches, (first, end) = listed(database, "stretches", [Text, Text])
+    inside = and_(_D.kind == bindparam("kind"), _D.key >= first, _D.key < end, _D.known_at <= _LIMIT)
+    # An outer join begins at the list; else SQLite reads all of a kind and looks into the list for each.
+    return select(_D.key, _D.known_at).select_from(stretches.outerjoin(schema.document, inside))
 
 
 def _chunks(names: Sequence[_T]) -> Iterator[Sequence[_T]]:

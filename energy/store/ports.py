@@ -130,16 +130,8 @@ class Across(Protocol):
         """
         ...
 
-    def keys(
-        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
-    ) -> list[tuple[str, datetime]]:
-        """Key and ``known_at`` of all versions from ``beginning + first`` to before ``beginning + end``."""
-        ...
-
-    def between(
-        self, kind: str, beginnings: Sequence[str], stretches: Sequence[tuple[str, str]]
-    ) -> dict[str, Document]:
-        """Newest version of the documents from ``beginning + first`` to before ``beginning + end``."""
+    def keys(self, kind: str, beginnings: Sequence[str], first: str, end: str) -> list[tuple[str, datetime]]:
+        """Key and ``known_at`` of all versions in ``[beginning + first, beginning + end)``, sorted."""
         ...
 
 

@@ -166,23 +166,28 @@ class SqlSnapshot:
 def _newest() -> Select[int, int, float | None, str, int]:
     """The newest known row of each ``at`` in ``[start, end)``, in order.
 
-    A join on the newest ``known_at`` instead of reading all versions: with 20 versions of 9,000 values
-    44 ms instead of 160 ms, with one version 15 ms instead of 10 ms (SQLite 3.40).
+    A row is the newest if the next of the primary key has another ``at``: the stretch is read once, in the
+    order in which it lies. Joined to the newest ``known_at`` of each ``at`` instead, a year of minutes took
+    2.5 s and not 0.4 s on PostgreSQL 15, which then sorts them.
     """
-    newest = (
-        select(_P.series_id, _P.at, func.max(_P.known_at).label("known_at"))
-        .join(schema.series, _S.id == _P.series_id)
+    in_order = (_P.series_id, _P.at, _P.known_at)
+    following = func.lead(_P.at).over(order_by=in_order).label("following")
+    known = (
+        select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id, following)
         .where(
-            _S.name == _SERIES,
+            _P.series_id == select(_S.id).where(_S.name == _SERIES).scalar_subquery(),
             _P.at >= bindparam("start"),
             _P.at < bindparam("end"),
             _P.known_at <= _LIMIT,
         )
-        .group_by(_P.series_id, _P.at)
         .subquery()
     )
-    same = and_(_P.series_id == newest.c.series_id, _P.at == newest.c.at, _P.known_at == newest.c.known_at)
-    return select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id).join(newest, same).order_by(_P.at)
+    own = known.c
+    return (
+        select(own.at, own.known_at, own.value, own.quality, own.source_id)
+        .where(own.following.is_distinct_from(own.at))
+        .order_by(own.at)
+    )
 
 
 @lru_cache(maxsize=1)

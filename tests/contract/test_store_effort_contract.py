@@ -157,12 +157,11 @@ def test_a_sum_over_sites_reads_the_stretch_of_each_series_and_not_all_points(
 def test_stretches_of_many_beginnings_are_each_looked_up_and_no_kind_is_read(
     kind: str, tmp_path: Path
 ) -> None:
-    """SQLite once began at the texts and asked each of them about 12,000 stretches: minutes, not 0.3 s."""
+    """SQLite once began at the texts and asked each of them about all stretches: minutes, not 0.3 s."""
     beginnings = [f"site-{number}/load/day-ahead/" for number in range(400)]
-    stretches = [(f"2026-10-{day:02}T03", f"2026-10-{day:02}T04") for day in range(1, 31)]
     with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
         with asked() as said:
-            assert store.across(LATER).between("kind", beginnings, stretches) == {}
+            assert store.across(LATER).keys("kind", beginnings, "2026-10-01", "2026-10-31") == []
         plan = "\n".join(explained(url, kind, said))
     if kind == "sqlite-file":
         assert "COVERING INDEX sqlite_autoindex_document_1 (kind=? AND key>? AND key<?)" in plan, plan

@@ -67,7 +67,7 @@ class _Look:
         counts = self._across.versions(self._names, Grid(jst_midnight(days[0]), len(days), _DAY))
         eves = [issue_instant_text(jst_midnight(day - _DAY)) for day in days]
         issues: list[list[tuple[str, datetime]]] = [[] for _ in days]
-        for key, known_at in self._across.keys(ISSUED, self._issues, [made_within(days)]):
+        for key, known_at in self._across.keys(ISSUED, self._issues, *made_within(days)):
             issues[bisect_right(eves, key.rsplit("/", 1)[1]) - 1].append((key, known_at))
         return {
             day.isoformat(): digest_of(self._names, counts[:, place].tolist(), issues[place])
@@ -103,10 +103,10 @@ class _Look:
     def _newest(self, days: Sequence[date]) -> dict[date, dict[str, FloatArray]]:
         """P50 of the newest day-ahead issue of each day by site. [kW]"""
         newest: dict[tuple[str, date], str] = {}
-        documents = self._across.between(ISSUED, self._issues, [made_within(days)])
-        for key in sorted(documents):  # of one site by the instant of issue
+        for key, _ in self._across.keys(ISSUED, self._issues, *made_within(days)):  # by the instant of issue
             issued_at = datetime.fromisoformat(key.rsplit("/", 1)[1])
             newest[key.split("/", 1)[0], issued_at.astimezone(JST).date() + _DAY] = key
+        documents = self._across.documents(ISSUED, sorted(newest.values()))
         found: dict[date, dict[str, FloatArray]] = {}
         for (site, day), key in newest.items():
             p50 = np.array(json.loads(documents[key].body)["p50"], dtype=np.float64)

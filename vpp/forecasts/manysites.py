@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -91,29 +92,31 @@ class Parts:
     # -- day-ahead issues of noon ----------------------------------------------------------------------
 
     def noon_keys(self, days: Sequence[date]) -> dict[date, list[tuple[str, datetime]]]:
-        """Keys of the noon issues of some days, with the instants at which they became known."""
-        day_of = {jst_midnight(day) + NOON: day for day in days}
+        """Keys of the noon issues of some days in order, with the instants at which they became known."""
+        noons = [jst_midnight(day) + NOON for day in days]
+        firsts = [issue_instant_text(noon) for noon in noons]
+        ends = [issue_instant_text(noon + _HALF_HOUR) for noon in noons]
         found: dict[date, list[tuple[str, datetime]]] = {day: [] for day in days}
-        for key, known_at in self.across.keys(ISSUED, self._day_ahead(), _noons(days)):
-            found[day_of[_half_hour(key)]].append((key, known_at))
+        # One stretch for all days: the few other issues between noons cost less than a look for each noon.
+        for key, known_at in self.across.keys(ISSUED, self._day_ahead(), firsts[0], ends[-1]):
+            issued_at = key.rsplit("/", 1)[1]
+            place = bisect_right(firsts, issued_at) - 1
+            if issued_at < ends[place]:
+                found[days[place]].append((key, known_at))
         return found
 
     def noon_p50_kw(self, days: Sequence[date]) -> FloatArray:
-        """P50 of the noon issues, NaN where there was none; shape (parts, days, 48). [kW]"""
+        """P50 of the noon issues of some days in order, NaN where there was none; (parts, days, 48). [kW]"""
         found = np.full((len(self.pairs), len(days), SLOTS_PER_DAY), np.nan)
         rows = {pair: row for row, pair in enumerate(self.pairs)}
-        places = {jst_midnight(day): place for place, day in enumerate(days)}
-        documents = self.across.between(ISSUED, self._day_ahead(), _noons(days))
-        for key in sorted(documents):  # of two of the same noon the later one
-            told = json.loads(documents[key].body)
-            place = places.get(datetime.fromisoformat(told["start"]))
-            site, target, *_ = key.split("/")
-            if (
-                place is not None
-                and len(told["p50"]) == SLOTS_PER_DAY
-                and _half_hour(key) - NOON == jst_midnight(days[place])
-            ):
-                found[rows[site, target], place] = told["p50"]
+        for place, keys in enumerate(self.noon_keys(days).values()):
+            starts = jst_midnight(days[place])
+            documents = self.across.documents(ISSUED, sorted({key for key, _ in keys}))
+            for key in sorted(documents):  # of two of the same noon the later one
+                told = json.loads(documents[key].body)
+                if datetime.fromisoformat(told["start"]) == starts and len(told["p50"]) == SLOTS_PER_DAY:
+                    site, target, *_ = key.split("/")
+                    found[rows[site, target], place] = told["p50"]
         return found
 
     def _day_ahead(self) -> list[str]:
@@ -142,20 +145,9 @@ class Parts:
         found: dict[tuple[str, str], set[tuple[str, str]]] = {}
         for horizon, (first, end) in spans.items():
             beginnings = [f"{site}/{target}/{horizon.value}/" for site, target in self.pairs]
-            ends = [(issue_instant_text(first), issue_instant_text(end))]
-            for key, _ in self.across.keys(ISSUED, beginnings, ends):
+            made = issue_instant_text(first), issue_instant_text(end)
+            for key, _ in self.across.keys(ISSUED, beginnings, *made):
                 site, target, _, issued_at = key.split("/")
                 # Of two of the same instant the week's comes last: "week" is behind "day-ahead".
                 found.setdefault((site, target), set()).add((f"{issued_at} {horizon.value}", key))
         return {pair: [key for _, key in sorted(told)] for pair, told in found.items()}
-
-
-def _noons(days: Sequence[date]) -> list[tuple[str, str]]:
-    noons = [jst_midnight(day) + NOON for day in days]
-    return [(issue_instant_text(noon), issue_instant_text(noon + _HALF_HOUR)) for noon in noons]
-
-
-def _half_hour(key: str) -> datetime:
-    """Begin of the half hour in which an issue was made."""
-    issued_at = datetime.fromisoformat(key.rsplit("/", 1)[1])
-    return issued_at.replace(minute=issued_at.minute // 30 * 30, second=0, microsecond=0)

@@ -38,9 +38,7 @@ def work_out(run: Run) -> Outcome:
                 raise
         sum_scores(run.store, order, at=now)
     made = sum(
-        known_at == now
-        for kind in _KINDS
-        for _, known_at in run.store.across(now).keys(kind, [""], [("", "~")])
+        known_at == now for kind in _KINDS for _, known_at in run.store.across(now).keys(kind, [""], "", "~")
     )
     return Outcome("figures", {"count": str(made)}) if made else Outcome("figures_stand", idle=True)
 

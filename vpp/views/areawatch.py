@@ -212,7 +212,7 @@ def _forecasts(across: Across, sites: Sequence[str], day: date) -> dict[str, Flo
     """
     beginnings = [f"{site}/{LOAD}/{Horizon.DAY_AHEAD.value}/" for site in sites]
     newest: dict[str, str] = {}
-    for key, _ in across.keys(ISSUED, beginnings, [made_within([day])]):
+    for key, _ in across.keys(ISSUED, beginnings, *made_within([day])):
         site = key.split("/", 1)[0]
         newest[site] = max(key, newest.get(site, key))  # of one site by the instant of issue
     found = across.documents(ISSUED, sorted(newest.values()))
