@@ -107,12 +107,20 @@ def _heard(card: DriverCard, m: Messages) -> str:
     if card.state.soc_at is None or card.age is None:
         out = card.state.plugged is not None and not card.state.plugged
         return m.text("screens.read_when_plugged" if out else "driver.never_heard")
-    minutes = max(0, int(card.age / timedelta(minutes=1)))
-    return m.text("driver.heard", at=m.moment(card.state.soc_at), hours=minutes // 60, minutes=minutes % 60)
+    at, hours, minutes = (
+        m.moment(card.state.soc_at),
+        *divmod(max(0, int(card.age / timedelta(minutes=1))), 60),
+    )
+    if not hours:
+        return m.text("driver.heard_lately", at=at, minutes=minutes)
+    return m.text("driver.heard", at=at, hours=hours, minutes=minutes)
 
 
 def _step(number: int, stretch: Stretch, m: Messages) -> Step:
-    start, end = (f"{at.astimezone(JST):%H:%M}" for at in (stretch.start, stretch.end))
+    first, last = (at.astimezone(JST) for at in (stretch.start, stretch.end))
+    # Up to midnight is the same day, as everybody says it.
+    days = "from_to" if (last - timedelta(seconds=1)).date() == first.date() else "from_to_next"
+    end = "24:00" if days == "from_to" and last.date() != first.date() else f"{last:%H:%M}"
     kw = {"charge": stretch.kw, "give": -stretch.kw}.get(stretch.doing, 0.0)
     more = []
     if stretch.coins:
@@ -130,7 +138,7 @@ def _step(number: int, stretch: Stretch, m: Messages) -> Step:
         number=number,
         doing=stretch.doing,
         width=round(100 * stretch.share, 3),
-        when=m.text("driver.from_to", start=start, end=end),
+        when=m.text(f"driver.{days}", start=f"{first:%H:%M}", end=end),
         what=m.text(f"driver.does.{stretch.doing}", **amount),
         why=reason_sentence(m, stretch.reason, kind="car", power_kw=kw),
         more=" ".join(more),

@@ -18,6 +18,7 @@ from vpp.api.common import known_now
 from vpp.http.access import Access, access_of, service_of
 from vpp.http.problems import Problem
 from vpp.i18n import Messages
+from vpp.paper.words import PaperWords
 from vpp.people.rights import About
 from vpp.report.svg import chart_css
 from vpp.settlement.dr_events import EventBook
@@ -137,6 +138,7 @@ def factory(request: Request) -> Response:
         rows=rows,
         kept=kept_in_month(desk.known, desk.site, month, desk.now),
         month=month,
+        month_words=PaperWords(desk.messages.lang).month(month),
         coins=coins_of_month(desk.access.service.store, desk.site, month, desk.now),
         events=_events(desk),
         holds=_holds(desk),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Final
 
 from markupsafe import Markup
@@ -77,19 +77,27 @@ def day_chart(told: FactoryMonth, messages: Messages) -> ChartSpec | None:
     )
 
 
+def _whole_month(told: FactoryMonth) -> dict[date, float | None]:
+    """The highest demand of each day of the month; days that are to come, or were not metered, have none."""
+    first, after = (date.fromisoformat(f"{one}-01") for one in (told.month, month_shift(told.month, 1)))
+    known = {one.day: one.peak_kw for one in told.days}
+    days = (first + timedelta(days=k) for k in range((after - first).days))
+    return {day: known.get(day) for day in days}
+
+
 def peaks_chart(told: FactoryMonth, messages: Messages) -> ChartSpec | None:
     """The highest demand of each day."""
     if not any(day.peak_kw is not None for day in told.days):
         return None
-    values = tuple(day.peak_kw for day in told.days)
+    days = _whole_month(told)
     return ChartSpec(
         id="peaks",
         title=messages.text("month.peaks"),
         description=messages.text("month.peaks_about"),
-        starts=tuple(datetime.combine(day.day, time(), tzinfo=JST) for day in told.days),
+        starts=tuple(datetime.combine(day, time(), tzinfo=JST) for day in days),
         step=timedelta(days=1),
         unit="kW",
-        series=(Bars(label=messages.text("month.day_peak"), values=values, tone=1),),
+        series=(Bars(label=messages.text("month.day_peak"), values=tuple(days.values()), tone=1),),
         references=(
             Reference(label=messages.text("month.memory"), value=told.kept.memory_kw, tone=5),
             Reference(
@@ -100,6 +108,11 @@ def peaks_chart(told: FactoryMonth, messages: Messages) -> ChartSpec | None:
             ),
         ),
     )
+
+
+def _not_to_come(month: str, now: datetime) -> str:
+    """A month, or nothing if it has not begun."""
+    return month if month <= f"{now.astimezone(JST):%Y-%m}" else ""
 
 
 def month(request: Request) -> Response:
@@ -115,7 +128,7 @@ def month(request: Request) -> Response:
         month=told.month,
         month_words=PaperWords(messages.lang).month(told.month),
         before=month_shift(told.month, -1),
-        after=month_shift(told.month, 1),
+        after=_not_to_come(month_shift(told.month, 1), access_of(request).service.clock.now()),
         day=figure_of(day_chart(told, messages), messages),
         peaks=figure_of(peaks_chart(told, messages), messages),
         m=messages,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 from urllib.parse import urlencode
@@ -43,6 +43,7 @@ _LOOKS: Final[Mapping[str, tuple[Fill, int]]] = {
     "unknown": ("outline", 5),
 }
 _NOTHING: Final = 0.05  # kWh or yen; nobody would see it
+_SEEN_KW: Final = 0.5  # the panel shows whole kW
 _LIST_BACK: Final = timedelta(hours=6)
 
 
@@ -132,26 +133,26 @@ def _peak_ahead(plan: Ahead | None, now: datetime, messages: Messages) -> str:
 
 def monitor_words(told: DemandNow, messages: Messages) -> list[Told]:
     """The figures of the panel; those that are not known say so."""
-    t, unknown = messages.text, messages.text("factory.unknown")
+    t = messages.text
 
-    def kw(value: float | None) -> str:
-        return unknown if value is None else messages.number(value, 0)
+    def kw(name: str, label: str, value: float | None, kind: str = "") -> Told:
+        if value is None:
+            return Told(name, t(f"factory.{label}"), t("factory.unknown"), "", "unknown")
+        return Told(name, t(f"factory.{label}"), messages.number(value, 0), "kW", kind)
 
     over = told.level in {Level.ALARM, Level.OVER}
-    shed = (told.shed_kw or 0.0) > 0.5
-    change = Told(
-        "shed",
-        t("factory.shed" if shed or told.shed_kw is None else "factory.room"),
-        kw(told.shed_kw if shed or told.shed_kw is None else told.room_kw),
-        "kW",
-        "bad" if shed else "good" if told.shed_kw is not None else "",
-    )
+    if told.shed_kw is None or told.shed_kw > _SEEN_KW:
+        change = kw("shed", "shed", told.shed_kw, "bad")
+    else:
+        change = kw("shed", "room", told.room_kw, "good")
+        if (told.room_kw or 0.0) > told.contract_kw:  # a minute before the end it is any power, and no news
+            change = replace(change, value=t("factory.over", amount=messages.number(told.contract_kw, 0)))
     return [
-        Told("projected", t("factory.projected"), kw(told.projected_kw), "kW", "bad" if over else ""),
+        kw("projected", "projected", told.projected_kw, "bad" if over else ""),
         change,
-        Told("so_far", t("factory.so_far"), kw(told.so_far_kw), "kW"),
-        Told("target", t("factory.target"), kw(told.target_kw), "kW"),
-        Told("contract", t("factory.contract"), kw(told.contract_kw), "kW"),
+        kw("so_far", "so_far", told.so_far_kw),
+        kw("target", "target", told.target_kw),
+        kw("contract", "contract", told.contract_kw),
         Told(
             "left", t("factory.left"), messages.number(max(0.0, told.left_min), 0), t("factory.minutes_unit")
         ),

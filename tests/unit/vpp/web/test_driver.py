@@ -10,6 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from energy.core.assets import Driver, OwnerType
+from energy.core.plan import Reason, ReasonCode
+from energy.core.slots import parse_jst
 from energy.core.units import series_id
 from energy.ledger import ISSUER, Entry, Journal, Posting, expire_points
 from energy.store import Point
@@ -18,7 +20,7 @@ from tests.unit.vpp.web.browser import NOON, Town, form_key
 from vpp.i18n import Messages
 from vpp.people.roles import Role
 from vpp.site.sitebook import keep_site, site_of
-from vpp.views.drivercard import driver_card
+from vpp.views.drivercard import Stretch, driver_card
 from vpp.web.driver_view import card_words
 from vpp.wishes import Departure, wishes_at, wishes_of
 
@@ -193,3 +195,21 @@ def test_a_car_that_is_out_and_says_nothing_is_not_called_never_measured(town: T
         told = card_words(replace(card, state=replace(silent, plugged=plugged)), Messages("en"))
         assert said in told.heard
         assert told.range == ""  # none of an unknown charge
+
+
+def test_a_stretch_that_ends_on_another_day_says_so(town: Town) -> None:
+    store, now = town.house.store, town.house.clock.now()
+    site = site_of(store.as_of(now), OWN_SITE)
+    assert site is not None
+    card = driver_card(store.as_of(now), site, site.vehicles[0], now)
+    start = parse_jst("2026-11-22 17:30")
+    one = Stretch(
+        doing="wait", start=start, end=start, kw=0.0, kwh=0.0, share=1.0, reason=Reason(ReasonCode.COMFORT)
+    )
+    for until, said in (
+        ("22 21:00", "17:30-21:00"),
+        ("23 00:00", "17:30-24:00"),
+        ("23 08:00", "17:30-翌日08:00"),
+    ):
+        late = replace(card, stretches=(replace(one, end=parse_jst(f"2026-11-{until}")),))
+        assert card_words(late, Messages("ja")).steps[0].when == said

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from starlette.testclient import TestClient
 
+from energy.core.slots import Slot
 from energy.store import Point
 from tests.unit.vpp.web.browser import NOON, Town, form_key
+from vpp.i18n import Messages
 from vpp.people.roles import Role
 from vpp.simulation.scenario import load_scenario
 from vpp.site.minutes import COUNTER, POWER
 from vpp.site.recorder import SiteSeries
 from vpp.site.sitebook import keep_site
+from vpp.views.factory_month import DayOfMonth, factory_month
+from vpp.views.monitor import DemandNow, Level, demand_now
+from vpp.web.factory_month import peaks_chart
+from vpp.web.factory_view import monitor_words
 from vpp.wishes import wishes_at
 
 SITE = load_scenario("kitakata")[0].site
@@ -71,6 +77,36 @@ def test_a_meter_that_fell_silent_leaves_no_number(town: Town) -> None:
     page = town.logged_in(Role.FACTORY).get("/factory/kitakata").text
     assert "has not answered for 7 min" in page
     assert "120.0 kW" not in page
+    silent = demand_now(town.house.store.as_of(town.house.clock.now()), SITE, town.house.clock.now())
+    told = {one.name: one for one in monitor_words(silent, Messages("en"))}
+    assert [told[name].unit for name in ("projected", "shed", "so_far")] == ["", "", ""]
+
+
+@pytest.mark.parametrize(("room_kw", "shown"), [(69.1, "69"), (400.0, "400"), (1676.0, "> 400")])
+def test_room_is_never_more_than_the_contract_allows(room_kw: float, shown: str) -> None:
+    now = DemandNow(
+        slot=Slot.containing(NOON),
+        now=NOON,
+        target_kw=230.0,
+        contract_kw=400.0,
+        level=Level.CALM,
+        projected_kw=161.0,
+        shed_kw=0.0,
+        room_kw=room_kw,
+    )
+    told = {one.name: one for one in monitor_words(now, Messages("en"))}
+    assert (told["shed"].label, told["shed"].value) == ("Can be added now", shown)
+
+
+def test_the_month_is_drawn_whole_however_few_days_were_metered(town: Town) -> None:
+    told = factory_month(town.house.store, SITE, "2026-11", NOON)
+    metered = replace(told, days=(DayOfMonth(date(2026, 11, 21), 229.9, 1_000.0, 0),))
+    chart = peaks_chart(metered, Messages("ja"))
+    assert chart is not None
+    assert len(chart.starts) == 30
+    page = town.logged_in(Role.FACTORY).get("/factory/kitakata/month/2026-11").text
+    assert "/month/2026-10" in page
+    assert "/month/2026-12" not in page
 
 
 @pytest.mark.parametrize(
