@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -128,12 +129,13 @@ def _panel(access: Access, *, every: bool) -> dict[str, Any]:  # Any: values of 
         "second": _second(area, events, words),
         "strip": _strip(area, len(alerts), words),
         "figure": figure_of(_chart(area, words), words) if area.sites else None,
+        "unlike": _unlike(area, words),
         "flex": flex,
         "names": names,
         "sites": [_row(one, shared, followed.get(one.site), now=now, words=words) for one in lines],
         "hidden": len(area.sites) - len(lines),
         "count": len(area.sites),
-        "work": [*_plans(store, now, words), *_answers(events, words), *_silent(area, words)],
+        "work": [*_plans(store, now, words), *_answers(events, words), *_silent(area, names, words)],
         "alerts": [(one.level.value, alert_sentence(words, one)) for one in alerts[:3]],
         "alerted": sum(not one.silent(now) for one in alerts),
     }
@@ -253,6 +255,12 @@ def _chart(area: Area, words: Messages) -> ChartSpec:
     )
 
 
+def _unlike(area: Area, words: Messages) -> str:
+    """Said below the chart where today's forecast is of fewer sites than what was measured: unlike sums."""
+    known, count = area.forecast_sites[0], len(area.sites)
+    return words.text("operator.unlike", known=known, count=count) if 0 < known < count else ""
+
+
 def _flexibility(area: Area, events: list[DrEvent], now: datetime) -> list[dict[str, Any]]:
     """By site: what cars could give back now, and what is called of the site from now on. [kW]"""
     called: dict[str, float] = {}
@@ -318,7 +326,13 @@ def _plans(store: Store, now: datetime, words: Messages) -> list[dict[str, str]]
             "kind": "plan",
             "text": words.text(
                 key,
-                plan=one.key,
+                plan=words.text(
+                    "operator.plan_named",
+                    day=words.day(one.plan.day),
+                    kind=words.text(f"operator.kind_{one.plan.kind.value}"),
+                    group=one.plan.group,
+                    version=one.version,
+                ),
                 state=words.text(f"plans.state_{one.state.value}"),
                 at=words.moment(at),
             ),
@@ -345,14 +359,16 @@ def _answers(events: list[DrEvent], words: Messages) -> list[dict[str, str]]:
     ]
 
 
-def _silent(area: Area, words: Messages) -> list[dict[str, str]]:
+def _silent(area: Area, names: Mapping[str, str], words: Messages) -> list[dict[str, str]]:
     late = [one for one in area.sites if one.late]
     return [
         {
             "href": "#sites",
             "kind": "late",
             "text": words.text(
-                "operator.silent", site=one.site, at="" if one.until is None else words.moment(one.until)
+                "operator.silent",
+                site=names.get(one.site, one.site),
+                at="" if one.until is None else words.moment(one.until),
             ),
         }
         for one in late[:5]

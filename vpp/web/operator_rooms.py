@@ -10,7 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from energy.core.errors import DataError, VppError
-from energy.ledger import Batch, BatchBook, Channel, Consent, ConsentRegister, batch_csv
+from energy.ledger import (
+    EXPIRED,
+    ISSUER,
+    Batch,
+    BatchBook,
+    Channel,
+    Consent,
+    ConsentRegister,
+    batch_csv,
+)
 from vpp.consents import on_record
 from vpp.http.access import Access, access_of
 from vpp.http.problems import Problem
@@ -27,6 +36,8 @@ from vpp.web.pages import Page, go, render
 __all__ = ["PAGES"]
 
 _RECENT: Final = 100
+_OPERATORS: Final = {ISSUER: "operator.account_issued", EXPIRED: "operator.account_expired"}
+_OWNERS: Final = frozenset({"driver", "person", "company"})
 _ACCOUNTS: Final = 50
 
 
@@ -80,7 +91,7 @@ def _found(access: Access, event_id: str) -> DrEvent:
 def _event_row(one: DrEvent, words: Messages) -> dict[str, Any]:
     return {
         "id": one.id,
-        "when": f"{words.moment(one.start)} - {words.moment(one.end)}",
+        "when": words.day_slot(one.start, one.end - one.start),
         "target": words.kw(float(one.target_kw)),
         "called": words.kw(sum(float(call.kw) for call in one.standing())),
         "state": words.text(f"operator.event_{one.state.value}"),
@@ -243,6 +254,15 @@ def _consent(
 # -- ledger ------------------------------------------------------------------------------------------------
 
 
+def _balance(account: str, points: int, words: Messages) -> tuple[str, str]:
+    """Whose account it is and what is on it; what was issued is said in words, not by a minus."""
+    kind, _, owner = account.partition("/")
+    if account in _OPERATORS:
+        return words.text(_OPERATORS[account]), words.number(abs(points), 0)
+    key = f"operator.account_{kind}"
+    return words.text(key, name=owner) if kind in _OWNERS else account, words.number(points, 0)
+
+
 def ledger(request: Request) -> Response:
     """Balances, batches that went out, and what the next one would hold."""
     access = access_of(request)
@@ -254,7 +274,7 @@ def ledger(request: Request) -> Response:
     return render(
         request,
         "operator_ledger.html",
-        balances=[(name, words.number(points, 0)) for name, points in balances[:_ACCOUNTS]],
+        balances=[_balance(name, points, words) for name, points in balances[:_ACCOUNTS]],
         hidden=max(0, len(balances) - _ACCOUNTS),
         batches=batches,
         coming=None if coming is None else (coming.id, len(coming.lines), words.number(coming.points, 0)),

@@ -16,7 +16,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from energy.core.slots import JST
 from vpp.http.access import FORM_COOKIE, Access, access_of, guarded, service_of
 from vpp.http.alerted import open_alerts
 from vpp.http.service import Service
@@ -146,7 +145,7 @@ def _html(
                 "form_key": form_key,
                 "here": request.url.path,
                 "nav": _navigation(request, account),
-                **_demo(request),
+                **_demo(request, words),
                 "alerted": values["alerted"] if "alerted" in values else _alerted(request, account),
                 **values,
             }
@@ -154,12 +153,12 @@ def _html(
     )
 
 
-def _demo(request: Request) -> dict[str, object]:
+def _demo(request: Request, words: Messages) -> dict[str, object]:
     """What every page of a demonstration must say: that it is one, its time and its speed."""
     service = service_of(request)
     if not service.demo_speed:
         return {"demo_now": ""}
-    now = f"{service.clock.now().astimezone(JST):%Y-%m-%d %H:%M}"
+    now = words.moment(service.clock.now())
     return {"demo_now": now, "demo_speed": f"{service.demo_speed:g}"}
 
 

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.testclient import TestClient
 
 from energy.core.slots import jst_midnight, parse_jst
+from energy.ledger import ISSUER, Entry, Journal, Posting
 from energy.market.plans import BalancingPlan, read_plan
 from energy.store import open_store
 from tests.unit.vpp.api.filled import FOREIGN_SITE, filled_town
@@ -154,6 +155,38 @@ def test_a_batch_is_made_once_however_often_it_is_clicked(town: Town) -> None:
         send(browser, "/operator/ledger/batches", {"batch": "b-000001"}, "/operator/ledger")
     assert "No points wait to go out" in browser.get("/operator/ledger").text
     assert "b-000001" in browser.get("/operator/ledger/batches/b-000001").text
+
+
+def test_what_is_to_do_and_who_has_points_go_by_names(town: Town) -> None:
+    PlanBook(town.house.store).draft(
+        plan(day=date(2026, 11, 23)), at=town.house.clock.now() - timedelta(hours=1), author="operator"
+    )
+    browser = town.logged_in(Role.OPERATOR)
+    work = browser.get("/operator").text
+    assert "Demand plan of Mon 23 Nov (bg-aizu, v1): draft" in work
+    at = town.house.clock.now()
+    Journal(town.house.store).post(
+        Entry(key="grant/one", at=at, postings=(Posting("driver/hana", 5), Posting(ISSUER, -5)), facts={})
+    )
+    ledger = re.sub(r"<[^>]+>", " ", browser.get("/operator/ledger").text)
+    assert re.search(r"Issued by the operator, in all\s+5\s", ledger)
+    assert "Driver hana" in ledger
+
+
+def test_sums_of_unlike_sites_are_not_to_be_compared(town: Town) -> None:
+    now = town.house.clock.now()
+    site = watch_area(town.house.store, now).sites[0].site
+    issue = IssuedForecast(
+        site=site, target=LOAD, horizon=Horizon.DAY_AHEAD, issued_at=now - timedelta(hours=24),
+        start=jst_midnight(date(2026, 11, 22)), p10=(1.0,) * 48, p50=(2.0,) * 48, p90=(3.0,) * 48,
+        model="demand-pool", card="", version="test",
+    )  # fmt: skip
+    keep(town.house.store, issue)
+    area = watch_area(town.house.store, now)
+    told = f"the sum of {area.forecast_sites[0]} of {len(area.sites)} sites"
+    assert (told in town.logged_in(Role.OPERATOR).get("/operator").text) == (
+        area.forecast_sites[0] < len(area.sites)
+    )
 
 
 def test_the_region_of_an_empty_store_says_what_to_do() -> None:
