@@ -26,8 +26,10 @@ def run(
     """
     from vpp.config import read_yaml
     from vpp.live.running import run_sites
+    from vpp.ops.memory import keep_few_arenas
     from vpp.setup.service import ServiceConfig
 
+    keep_few_arenas()
     console = cast("Console", context.obj)
     wanted = read_yaml(config, ServiceConfig)
     return run_sites(

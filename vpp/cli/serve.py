@@ -55,6 +55,9 @@ def serve(
 
         vpp people invite hana --role administrator
     """
+    from vpp.ops.memory import keep_few_arenas
+
+    keep_few_arenas()
     console = cast("Console", context.obj)
     wanted = _settings(config, database, host, port)
     if demo:
