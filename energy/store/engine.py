@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = ["Connections", "Durability", "connect_errors", "is_memory", "make_eng
 Durability = Literal["full", "process"]
 
 _BUSY_TIMEOUT_MS: Final = 20_000  # longest wait for another writer; our own transactions take milliseconds
+_BUSY_PAUSE_MS: Final = 10
 _KEPT_OPEN: Final = 16
 """Connections to a file that stay open, the last one used first: opening one costs more than a reading."""
 _WRITES: Final = "vpp_writes"  # execution option of connections that take the write lock at BEGIN
@@ -78,12 +80,14 @@ def _sqlite_engine(url: URL, durability: Durability, read_only: bool) -> Engine:
 
     def connect() -> sqlite3.Connection:
         # isolation_level None: the driver starts no transactions of its own, "begin" below does.
-        connection = sqlite3.connect(target, uri=True, check_same_thread=False, isolation_level=None)
+        connection = sqlite3.connect(
+            target, uri=True, check_same_thread=False, isolation_level=None, timeout=0
+        )
+        if not (read_only or in_memory):
+            _use_wal(connection)
         connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durability == 'full' else 'NORMAL'}")
-        if not (read_only or in_memory):
-            connection.execute("PRAGMA journal_mode = WAL")
         return connection
 
     engine = create_engine(
@@ -104,6 +108,28 @@ def _sqlite_engine(url: URL, durability: Durability, read_only: bool) -> Engine:
         connection.connection.cursor().execute("BEGIN")
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL, waiting for others that write or are about to do the same.
+
+    The waiting is ours, for SQLite's own is not asked where two who read would wait for each other to leave,
+    and of the first two who open a store one would be told at once that it is locked [1]_.
+
+    References
+    ----------
+    .. [1] https://www.sqlite.org/c3ref/busy_handler.html
+    """
+    for left in reversed(range(_BUSY_TIMEOUT_MS // _BUSY_PAUSE_MS)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or not left:
+                connection.close()
+                raise
+            time.sleep(_BUSY_PAUSE_MS / 1000)
+        else:
+            return
 
 
 def _sqlite_file(path: Path, read_only: bool) -> str:
@@ -157,6 +183,8 @@ def connect_errors(url: URL) -> Iterator[None]:
         said = " ".join(str(error.orig).split())
         if "not a database" in said:
             hint = "this file is something else: choose another name"
+        elif "database is locked" in said:
+            hint = "another program holds the file alone: let it finish, or stop it"
         elif url.get_backend_name() == "sqlite":
             hint = "check the owner and rights of the file and of its directory; SQLite writes into both"
         else:

@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from energy.core.errors import ConfigError, DataError
 from energy.core.units import SeriesId
-from energy.store import Durability, Point, open_store
+from energy.store import Durability, Point, engine, open_store
 from energy.store.schema import HEAD, VERSION_TABLE
 
 NOON = datetime(2026, 11, 23, 3, 0, tzinfo=UTC)
@@ -119,22 +119,59 @@ def test_names_with_odd_characters_are_opened_as_written(tmp_path: Path) -> None
 
 def test_the_first_opening_by_many_at_once_makes_one_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'store.db'}"
-    failures: list[BaseException] = []
-
-    def first() -> None:
-        try:
-            open_store(url).close()
-        except BaseException as error:  # noqa: BLE001 - handed to the test
-            failures.append(error)
-
-    threads = [threading.Thread(target=first) for _ in range(4)]
-    for thread in threads:
-        thread.start()
+    failures: list[object] = []
+    threads = [opening(url, failures) for _ in range(4)]
     for thread in threads:
         thread.join()
     assert failures == []
     with open_store(url) as store:
         assert store.as_of(NOON).ids() == []
+
+
+def test_opening_waits_for_one_who_writes_before_the_store_has_its_way_of_writing(tmp_path: Path) -> None:
+    url = filled(tmp_path / "store.db")
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN IMMEDIATE")  # whoever now asks for WAL is told "locked" at once
+    failures: list[object] = []
+    thread = opening(url, failures)
+    thread.join(0.3)
+    assert thread.is_alive()
+    other.execute("COMMIT")
+    thread.join()
+    other.close()
+    assert failures == []
+
+
+def opening(url: str, failures: list[object]) -> threading.Thread:
+    """A thread that opens the store, and hands over what goes wrong."""
+
+    def work() -> None:
+        try:
+            open_store(url).close()
+        except ConfigError as error:
+            failures.append(error.lines())
+        except BaseException as error:  # noqa: BLE001 - handed to the test
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def test_a_store_that_another_program_never_lets_go_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "_BUSY_TIMEOUT_MS", 50)
+    url = filled(tmp_path / "store.db")
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("PRAGMA journal_mode = DELETE")
+    other.execute("BEGIN IMMEDIATE")
+    what, where, hint = refused(url)
+    other.close()
+    assert what == "the store cannot be opened"
+    assert "locked" in where
+    assert "let it finish" in hint
 
 
 def test_durability_is_what_was_asked_for(tmp_path: Path) -> None:
