@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -61,15 +62,8 @@ def serve(
     console = cast("Console", context.obj)
     wanted = _settings(config, database, host, port)
     if demo:
-        return _demo(
-            console,
-            wanted,
-            speed=speed,
-            state=state,
-            past=past,
-            sites=tuple(site or ()),
-            given=(config, database),
-        )
+        given = config is not None or database is not None
+        return _demo(console, wanted, speed=speed, state=state, past=past, sites=site or (), given=given)
     if (speed, state, past, site or None) != (None, None, None, None):
         raise ConfigError(
             "--speed, --state, --past and --site belong to --demo",
@@ -94,11 +88,11 @@ def _demo(
     speed: float | None,
     state: Path | None,
     past: int | None,
-    sites: tuple[str, ...],
-    given: tuple[Path | None, str | None],
+    sites: Sequence[str],
+    given: bool,
 ) -> int:
-    """A demonstration; it has a database and sites of its own."""
-    if any(one is not None for one in given):
+    """A demonstration; it has a database and sites of its own, so none may be given."""
+    if given:
         raise ConfigError(
             "--demo has sites and a database of its own",
             where="vpp serve --demo with --config or --db",
@@ -107,8 +101,9 @@ def _demo(
     from vpp.live.demo import Demo, serve_demo
     from vpp.live.demo_places import places
 
-    places(sites)  # a name that does not exist is refused before anything begins
-    demo = Demo(web=wanted.web, speed=speed or 60.0, state=state, past_hours=past or 33, sites=sites)
+    names = tuple(sites)
+    places(names)  # a name that does not exist is refused before anything begins
+    demo = Demo(web=wanted.web, speed=speed or 60.0, state=state, past_hours=past or 33, sites=names)
     return serve_demo(demo, console)
 
 
