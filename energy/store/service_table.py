@@ -7,7 +7,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Integer, Select, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from energy.core.clock import require_aware
@@ -105,13 +105,18 @@ class SqlRowTable(Generic[Row]):
 
     def last(self, *, below: str | None = None, limit: int = 1, **equal: Cell) -> list[Row]:
         """Rows with these values, largest key first, of keys below one; for tables with one key."""
+        what = "last" if below is None else "last below"
+        query = self._once((what, _shape(equal), ()), lambda: self._last(equal, below is not None))
+        given = _given(equal) | {"below": below, "limit": limit}
+        with self._connections.read() as connection:
+            return [self._kind(**row) for row in connection.execute(query, given).mappings()]
+
+    def _last(self, equal: Mapping[str, Cell], below: bool) -> Select[Any]:  # Any: the columns of this table
         (key,) = self._table.primary_key.columns
         query = select(*(self._table.c[name] for name in self._names)).where(*self._same(equal))
-        if below is not None:
-            query = query.where(key < below)
-        with self._connections.read() as connection:
-            found = connection.execute(query.order_by(key.desc()).limit(limit), _given(equal)).mappings()
-            return [self._kind(**row) for row in found]
+        if below:
+            query = query.where(key < bindparam("below", type_=key.type))
+        return query.order_by(key.desc()).limit(bindparam("limit", type_=Integer))
 
     def _once(self, shape: _Shape, make: Callable[[], Any]) -> Any:  # Any: a statement of this shape
         """A statement, made when first asked; making one costs more than the database needs for it."""

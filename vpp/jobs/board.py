@@ -154,7 +154,10 @@ def silent_since(cards: list[Card], now: datetime) -> datetime | None:
 
 def name_in_words(words: Messages, name: str) -> str:
     """What a job is called; one that this version does not know keeps its name."""
-    key = f"jobs.name.{name}"
+    return _called(words, f"jobs.name.{name}", name)
+
+
+def _called(words: Messages, key: str, name: str) -> str:
     return words.text(key) if words.has(key) else name
 
 
@@ -168,7 +171,7 @@ def due_in_words(words: Messages, about: Mapping[str, Any]) -> str:
 def run_in_words(words: Messages, run: JobRunRow) -> str:
     """What a run did or why not, in a sentence or two."""
     told = json.loads(run.outcome)
-    facts = {name: _readable(words, str(value)) for name, value in told.get("facts", {}).items()}
+    facts = {name: _readable(words, name, str(value)) for name, value in told.get("facts", {}).items()}
     key = f"jobs.said.{told.get('key', '')}"
     said = ""
     if told.get("key") == "waits" and run.state != RunState.WAITING.value:
@@ -189,8 +192,14 @@ def _filled(words: Messages, key: str, values: Mapping[str, object]) -> str:
     return words.text(key, **{name: values.get(name, "-") for name in needed})
 
 
-def _readable(words: Messages, value: str) -> str:
-    """An instant or a day as people write it; anything else as it is."""
+_KNOWN: Final = {"source": "plan_source", "targets": "target"}
+"""Facts whose values are names that the rest of the product has words for."""
+
+
+def _readable(words: Messages, name: str, value: str) -> str:
+    """An instant, a day or the name of a kind of thing as people write it; anything else as it is."""
+    if name in _KNOWN:
+        return ", ".join(_called(words, f"{_KNOWN[name]}.{one}", one) for one in value.split(", "))
     if len(value) < 10 or value[4:5] != "-":
         return value
     try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Final
 from urllib.parse import quote
 
@@ -38,18 +40,19 @@ __all__ = ["PAGES"]
 
 _PER_PAGE: Final = 50
 _SIGNS: Final = {
+    "failed": "✕",
+    "late": "!",
+    "retry": "↻",
+    "attention": "!",
+    "running": "▶",
+    "waiting": "…",
+    "new": "·",
     "ok": "✓",
     "done": "✓",
     "idle": "·",
-    "new": "·",
-    "running": "▶",
-    "waiting": "…",
-    "retry": "↻",
-    "failed": "✕",
-    "late": "!",
-    "attention": "!",
     "skipped": "-",
 }
+"""Signs of states, the one that needs a look most before the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,7 @@ class _Row:
     more: str = ""
     next_at: str = ""
     history: str = ""
+    count: int = 1
 
 
 def _names(access: Access, subjects: list[str]) -> dict[str, str]:
@@ -92,10 +96,49 @@ def _card(words: Messages, card: Card) -> _Row:
         due=due_in_words(words, card.about),
         said="" if last is None else run_in_words(words, last),
         error="" if shown is None else shown.error,
-        when="" if last is None else _moment(words, last.ended_at or last.due_at),
+        when="" if last is None else words.moment(_when(last)),
         next_at=ahead,
         history=_history_path(card.name, card.subject),
     )
+
+
+def _job(words: Messages, cards: Sequence[Card]) -> _Row:
+    """One job for all its sites: the worst state, how many stand how, and when the next one is due."""
+    if len(cards) == 1:
+        return _card(words, cards[0])
+    states = Counter(card.state for card in cards)
+    state = min(states, key=list(_SIGNS).index)
+    ahead = min((card.next_at for card in cards if card.next_at is not None), default=None)
+    newest = max((_when(card.last) for card in cards if card.last is not None), default=None)
+    said = " · ".join(
+        words.text("jobs.of_state", state=words.text(f"jobs.state.{one.value}"), count=count)
+        for one, count in sorted(states.items(), key=lambda pair: list(_SIGNS).index(pair[0]))
+    )
+    return _Row(
+        name=cards[0].name,
+        title=name_in_words(words, cards[0].name),
+        subject=cards[0].subject,
+        state=state.value,
+        sign=_SIGNS[state.value],
+        due=due_in_words(words, cards[0].about),
+        said=said,
+        when=_moment(words, newest),
+        next_at=words.text("jobs.never") if ahead is None else words.moment(ahead),
+        history=_history_path(cards[0].name, ""),
+        count=len(cards),
+    )
+
+
+def _when(run: JobRunRow) -> datetime:
+    return run.ended_at or run.due_at
+
+
+def _by_name(card: Card) -> str:
+    return card.key
+
+
+def _look_first(card: Card) -> tuple[bool, str]:
+    return card.state not in NEEDS_A_LOOK, card.key
 
 
 def _history_path(job: str, subject: str) -> str:
@@ -136,12 +179,14 @@ def overview(request: Request) -> Response:
     cards = board(access.service.store, now)
     bad = [card for card in cards if card.state in NEEDS_A_LOOK]
     silent = silent_since(cards, now)
-    ordered = sorted(cards, key=lambda one: (one.state not in NEEDS_A_LOOK, one.key))
+    by_job = [list(group) for _, group in groupby(sorted(cards, key=_by_name), key=lambda card: card.name)]
     return render(
         request,
         "jobs.html",
-        rows=[_card(words, card) for card in ordered],
-        names=_names(access, [card.subject for card in ordered]),
+        bad=[_card(words, card) for card in sorted(bad, key=_by_name)],
+        rows=[_job(words, group) for group in by_job if len(group) > 1 or group[0].state not in NEEDS_A_LOOK],
+        some=bool(cards),
+        names=_names(access, [*(card.subject for card in bad), *(group[0].subject for group in by_job)]),
         lead=_lead(words, len(cards), len(bad), silent),
         good=not bad and silent is None,
         may_ask=_may_ask(access),
@@ -183,11 +228,17 @@ def history(request: Request) -> Response:
         due=due_in_words(words, about),
         misfire=str(about.get("misfire", "")),
         needs=[name_in_words(words, str(one)) for one in needs] if isinstance(needs, list) else [],
+        sites=[]
+        if subject or len(cards) == 1
+        else [_card(words, card) for card in sorted(cards, key=_look_first)],
         rows=[_run(words, row) for row in rows[:_PER_PAGE]],
-        names=_names(access, [subject or "", *(row.subject for row in rows)]),
+        names=_names(
+            access, [subject or "", *(row.subject for row in rows), *(card.subject for card in cards)]
+        ),
         older=older,
         newest=_history_path(job, subject or "") if cursor else "",
         may_ask=_may_ask(access) and any(card.subject == (subject or "") for card in cards),
+        may_ask_site=_may_ask(access),
     )
 
 

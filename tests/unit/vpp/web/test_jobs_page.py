@@ -12,6 +12,7 @@ from tests.unit.vpp.web.browser import Town, form_key
 from vpp.jobs.book import run_key
 from vpp.people.roles import Role
 
+PLANNED = '{"key":"planned","facts":{"source":"optimal"}}'
 ABOUT = '{"due":{"key":"daily","times":"03:40"},"misfire":"once","needs":["settle-month","of-old"]}'
 
 
@@ -66,6 +67,27 @@ def test_the_sentence_comes_first_and_what_failed_before_the_rest(
     assert page.index(name) < page.index("3件が届き" if lang == "ja" else "3 messages arrived")
     assert "&lt;b&gt;disk&lt;/b&gt; full" in page
     assert "<b>disk</b>" not in page
+
+
+def test_a_job_of_many_sites_is_one_row_and_its_sites_stand_on_its_page(town: Town) -> None:
+    for k, site in enumerate(("aizu-works", "bandai-clinic", "kitakata")):
+        put(town, "plan", "failed" if k == 1 else "done", subject=site, k=k, outcome=PLANNED)
+    put(town, "backup", "done")
+    browser = town.logged_in(Role.OPERATOR)
+    page = browser.get("/jobs").text
+    assert "Jobs to look at: 1 of 4." in page
+    bad, every = page.split(">To look at<")[1].split(">By job<")
+    assert ("bandai-clinic" in bad, "aizu-works" in bad) == (True, False)
+    assert every.count("<tr>") == 3  # the head, backup, plan
+    assert "3 sites · " in every
+    assert "1 failed · 2 on time" in every
+    assert every.count("/jobs/plan/runs") == 0  # of which of them?
+    sites = browser.get("/jobs/plan").text.split(">By site<")[1].split(">History<")[0]
+    assert sites.index("bandai-clinic") < sites.index("aizu-works") < sites.index("kitakata")
+    assert sites.count("There is a plan (plan by the optimiser).") == 3
+    assert sites.count('action="/jobs/plan/runs"') == 3
+    assert ">By site<" not in browser.get("/jobs/plan?subject=kitakata").text
+    assert ">By site<" not in browser.get("/jobs/backup").text
 
 
 def test_an_operator_asks_for_a_run_and_a_second_click_changes_nothing(town: Town) -> None:
