@@ -153,11 +153,21 @@ class Messages:
         digits = 3 - len(f"{abs(amount):.0f}")
         return self.yen(round(amount, min(0, digits)))
 
+    def about_kwh(self, amount: float) -> str:
+        """Energy of an estimate in kWh: three leading digits, and no tenths from 100 on."""
+        digits = 3 - len(f"{abs(amount):.0f}")
+        return self.quantity(round(amount, min(1, digits)), "kWh", 1 if digits > 0 else 0)
+
     def day(self, day: date) -> str:
         """``11月22日(日)`` or ``Sun 22 Nov``."""
         if self.lang == "ja":
             return f"{day.month}月{day.day}日({_WEEKDAYS_JA[day.weekday()]})"
         return f"{_WEEKDAYS_EN[day.weekday()]} {day.day} {_MONTHS_EN[day.month - 1]}"
+
+    def month(self, month: str) -> str:
+        """``2026年8月`` or ``August 2026`` of ``2026-08``."""
+        year, number = (int(part) for part in month.split("-"))
+        return f"{year}年{number}月" if self.lang == "ja" else f"{date(year, number, 1):%B} {year}"
 
     def axis_day(self, day: date) -> str:
         """Short day for an axis: ``22(日)`` or ``Sun 22``."""

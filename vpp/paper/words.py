@@ -22,10 +22,7 @@ class PaperWords:
 
     def month(self, month: str) -> str:
         """A month in words: ``2026年8月``, ``August 2026``."""
-        year, number = month.split("-")
-        if self.lang == "ja":
-            return f"{year}年{int(number)}月"
-        return f"{date(2000, int(number), 1):%B} {year}"
+        return self._messages.month(month)
 
     def day(self, day: date) -> str:
         """A day in words."""

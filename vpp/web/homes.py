@@ -108,7 +108,7 @@ def _similar(told: HomeWeek, messages: Messages) -> str:
 def _tip(tip: Tip, told: HomeWeek, messages: Messages) -> tuple[str, str]:
     """A tip in words: what it would bring, and from what."""
     facts = {
-        "kwh": messages.kwh(tip.kwh),
+        "kwh": messages.about_kwh(tip.kwh),
         "yen": messages.about_yen(tip.yen),
         "kw": messages.quantity(tip.facts.get("kw", 0.0), "kW", 2),
         "share": messages.percent(tip.facts.get("share", 0.0)),

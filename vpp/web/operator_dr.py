@@ -9,6 +9,7 @@ from energy.store import Store
 from vpp.i18n import Messages
 from vpp.settlement.dr_event import DrEvent
 from vpp.settlement.dr_track import Due, Tracked, track
+from vpp.site.sitebook import site_names
 
 __all__ = ["MOST_SITES", "tracking"]
 
@@ -50,7 +51,7 @@ def tracking(store: Store, event: DrEvent, now: datetime, words: Messages, *, ac
             }
             for one in found.slots
         ],
-        "sites": _sites(event, found, words),
+        "sites": _sites(store, now, event, found, words),
     }
 
 
@@ -66,9 +67,12 @@ def _lead(event: DrEvent, found: Tracked, words: Messages) -> str:
     return told + words.text("operator_dr.projected", projected=words.kwh(float(found.projected_kwh)))
 
 
-def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, str]]:
+def _sites(
+    store: Store, now: datetime, event: DrEvent, found: Tracked, words: Messages
+) -> list[dict[str, str]]:
     """Each call with what came of it; a site that was released or stands in says since when."""
     rows = []
+    names = site_names(store, now, [call.site for call in event.calls], words.lang)
     last = {call.site: call for call in event.calls}  # money is by site, not by call
     for call in event.calls:
         mine = [
@@ -81,7 +85,7 @@ def _sites(event: DrEvent, found: Tracked, words: Messages) -> list[dict[str, st
         fails = found.failing.get(call.site)
         rows.append(
             {
-                "site": call.site,
+                "site": names[call.site],
                 "when": f"{words.moment(call.start)} - {words.moment(call.end)}",
                 "called": words.kwh(float(sum(one.called_kwh for one in mine))),
                 "delivered": words.kwh(float(sum(read))) if read else "-",

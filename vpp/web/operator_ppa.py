@@ -7,7 +7,7 @@ differences, so a figure on the page is the figure of the invoice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Final
 
@@ -68,7 +68,7 @@ def _labels(store: Store, kept: Mapping[str, _Told], words: Messages) -> Iterato
         place, month = key.split("/")
         if place not in called:
             called[place] = _names(store, told, words).get(place, place)
-        yield key, f"{called[place]} {month}"
+        yield key, f"{called[place]} {words.month(month)}"
 
 
 def _names(store: Store, kept: _Told, words: Messages) -> dict[str, str]:
@@ -95,7 +95,7 @@ def _shown(kept: _Told, names: Mapping[str, str], words: Messages) -> dict[str, 
         "headline": words.text(
             "operator_ppa.headline",
             place=names.get(figures["place"], figures["place"]),
-            month=figures["month"],
+            month=words.month(figures["month"]),
             matched=_percent(share["matched"], words),
             annual=_percent(share["annual"], words),
         ),
@@ -110,7 +110,7 @@ def _shown(kept: _Told, names: Mapping[str, str], words: Messages) -> dict[str, 
         "shares": [
             (words.text("operator_ppa.this_month"), *_shares(share, words)),
             (
-                words.text("operator_ppa.year", first=year["months"][0], last=year["months"][-1]),
+                words.text("operator_ppa.year", **_ends(year["months"], words)),
                 *_shares(year, words),
             ),
         ],
@@ -122,6 +122,10 @@ def _shown(kept: _Told, names: Mapping[str, str], words: Messages) -> dict[str, 
         "unverified": len(dict.fromkeys(notes)),
         "because": kept["because"],
     }
+
+
+def _ends(months: Sequence[str], words: Messages) -> dict[str, str]:
+    return {"first": words.month(months[0]), "last": words.month(months[-1])}
 
 
 def _rule(one: _Told, words: Messages) -> tuple[str, str, str, str, str]:

@@ -130,6 +130,7 @@ def _event(
         sites=sites,
         going=going,
         missing=words.kw(missing) if missing > 0 else "",
+        spare=words.kw(-missing) if missing < 0 else "",
         settled=None if settled is None else _settled(settled, words),
         may=may,
         takes_part=found.state is not EventState.OPTED_OUT,

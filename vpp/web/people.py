@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +17,7 @@ from vpp.http.problems import Problem
 from vpp.i18n import LANGUAGES
 from vpp.people.accounts import INVITATION_LASTS, RESET_LASTS
 from vpp.people.roles import Account, AccountState, Objects, Role, require_name
+from vpp.site.sitebook import car_names, site_names
 from vpp.web.doors import fields_of
 from vpp.web.pages import Page, go, render
 
@@ -47,6 +48,8 @@ def _page(
         status=status,
         people=sorted(people, key=lambda one: (one.state is AccountState.DISABLED, one.id)),
         own={name: " ".join((*o.sites, *o.cars, *filter(None, [o.party]))) for name, o in own.items()},
+        called=_called(access, own),
+        bound={one.id: _kind(one.role) != "nothing" for one in people},
         roles=list(Role),
         languages=LANGUAGES,
         sites=site_ids(known_now(access)),
@@ -55,6 +58,18 @@ def _page(
         form=typed or {"account": "", "name": "", "role": "driver", "own": "", "lang": access.lang},
         me=access.who.id,
     )
+
+
+def _called(access: Access, own: Mapping[str, Objects]) -> dict[str, list[tuple[str, str]]]:
+    """Id and name of the sites, cars and companies of everybody."""
+    store, now = access.service.store, access.service.clock.now()
+    sites = site_names(store, now, [one for o in own.values() for one in o.sites], access.lang)
+    cars = car_names(store, now, [one for o in own.values() for one in o.cars], access.lang)
+    names = sites | cars
+    return {
+        who: [(one, names.get(one, one)) for one in (*o.sites, *o.cars, *filter(None, [o.party]))]
+        for who, o in own.items()
+    }
 
 
 def _objects(role: Role, written: str) -> Objects:

@@ -96,6 +96,7 @@ def _page(request: Request, party: str) -> Response:
         next_issue=_next_issue(now),
         scores=list(scores.items()),
         week=scores.get(SPANS[0]),
+        how="" if delivery is None else _how(delivery.method, words),
         best=_best,
         hooks=_hooks(access),
         own=access.who.role is Role.RETAILER,
@@ -119,6 +120,12 @@ def _made(access: Access, order: Order, now: datetime) -> tuple[Delivery | Withh
         sites=made.delivery.sites,
     )
     return made.delivery, False
+
+
+def _how(method: str, words: Messages) -> str:
+    """How the sites' errors were put together, in words; a method that has none as it is called."""
+    key = f"retailer.together_{method.rpartition(', ')[2].replace('-', '_')}"
+    return words.text(key) if words.has(key) else method
 
 
 def _shows(delivery: Delivery) -> bool:

@@ -99,6 +99,24 @@ def test_an_estimate_in_yen_does_not_look_exact(amount: float, written: str) -> 
     assert JA.about_yen(amount) == written
 
 
+@pytest.mark.parametrize(
+    ("amount", "written"),
+    [
+        (1568.5, "1,570 kWh"),
+        (156.85, "157 kWh"),
+        (99.96, "100 kWh"),
+        (15.68, "15.7 kWh"),
+        (0.04, "0.0 kWh"),
+    ],
+)
+def test_an_estimate_in_kwh_does_not_look_exact(amount: float, written: str) -> None:
+    assert EN.about_kwh(amount) == written
+
+
+def test_months_are_written_out() -> None:
+    assert (JA.month("2026-07"), EN.month("2026-07")) == ("2026年7月", "July 2026")
+
+
 def test_days_and_slots_are_those_of_japan() -> None:
     instant = datetime(2026, 11, 22, 5, 30, tzinfo=UTC)
     assert JA.moment(instant) == "11月22日(日) 14:30"

@@ -61,7 +61,7 @@ def test_the_newest_version_of_the_newest_month_stands_first_and_others_can_be_c
     assert "ppa/city-hall/2026-10/v2" in page
     assert "Differs from the version before" in page
     older = browser.get("/operator/ppa?month=city-hall/2026-09").text
-    assert "City hall, 2026-09:" in older  # names are those of the file it was settled with
+    assert "City hall, September 2026:" in older  # names are those of the file it was settled with
     assert "Invoice of On-site PPA of the roof" in older
     assert "Prices and rules it was settled by" in older
     assert "ppa.roof-ppa.energy" in older
@@ -76,4 +76,4 @@ def test_a_month_that_is_not_there_is_named_as_such_and_the_newest_is_shown(aske
     assert page.status_code == 200
     assert "There is no such month" in page.text
     assert "<b>" not in page.text
-    assert "City hall, 2026-10:" in page.text
+    assert "City hall, October 2026:" in page.text
