@@ -1,10 +1,14 @@
-"""What a plan should do about what it does not know: medians, room for errors, or a tree of scenarios.
+"""What to do about what nobody knows: medians, room for errors, a tree of scenarios, a guard with a reserve.
 
-    python -m tests.bench.uncertainty --seeds 20 --days 2 --state FOLDER
+    python -m tests.bench.uncertainty --ways margin@0,margin@0.05,margin@0.1 --seeds 20 --days 2
+    python -m tests.bench.uncertainty --ways margin@0,median@0,room-1.5@0,room-2@0,tree@0,tree-cvar@0
     python -m tests.bench.uncertainty --persistence 2026-08-03
 
+A way is a kind of plan, and after an ``@`` what the guard keeps in hand when a window begins, as a
+share of what is allowed (:data:`dispatch.guard.EARLY` if none); the others are compared with the first one.
+
 Every way plans the same drawn weeks (:mod:`vpp.simulation.variation`) in a closed loop with the same
-forecasts, guard and reserves, and is scored as the scoreboard scores: energy, the peak at what twelve months
+forecasts and reserves, and is scored as the scoreboard scores: energy, the peak at what twelve months
 of it cost, discomfort, missed departures, stored energy. Weeks and seeds (from 1001) are those on which
 choices are made; none is scored elsewhere. A seed meets one of the weeks, in turn. What is done is kept in
 the folder, and a run that was cut off goes on.
@@ -21,11 +25,14 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 
+import vpp.loop.operate
+from dispatch.guard import EARLY, DemandGuard
 from dispatch.planner import Planner, PlannerOptions
 from dispatch.solve import WarmSolver
 from dispatch.templates import TemplateCache
@@ -44,39 +51,49 @@ from vpp.wholefile import whole_file
 
 WEEKS = (date(2026, 2, 2), date(2026, 3, 2), date(2026, 6, 29), date(2026, 7, 13))
 FIRST_SEED = 1001
-WAYS = ("median", "margin", "tree", "tree-cvar")
+WAYS = ("margin", "margin@0", "margin@0.05", "median", "room-1.5", "room-2", "tree", "tree-cvar")
 _AHEAD = 48  # half hours of a path that are looked at
 
 
 def planner(way: str) -> Planner:
-    """The planner of one way; all else is the same."""
+    """The planner of one kind; all else is the same."""
     templates = TemplateCache(shelf=FolderShelf(cache_folder()))
     match way:
         case "median":
             return Planner(PlannerOptions(peak_quantile_share=0.0), solver=WarmSolver(), templates=templates)
         case "margin":
             return Planner(solver=WarmSolver(), templates=templates)
+        case "room-1.5" | "room-2":
+            share = float(way.removeprefix("room-"))
+            return Planner(
+                PlannerOptions(peak_quantile_share=share), solver=WarmSolver(), templates=templates
+            )
         case "tree":
             return TreePlanner(Tree(), templates=templates)
-        case _:
+        case "tree-cvar":
             return TreePlanner(Tree(alpha=0.67), templates=templates)
+        case _:
+            sys.exit(f"no way {way!r}; known are {', '.join(WAYS)}")
 
 
 def lived(week: BoardWeek, way: str) -> dict[str, object]:
     """One closed loop; its row of the scoreboard."""
+    kind, _, early = way.partition("@")
+    # The only place that makes guards.
+    vpp.loop.operate.DemandGuard = partial(DemandGuard, early=float(early or EARLY))  # type: ignore[attr-defined,assignment]
     with open_store("sqlite://") as store:
         reviewer = Reviewer(week.scenario.site, Grid.between(week.world.start, week.world.end), store)
-        row = week.lived("optimal", store, reviewer, planner=planner(way))
+        row = week.lived("optimal", store, reviewer, planner=planner(kind))
     return row.to_json() | {"way": way}
 
 
-def seed_rows(seed: int, days: int, state: Path) -> list[dict[str, object]]:
+def seed_rows(seed: int, days: int, state: Path, ways: Sequence[str]) -> list[dict[str, object]]:
     """All ways of one seed; each is written down when it is done."""
     start = WEEKS[seed % len(WEEKS)]
     path = state / f"{start.isoformat()}-{days}d-seed{seed}.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     week: BoardWeek | None = None
-    for way in WAYS:
+    for way in ways:
         if way in known:
             continue
         if week is None:
@@ -88,7 +105,7 @@ def seed_rows(seed: int, days: int, state: Path) -> list[dict[str, object]]:
         print(
             json.dumps({"seed": seed, "way": way, "yen": known[way]["cost_yen"]}), file=sys.stderr, flush=True
         )
-    return [known[way] for way in WAYS]
+    return [known[way] for way in ways]
 
 
 def persistence(start: date) -> dict[str, float]:
@@ -117,14 +134,15 @@ def persistence(start: date) -> dict[str, float]:
     return told
 
 
-def table(rows: Sequence[dict[str, object]]) -> dict[str, object]:
-    """Means and what each way costs beside the margin, with the standard error over seeds."""
-    by: dict[str, dict[int, dict[str, float]]] = {way: {} for way in WAYS}
+def table(rows: Sequence[dict[str, object]], ways: Sequence[str]) -> dict[str, object]:
+    """Means and what each way costs beside the first one, with the standard error over seeds."""
+    by: dict[str, dict[int, dict[str, float]]] = {way: {} for way in ways}
     for row in rows:
         by[str(row["way"])][int(str(row["seed"]))] = row  # type: ignore[assignment]
-    told: dict[str, object] = {"runs_of_each": len(by["margin"])}
+    base = by[ways[0]]
+    told: dict[str, object] = {"runs_of_each": len(base)}
     for way, runs in by.items():
-        off = [runs[seed]["cost_yen"] - by["margin"][seed]["cost_yen"] for seed in sorted(runs)]
+        off = [runs[seed]["cost_yen"] - base[seed]["cost_yen"] for seed in sorted(runs)]
         told[way] = {
             "cost_yen": round(mean(one["cost_yen"] for one in runs.values())),
             "energy_yen": round(mean(one["energy_yen"] for one in runs.values())),
@@ -133,9 +151,9 @@ def table(rows: Sequence[dict[str, object]]) -> dict[str, object]:
             "departures_missed": sum(one["departures_missed"] for one in runs.values()),
             "fallback_plans": sum(one["fallback_plans"] for one in runs.values()),
             "wall_s": round(mean(one["wall_s"] for one in runs.values()), 1),
-            "beside_margin_yen": round(mean(off)),
+            "beside_first_yen": round(mean(off)),
             "standard_error_yen": round(stdev(off) / len(off) ** 0.5) if len(off) > 1 else None,
-            "dearer_than_margin": sum(one > 0 for one in off),
+            "dearer_than_first": sum(one > 0 for one in off),
         }
     return told
 
@@ -149,17 +167,19 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=2)
     parser.add_argument("--state", type=Path, default=Path("out/uncertainty"))
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--ways", default=",".join(WAYS))
     parser.add_argument("--persistence", type=date.fromisoformat, metavar="DAY")
     said = parser.parse_args()
     if said.persistence:
         print(json.dumps(persistence(said.persistence)))
         return
     said.state.mkdir(parents=True, exist_ok=True)
+    ways = said.ways.split(",")
     seeds = range(FIRST_SEED, FIRST_SEED + said.seeds)
     with ProcessPoolExecutor(said.workers) as pool:
-        done = [pool.submit(seed_rows, seed, said.days, said.state) for seed in seeds]
+        done = [pool.submit(seed_rows, seed, said.days, said.state, ways) for seed in seeds]
         rows = [row for one in done for row in one.result()]
-    print(json.dumps(table(rows), indent=1))
+    print(json.dumps(table(rows, ways), indent=1))
 
 
 if __name__ == "__main__":

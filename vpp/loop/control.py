@@ -360,12 +360,11 @@ class SiteController:
             self.counts["guard_unmet_minutes"] += 1
 
     def _guarded(self, decision: GuardDecision) -> Reason:
-        target_kw = self._window.target_kw if self._window else None
-        facts: dict[str, float | str] = {
-            "demand_kw": round(decision.projected_kw, 1),
-            "limit_kw": round(target_kw or 0.0, 1),
-        }
-        return Reason(ReasonCode.GUARD, facts)
+        target_kw = (self._window.target_kw if self._window else None) or 0.0
+        heading = "demand_kw" if decision.projected_kw > target_kw else "near_kw"  # one step of the load away
+        return Reason(
+            ReasonCode.GUARD, {heading: round(decision.projected_kw, 1), "limit_kw": round(target_kw, 1)}
+        )
 
     def _close_contacts(
         self, decision: GuardDecision, wishes: dict[AssetId, Wish], readings: Readings, now: datetime

@@ -104,6 +104,12 @@ def test_the_price_explains_charging_only() -> None:
     assert "18.2" not in reason_sentence(Messages("en"), promise, kind="car", power_kw=0.0)
 
 
+def test_a_demand_that_is_near_its_limit_is_not_told_to_pass_it() -> None:
+    near = Reason(ReasonCode.GUARD, {"near_kw": 228.0, "limit_kw": 230.0})
+    assert "heading for 228.0 kW, and one more step" in reason_sentence(Messages("en"), near, kind="zone")
+    assert "228.0 kWとなる見込みで" in reason_sentence(Messages("ja"), near, kind="zone")
+
+
 def test_a_company_car_is_not_promised_zero_coins() -> None:
     event = Reason(ReasonCode.EVENT, {"coins_per_kwh": 0.0})
     assert "コイン" not in reason_sentence(Messages("ja"), event, kind="car", power_kw=-3.0)
