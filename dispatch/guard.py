@@ -8,9 +8,8 @@ what may still be used depends on what the window has used already (RULES-JP 2.3
     allowed_kw = (T / 2 - E) / ((30 - t) / 60)
 
 with t minutes gone, E kWh so far, p kW now, T kW target. Every minute the guard asks what the site would draw
-if everything followed the plan, and gives the excess over ``allowed_kw``, less what is kept in hand for a
-step of the load, to whoever is harmed least: charging waits, then cars give back, then rooms coast towards
-the edge of their band, the roomiest first.
+if everything followed the plan, and gives the excess over ``allowed_kw`` to whoever is harmed least: charging
+waits, then cars give back, then rooms coast towards the edge of their band, the roomiest first.
 """
 
 from __future__ import annotations
@@ -31,10 +30,6 @@ QUIET_MIN = 4.0
 HOLD_MIN = 5.0
 # Aim this far below the target, for readings that are a minute old and counters that are rounded.
 MARGIN = 0.01
-# And by this much more when a window begins, less and less until it ends: a step of the load is not seen
-# coming, and what was saved before it makes up for it. Chosen on weeks and seeds that are scored nowhere
-# (python -m tests.bench.uncertainty, docs/adr/0049).
-EARLY = 0.1
 # Attention above this share of the target (RULES-JP 2.3).
 ATTENTION = 0.9
 # Rooms come back one after the other: compressors that start together draw more than they did before.
@@ -185,13 +180,10 @@ class DemandGuard:
     ----------
     minutes_per_call : float
         Time between two calls. [min]
-    early : float
-        What is kept in hand when a window begins, as a share of what is allowed; nothing at its end. [-]
     """
 
-    def __init__(self, *, minutes_per_call: float = 1.0, early: float = EARLY) -> None:
+    def __init__(self, *, minutes_per_call: float = 1.0) -> None:
         self._minutes = minutes_per_call
-        self._early = early
         self._coasting: dict[AssetId, _Shed] = {}
         self._awake: dict[AssetId, float] = {}  # minutes since a room was let go
         self._coasted: dict[AssetId, float] = {}  # minutes of coasting, fading
@@ -238,8 +230,7 @@ class DemandGuard:
         if site.blind:
             return self._hold(site, projected, allowed)
         undisturbed = self._undisturbed_kw(site)
-        reserve = self._early * (1.0 - site.elapsed_min / WINDOW_MIN) * allowed
-        affordable = allowed * (1.0 - MARGIN) - reserve
+        affordable = self._affordable_kw(site.elapsed_min, allowed)
         cars, given = _ask_cars(site.cars, max(undisturbed, _ahead_kw(site, undisturbed)) - affordable)
         left = self._ask_zones(site, undisturbed - affordable - given, _cushion_kw(site.cars, given))
         self._held = cars
@@ -250,8 +241,12 @@ class DemandGuard:
             reduction_kw=max(0.0, site.import_kw - allowed),
             cars=cars,
             shed=tuple(sorted(self._coasting)),
-            unmet_kw=max(0.0, left - reserve),
+            unmet_kw=max(0.0, left),
         )
+
+    def _affordable_kw(self, elapsed_min: float, allowed_kw: float) -> float:  # noqa: ARG002 - for others
+        """What the guard aims at; nothing is kept in hand for steps that have not come (ADR 0049). [kW]"""
+        return allowed_kw * (1.0 - MARGIN)
 
     def _let_pass(self) -> None:
         """Let the time between two calls pass."""

@@ -24,7 +24,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from dispatch.guard import EARLY, CarFlex, DemandGuard, GuardInput, ZoneFlex
+from dispatch.guard import CarFlex, DemandGuard, GuardInput, ZoneFlex
 from dispatch.guard_meter import WindowMeter
 from energy.core.units import AssetId
 
@@ -179,19 +179,16 @@ class Site:
             [decision.cars.get(AssetId(f"car-{k}"), float(self.plan_kw[k])) for k in range(4)]
         )
         if seen.age_s <= BLIND_S:
-            affordable = decision.allowed_kw * (0.99 - EARLY * (1.0 - seen.elapsed_min / 30.0))
-            self._count_cars(affordable, seen.import_kw, car_kw, room_kw)
+            self._count_cars(decision.allowed_kw, seen.import_kw, car_kw, room_kw)
         self._count_rooms({str(one) for one in decision.shed}, room_kw, headroom)
 
-    def _count_cars(
-        self, affordable: float, import_kw: float, car_kw: np.ndarray, room_kw: list[float]
-    ) -> None:
+    def _count_cars(self, allowed: float, import_kw: float, car_kw: np.ndarray, room_kw: list[float]) -> None:
         """What the cars were cut beyond what the reading asked for: the first step must not overshoot."""
         cut = float(self.plan_kw.sum() - self.car_kw.sum())
         held = sum(
             max(0.0, self.drew_kw[k] - drew) for k, drew in enumerate(room_kw) if self.rooms[k].coasting
         )
-        need = import_kw + float((self.plan_kw - car_kw).sum()) + held - affordable
+        need = import_kw + float((self.plan_kw - car_kw).sum()) + held - 0.99 * allowed
         if cut > 0.01:
             self.report.overshoot_kw = max(self.report.overshoot_kw, cut - max(0.0, need))
 

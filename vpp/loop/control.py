@@ -361,7 +361,7 @@ class SiteController:
 
     def _guarded(self, decision: GuardDecision) -> Reason:
         target_kw = (self._window.target_kw if self._window else None) or 0.0
-        heading = "demand_kw" if decision.projected_kw > target_kw else "near_kw"  # one step of the load away
+        heading = "demand_kw" if decision.projected_kw > target_kw else "near_kw"
         return Reason(
             ReasonCode.GUARD, {heading: round(decision.projected_kw, 1), "limit_kw": round(target_kw, 1)}
         )

@@ -43,17 +43,12 @@ class Cycle:
     rooms: tuple[ZoneFlex, ...] = ()
 
 
-def plain() -> DemandGuard:
-    """A guard that keeps nothing in hand early in a window: what it does minute by minute, by hand."""
-    return DemandGuard(early=0.0)
-
-
 def cycle(at_min: float, used_kwh: float, site_kw: float, **rest: object) -> Cycle:
     return Cycle(at_min, used_kwh, site_kw, **rest)  # type: ignore[arg-type]
 
 
 def run_cycles(target_kw: float, cycles: list[Cycle]) -> None:
-    guard = plain()
+    guard = DemandGuard()
     for number, one in enumerate(cycles):
         decision = guard.decide(
             GuardInput(
@@ -73,7 +68,7 @@ def test_projection_and_allowance_follow_the_rule_book() -> None:
     # RULES-JP T23: t = 12 min, E = 60 kWh, p = 360 kW, T = 320 kW
     assert projected_demand_kw(12, 60, 360) == 336.0
     assert allowed_power_kw(12, 60, 320) == pytest.approx(333.3, abs=0.05)
-    decision = plain().decide(GuardInput(12, 60, 360, 320))
+    decision = DemandGuard().decide(GuardInput(12, 60, 360, 320))
     assert decision.reduction_kw == pytest.approx(26.7, abs=0.05)
     assert decision.level is AlarmLevel.CAUTION
 
@@ -81,7 +76,7 @@ def test_projection_and_allowance_follow_the_rule_book() -> None:
 def test_a_step_that_straddles_two_windows_is_judged_by_the_clock() -> None:
     # RULES-JP T19: 200 kW until 14:15, 400 kW to 14:45: each window has 150 kWh, so 300 kW is never exceeded.
     quarter_of_load_kwh = 200 * 0.25
-    at_half = plain().decide(GuardInput(15.0, quarter_of_load_kwh, 400, 300 / 0.99))
+    at_half = DemandGuard().decide(GuardInput(15.0, quarter_of_load_kwh, 400, 300 / 0.99))
     assert at_half.projected_kw == pytest.approx(300)
     assert at_half.unmet_kw == 0.0
 
@@ -125,13 +120,13 @@ def test_rooms_coast_roomiest_first_and_not_in_the_first_minutes() -> None:
 
 def test_a_room_at_the_edge_of_its_band_is_left_alone() -> None:
     rooms = (ZoneFlex(TIGHT, 10, 0.0),)
-    decision = plain().decide(GuardInput(10, 20, 130, 100, zones=rooms))
+    decision = DemandGuard().decide(GuardInput(10, 20, 130, 100, zones=rooms))
     assert decision.shed == ()
     assert decision.unmet_kw > 0
 
 
 def test_a_room_coasts_for_the_compressors_minimum_time_even_if_the_peak_is_over() -> None:
-    guard = plain()
+    guard = DemandGuard()
     running, coasting = (ZoneFlex(ROOMY, 20, 1.0),), (ZoneFlex(ROOMY, 0, 1.0),)
     assert guard.decide(GuardInput(10, 18, 115, 100, zones=running)).shed == (ROOMY,)
     for minute in range(1, int(HOLD_MIN)):
@@ -140,7 +135,7 @@ def test_a_room_coasts_for_the_compressors_minimum_time_even_if_the_peak_is_over
 
 
 def test_a_coasting_room_is_not_woken_while_its_return_would_break_the_target() -> None:
-    guard = plain()
+    guard = DemandGuard()
     guard.decide(GuardInput(5, 9.0, 118, 100, zones=(ZoneFlex(ROOMY, 20, 2.0),)))
     for minute in range(6, 30):
         used = 9.0 + (minute - 5) * 98 / 60
@@ -159,7 +154,7 @@ def test_a_coasting_room_is_not_woken_while_its_return_would_break_the_target() 
 def test_a_room_wakes_only_if_cars_that_give_way_could_still_take_a_step_of_the_load(
     car_kw: float, load_kw: float, *, wakes: bool
 ) -> None:
-    guard = plain()
+    guard = DemandGuard()
     car, running, resting = CarFlex(EV, 6, 6, -car_kw), ZoneFlex(ROOMY, 20, 1.0), ZoneFlex(ROOMY, 0, 1.0)
     shed = guard.decide(GuardInput(10, 50 / 3, 180, 100, cars=(car,), zones=(running,))).shed
     assert shed == (ROOMY,)
@@ -173,9 +168,9 @@ def test_a_room_wakes_only_if_cars_that_give_way_could_still_take_a_step_of_the_
 
 
 def test_rooms_that_coast_survive_a_restart() -> None:
-    before = plain()
+    before = DemandGuard()
     before.decide(GuardInput(10, 18, 115, 100, zones=(ZoneFlex(ROOMY, 20, 1.0),)))
-    after = plain()
+    after = DemandGuard()
     after.restore(before.state())
     assert after.decide(GuardInput(11, 19.9, 95, 100, zones=(ZoneFlex(ROOMY, 0, 1.0),))).shed == (ROOMY,)
 
@@ -185,11 +180,11 @@ def test_whose_turn_it_is_and_what_cars_were_told_survive_a_restart() -> None:
         return (ZoneFlex(AssetId("a"), first_kw, 1.0), ZoneFlex(AssetId("b"), second_kw, 1.0))
 
     car = CarFlex(AssetId("car"), 6.0, 6.0, 0.0)
-    before = plain()
+    before = DemandGuard()
     for minute in range(10, 20):  # room a bears the first peak
         before.decide(GuardInput(minute, 18 + (minute - 10) * 100 / 60, 130, 100, (car,), rooms(20, 0)))
     assert before.coasted_min[AssetId("a")] > 5.0
-    after, forgetful = plain(), plain()
+    after, forgetful = DemandGuard(), DemandGuard()
     after.restore(json.loads(json.dumps(before.state())))
     assert after.coasted_min == before.coasted_min
     for guard in (after, forgetful):
@@ -211,12 +206,12 @@ def test_whose_turn_it_is_and_what_cars_were_told_survive_a_restart() -> None:
     ],
 )
 def test_alarm_levels(used_kwh: float, site_kw: float, level: AlarmLevel) -> None:
-    assert plain().decide(GuardInput(12, used_kwh, site_kw, 100)).level is level
+    assert DemandGuard().decide(GuardInput(12, used_kwh, site_kw, 100)).level is level
 
 
 def test_a_minute_outside_the_window_is_refused() -> None:
     with pytest.raises(ValueError, match="outside the window"):
-        plain().decide(GuardInput(30.0, 0, 0, 100))
+        DemandGuard().decide(GuardInput(30.0, 0, 0, 100))
 
 
 powers = st.floats(0, 400)
@@ -255,55 +250,24 @@ def test_with_enough_flexibility_the_target_holds_whatever_the_load_does(steps: 
 
 def test_cars_give_way_ahead_of_a_rise_that_the_forecast_expects() -> None:
     calm = GuardInput(0, 0, 90, 100, cars=[CarFlex(EV, 0, 0, -6)])
-    assert plain().decide(calm).cars == {}
+    assert DemandGuard().decide(calm).cars == {}
     rising = GuardInput(0, 0, 90, 100, cars=[CarFlex(EV, 0, 0, -6)], expected_kw=104)
-    assert plain().decide(rising).cars == pytest.approx({EV: -5.0})
-
-
-def test_early_in_a_window_something_is_kept_in_hand_and_nothing_at_its_end() -> None:
-    def wanted(at_min: float, used_kwh: float) -> dict[AssetId, float]:
-        car = CarFlex(EV, 0, 0, -20)
-        return DemandGuard(early=0.1).decide(GuardInput(at_min, used_kwh, 95, 100, cars=[car])).cars
-
-    assert wanted(0, 0.0) == pytest.approx({EV: -6.0})  # 100 kW are allowed, 89 used
-    assert wanted(15, 25.0) == pytest.approx({EV: -1.0})  # 100, 94
-    assert wanted(27, 45.0) == {}  # 100, 98
-
-
-def test_what_is_kept_in_hand_is_not_missed_where_nobody_can_give() -> None:
-    decision = DemandGuard().decide(GuardInput(0, 0, 95, 100))
-    assert (decision.unmet_kw, decision.level) == (0.0, AlarmLevel.ATTENTION)
-    assert DemandGuard().decide(GuardInput(0, 0, 105, 100)).unmet_kw == pytest.approx(6.0)
-
-
-def test_a_step_in_the_middle_of_a_window_is_met_by_what_was_kept_before_it() -> None:
-    def demand_kw(guard: DemandGuard) -> float:
-        used_kwh, car_kw = 0.0, 0.0
-        for minute in range(30):
-            load_kw = 98.0 if minute < 15 else 110.0
-            car = CarFlex(EV, 0.0, car_kw, -8.0)
-            decision = guard.decide(GuardInput(minute, used_kwh, load_kw + car_kw, 100.0, cars=[car]))
-            car_kw = decision.cars.get(EV, 0.0)
-            used_kwh += (load_kw + car_kw) / 60.0
-        return 2.0 * used_kwh
-
-    assert demand_kw(plain()) > 100.0  # 8 kW for half of the window are too late
-    assert demand_kw(DemandGuard(early=0.1)) < 99.8
+    assert DemandGuard().decide(rising).cars == pytest.approx({EV: -5.0})
 
 
 def test_an_expected_rise_loses_its_weight_as_the_window_runs_out() -> None:
     late = GuardInput(27, 45, 90, 100, cars=[CarFlex(EV, 0, 0, -6)], expected_kw=104)
-    assert plain().decide(late).cars == {}
+    assert DemandGuard().decide(late).cars == {}
 
 
 def test_rooms_do_not_coast_for_a_rise_that_has_not_come() -> None:
     rooms = (ZoneFlex(ROOMY, 10, 1.5),)
-    assert plain().decide(GuardInput(10, 15, 90, 100, zones=rooms, expected_kw=140)).shed == ()
+    assert DemandGuard().decide(GuardInput(10, 15, 90, 100, zones=rooms, expected_kw=140)).shed == ()
 
 
 def test_cars_that_all_want_to_recharge_after_an_event_share_what_the_contract_leaves() -> None:
     # RULES-JP T25: base 290 kW, four cars of 6 kW at 19:00, contract 300 kW: 24 kW do not fit in 10.
-    guard, base_kw, contract_kw, used_kwh, drawn = plain(), 290.0, 300.0, 0.0, [0.0] * 4
+    guard, base_kw, contract_kw, used_kwh, drawn = DemandGuard(), 290.0, 300.0, 0.0, [0.0] * 4
     for minute in range(30):
         cars = [CarFlex(AssetId(f"ev-{k}"), 6.0, drawn[k], 0.0) for k in range(4)]
         decision = guard.decide(GuardInput(minute, used_kwh, base_kw + sum(drawn), contract_kw, cars=cars))
@@ -316,13 +280,13 @@ def test_cars_that_all_want_to_recharge_after_an_event_share_what_the_contract_l
 
 def test_the_first_step_takes_no_more_than_is_needed() -> None:
     cars = [CarFlex(AssetId(f"ev-{k}"), 6.0, 6.0, -6.0) for k in range(4)]
-    decision = plain().decide(GuardInput(15, 25.0, 110.0, 100.0, cars=cars))
+    decision = DemandGuard().decide(GuardInput(15, 25.0, 110.0, 100.0, cars=cars))
     cut = sum(6.0 - power for power in decision.cars.values())
     assert cut == pytest.approx(110.0 - 0.99 * decision.allowed_kw)
 
 
 def test_rooms_come_back_one_after_the_other() -> None:
-    guard = plain()
+    guard = DemandGuard()
     rooms = [ZoneFlex(AssetId(f"room-{k}"), 8.0, 1.0) for k in range(3)]
     assert len(guard.decide(GuardInput(10, 18, 122, 100, zones=rooms)).shed) == 3
     off = [ZoneFlex(room.id, 0.0, 1.0) for room in rooms]
@@ -334,7 +298,7 @@ def test_rooms_come_back_one_after_the_other() -> None:
 
 
 def test_a_compressor_that_has_just_started_is_not_stopped_again() -> None:
-    guard, room = plain(), ZoneFlex(ROOMY, 20, 1.0)
+    guard, room = DemandGuard(), ZoneFlex(ROOMY, 20, 1.0)
     assert guard.decide(GuardInput(5, 8, 115, 100, zones=[room])).shed == (ROOMY,)
     for minute in range(6, 11):
         calm = guard.decide(GuardInput(minute, 9, 30, 100, zones=[ZoneFlex(ROOMY, 0, 1.0)]))
@@ -345,7 +309,7 @@ def test_a_compressor_that_has_just_started_is_not_stopped_again() -> None:
 
 
 def test_rooms_take_turns_while_a_peak_lasts() -> None:
-    guard = plain()
+    guard = DemandGuard()
     first, second = AssetId("a"), AssetId("b")
     shed: tuple[AssetId, ...] = ()
     seen = []
@@ -364,7 +328,7 @@ def test_rooms_take_turns_while_a_peak_lasts() -> None:
 
 
 def test_blind_the_guard_keeps_what_it_said_and_lets_nothing_come_back() -> None:
-    guard = plain()
+    guard = DemandGuard()
     cars, rooms = [CarFlex(EV, 6, 6, -6)], [ZoneFlex(ROOMY, 10, 1.0)]
     said = guard.decide(GuardInput(10, 18, 130, 100, cars=cars, zones=rooms))
     blind = guard.decide(GuardInput(12, 18, 40, 100, cars=cars, zones=rooms, blind=True))

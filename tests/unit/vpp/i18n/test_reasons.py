@@ -106,7 +106,9 @@ def test_the_price_explains_charging_only() -> None:
 
 def test_a_demand_that_is_near_its_limit_is_not_told_to_pass_it() -> None:
     near = Reason(ReasonCode.GUARD, {"near_kw": 228.0, "limit_kw": 230.0})
-    assert "heading for 228.0 kW, and one more step" in reason_sentence(Messages("en"), near, kind="zone")
+    assert "heading for 228.0 kW and has to keep clear of the limit of 230.0 kW" in reason_sentence(
+        Messages("en"), near, kind="zone"
+    )
     assert "228.0 kWとなる見込みで" in reason_sentence(Messages("ja"), near, kind="zone")
 
 
