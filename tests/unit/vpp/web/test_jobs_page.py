@@ -82,7 +82,9 @@ def test_a_job_of_many_sites_is_one_row_and_its_sites_stand_on_its_page(town: To
     assert "3 sites · " in every
     assert "1 failed · 2 on time" in every
     assert every.count("/jobs/plan/runs") == 0  # of which of them?
-    sites = browser.get("/jobs/plan").text.split(">By site<")[1].split(">History<")[0]
+    head, rest = browser.get("/jobs/plan").text.split(">By site<")
+    assert "3 sites · " in head
+    sites = rest.split(">History<")[0]
     assert sites.index("bandai-clinic") < sites.index("aizu-works") < sites.index("kitakata")
     assert sites.count("There is a plan (plan by the optimiser).") == 3
     assert sites.count('action="/jobs/plan/runs"') == 3
