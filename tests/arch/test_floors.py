@@ -29,7 +29,7 @@ GATES = {
     "jpholiday": (),
     "lightgbm": ("forecasting.references",),
     "openleadr": ("vpp.openadr.ven",),
-    "aiohttp": (),
+    "aiohttp": ("vpp.openadr.session",),
 }
 
 # One planted import for each contract of pyproject.toml: (contract id, file, line).

@@ -23,6 +23,7 @@ from energy.core.errors import ConfigError
 from energy.store import Store
 from vpp.openadr.inbox import ACTOR, Answer, Inbox, Terms
 from vpp.openadr.reports import Reports
+from vpp.openadr.session import Session
 
 __all__ = ["Heard", "Link", "Lost", "Ven"]
 
@@ -145,6 +146,7 @@ class Ven:
     def __init__(self, store: Store, link: Link, terms: Terms, clock: Clock) -> None:
         self._store, self._link, self._terms, self._clock = store, link, terms, clock
         self._client: Any = None  # openleadr has no types
+        self._session: Session | None = None
         self._ear = _Ear()
         self._inbox: Inbox | None = None
         self._reports = Reports(store, clock, self._ask)
@@ -176,6 +178,8 @@ class Ven:
             disable_signature=not link.sign,
         )
         self._client.add_hook("after_parse_xml", self._remember)
+        self._session = Session(cert=link.cert, key=link.key, ca=link.ca, passphrase=link.passphrase)
+        self._client.client_session = self._session.client
         logging.getLogger("openleadr").addHandler(self._ear)
         return self
 
@@ -183,8 +187,8 @@ class Ven:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         logging.getLogger("openleadr").removeHandler(self._ear)
-        if self._client.client_session is not None:
-            await self._client.client_session.close()
+        if self._session is not None:
+            await self._session.close()
 
     async def step(self) -> Heard | Lost:
         """Ask once for everything that is new, take it, and answer; never raises for the link's sake."""

@@ -2,68 +2,21 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("openleadr", reason="the extra openadr is not installed")
 
-from openleadr.utils import certificate_fingerprint
-
 from energy.core.clock import SystemClock
 from energy.store import SqlStore, open_store
 from tests.unit.vpp.cli.calling import vpp
+from tests.unit.vpp.openadr.papers import Papers
 from tests.unit.vpp.openadr.vtn import HOUR, START, Vtn, key_of, stepping
 from vpp.openadr.ven import Link, Lost
 from vpp.settlement.dr_events import EventBook
-
-
-def openssl(folder: Path, *words: str) -> None:
-    subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-
-@dataclass(frozen=True)
-class Papers:
-    """Certificates of one authority in a folder."""
-
-    folder: Path
-
-    def path(self, name: str) -> Path:
-        return self.folder / name
-
-    def mark(self, name: str) -> str:
-        """Fingerprint of a certificate."""
-        found: str = certificate_fingerprint(self.path(f"{name}.pem").read_bytes())
-        return found
-
-
-@pytest.fixture(scope="module")
-def papers(tmp_path_factory: pytest.TempPathFactory) -> Papers:
-    folder = tmp_path_factory.mktemp("papers")
-    new = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2")
-    openssl(folder, *new, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
-    for name in ("vtn", "ven", "stranger"):
-        words = ("req", "-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr")
-        openssl(folder, *words, "-subj", f"/CN={name}")
-        (folder / "names").write_text("subjectAltName=IP:127.0.0.1\n", encoding="utf-8")
-        signed = (
-            "x509",
-            "-req",
-            "-in",
-            f"{name}.csr",
-            "-CA",
-            "ca.pem",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-        )
-        openssl(folder, *signed, "-days", "2", "-extfile", "names", "-out", f"{name}.pem")
-    openssl(folder, *new, "-keyout", "other.key", "-out", "other.pem", "-subj", "/CN=other authority")
-    return Papers(folder)
 
 
 @pytest.fixture(scope="module")
