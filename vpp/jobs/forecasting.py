@@ -10,7 +10,6 @@ from typing import Final
 
 import numpy as np
 
-from energy.core.errors import DataError
 from energy.core.series import Grid, Unit
 from energy.core.site import Site
 from energy.core.slots import JST, SLOTS_PER_DAY, Slot, jst_midnight
@@ -18,7 +17,7 @@ from energy.store import Store
 from vpp.forecasts.desk import ForecastDesk
 from vpp.forecasts.issued import WEEK_HOUR, Horizon, latest_issued
 from vpp.forecasts.watch import standing_of
-from vpp.jobs.job import Outcome, Run
+from vpp.jobs.job import NotYetError, Outcome, Run
 from vpp.site.ahead import ahead_of
 from vpp.site.recorder import SiteSeries
 
@@ -123,7 +122,7 @@ def check_measuring(run: Run) -> Outcome:
     values = known.series(meter, grid, Unit.KWH).values
     missing = [k for k in np.flatnonzero(np.isnan(values)).tolist() if grid.time(k) >= span[0]]
     if SLOTS_PER_DAY - 1 in missing and now - end < _SOON:
-        raise DataError(
+        raise NotYetError(
             "the last half hour is not there yet", where=f"site {run.subject}", hint="look at the meter"
         )
     if not missing:
@@ -140,7 +139,7 @@ def check_plan(run: Run) -> Outcome:
     if ahead is not None and ahead.start == slot:
         return Outcome("planned", {"source": ahead.source}, idle=True)
     if now - slot < _SOON:
-        raise DataError("no plan yet", where=f"site {run.subject}", hint="is the site running?")
+        raise NotYetError("no plan yet", where=f"site {run.subject}", hint="is the site running?")
     if ahead is None:
         return Outcome("not_planned", attention=True)
     return Outcome("planned_late", {"since": ahead.start.isoformat()}, attention=True)

@@ -10,11 +10,11 @@ from threading import Event
 from typing import Final, Protocol
 
 from energy.core.clock import Clock
-from energy.core.errors import ConfigError
+from energy.core.errors import ConfigError, DataError
 from energy.store import Store
 from vpp.jobs.due import Due
 
-__all__ = ["WHOLE", "Job", "Lane", "Misfire", "Outcome", "Run", "RunState", "checked", "ranks"]
+__all__ = ["WHOLE", "Job", "Lane", "Misfire", "NotYetError", "Outcome", "Run", "RunState", "checked", "ranks"]
 
 WHOLE: Final = ""
 """Subject of a job that is about the whole service."""
@@ -70,6 +70,13 @@ class Outcome:
     facts: Mapping[str, str] = field(default_factory=dict)
     idle: bool = False
     attention: bool = False
+
+
+class NotYetError(DataError):
+    """What a run looks for may still be on its way: it is tried again, and that is no fault.
+
+    After the last of :attr:`Job.retries` it is one, and the page of jobs says so.
+    """
 
 
 class Run(Protocol):

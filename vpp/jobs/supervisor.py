@@ -30,7 +30,7 @@ from energy.core.clock import Clock
 from energy.core.errors import ConfigError, VppError
 from energy.store import JobRunRow, Store
 from vpp.jobs.book import LostRunError, RunBook
-from vpp.jobs.job import Job, Lane, Misfire, Outcome, RunState, checked, ranks
+from vpp.jobs.job import Job, Lane, Misfire, NotYetError, Outcome, RunState, checked, ranks
 from vpp.jobs.opened import OpenRuns
 
 __all__ = ["Limits", "Supervisor", "start_supervisor"]
@@ -426,7 +426,11 @@ class Supervisor:
         pauses, tried = going.job.retries, going.row.attempts
         again = tried <= len(pauses) and not isinstance(error, ConfigError)  # a set-up does not mend itself
         retry_at = self._clock.now() + pauses[tried - 1] if again else None
-        log.warning("jobs.failed run=%s attempt=%d again=%s %s", going.key, tried, retry_at, said)
+        if again and isinstance(error, NotYetError):
+            log.info("jobs.not_yet run=%s attempt=%d again=%s %s", going.key, tried, retry_at, said)
+            said = ""
+        else:
+            log.warning("jobs.failed run=%s attempt=%d again=%s %s", going.key, tried, retry_at, said)
         if not isinstance(error, VppError):
             log.error("jobs.bug run=%s", going.key, exc_info=error)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from energy.core.errors import ConfigError, DataError
 from energy.store import JobRunRow
 from tests.unit.vpp.jobs.crew import HALF, MINUTE, Crew
 from vpp.jobs.due import Asked, Every
-from vpp.jobs.job import Job, Lane, Misfire, Outcome, Run
+from vpp.jobs.job import Job, Lane, Misfire, NotYetError, Outcome, Run
 from vpp.jobs.supervisor import Supervisor
 
 DAY = timedelta(days=1)
@@ -105,6 +106,24 @@ def test_it_is_tried_again_after_a_pause_and_what_needs_it_waits_that_long(crew:
     assert len(tries) == 2
     assert tries[0] == tries[1]
     assert crew.rows("measure")[-1].attempts == 2
+
+
+def test_what_is_still_on_its_way_is_a_fault_only_after_the_last_try(
+    crew: Crew, caplog: pytest.LogCaptureFixture
+) -> None:
+    def waits(run: Run) -> Outcome:
+        raise NotYetError("no reading yet", where="meter")
+
+    supervisor = crew.supervisor(Job(name="measure", due=Every(HALF), function=waits, retries=(MINUTE,)))
+    crew.look(supervisor)
+    crew.clock.move(HALF)
+    crew.look(supervisor)
+    assert crew.told("measure")[-1] == ("waiting", "waits", "")
+    assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+    crew.clock.move(MINUTE)
+    crew.look(supervisor)
+    assert crew.told("measure")[-1] == ("failed", "waits", "no reading yet; meter")
+    assert "jobs.failed" in caplog.text
 
 
 def test_retries_end_and_a_wrong_set_up_is_not_tried_twice(crew: Crew) -> None:
