@@ -26,6 +26,8 @@ _UNUSABLE = frozenset({Quality.INVALID.value, Quality.STALE.value})
 _P, _S, _D = schema.point.c, schema.series.c, schema.document.c
 _SERIES: Final = bindparam("series", type_=Text)
 _LIMIT: Final = bindparam("limit", type_=BigInteger)
+# Asked for first and once: joined instead, PostgreSQL reads and sorts a whole series to find its last value.
+_OF_SERIES: Final = _P.series_id == select(_S.id).where(_S.name == _SERIES).scalar_subquery()
 
 
 class SqlSnapshot:
@@ -175,7 +177,7 @@ def _newest() -> Select[int, int, float | None, str, int]:
     known = (
         select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id, following)
         .where(
-            _P.series_id == select(_S.id).where(_S.name == _SERIES).scalar_subquery(),
+            _OF_SERIES,
             _P.at >= bindparam("start"),
             _P.at < bindparam("end"),
             _P.known_at <= _LIMIT,
@@ -204,25 +206,22 @@ def _newest_told() -> Select[int, int, float | None, str, str]:
 @lru_cache(maxsize=2)
 def _latest(*, bounded: bool) -> Select[int, int, float | None, str, str]:
     """The newest version of the largest ``at``, below ``before`` if bounded."""
-    query = (
-        select(_P.at, _P.known_at, _P.value, _P.quality, schema.source.c.name)
-        .join(schema.series, _S.id == _P.series_id)
-        .join(schema.source, schema.source.c.id == _P.source_id)
-        .where(_S.name == _SERIES, _P.known_at <= _LIMIT)
+    last = (
+        select(_P.at, _P.known_at, _P.value, _P.quality, _P.source_id)
+        .where(_OF_SERIES, _P.known_at <= _LIMIT)
         .order_by(_P.at.desc(), _P.known_at.desc())
         .limit(1)
     )
-    return query.where(_P.at < bindparam("before")) if bounded else query
+    own = (last.where(_P.at < bindparam("before")) if bounded else last).subquery().c
+    return select(own.at, own.known_at, own.value, own.quality, schema.source.c.name).join(
+        schema.source, schema.source.c.id == own.source_id
+    )
 
 
 @lru_cache(maxsize=1)
 def _span() -> Select[int | None, int | None]:
     """The smallest and the largest ``at``."""
-    known = (
-        select(_P.at)
-        .join(schema.series, _S.id == _P.series_id)
-        .where(_S.name == _SERIES, _P.known_at <= _LIMIT)
-    )
+    known = select(_P.at).where(_OF_SERIES, _P.known_at <= _LIMIT)
     ends = (known.order_by(order).limit(1).scalar_subquery() for order in (_P.at, _P.at.desc()))
     return select(*ends)
 

@@ -141,6 +141,23 @@ def test_a_beginning_is_looked_up_in_the_index_and_not_by_reading_a_kind(kind: s
 
 
 @pytest.mark.parametrize("kind", SHARED)
+@pytest.mark.parametrize("bounded", [False, True])
+def test_the_last_value_is_found_at_the_end_of_a_series_that_is_not_read(
+    kind: str, tmp_path: Path, *, bounded: bool
+) -> None:
+    """PostgreSQL once read and sorted a series to find its end: 375 ms for 400 days of minutes, not 0.6."""
+    with database(kind, tmp_path) as url, open_store(url, durability="process") as store:
+        known = store.as_of(LATER)
+        for ask in (lambda: known.latest(LOAD, before=NOON if bounded else None), lambda: known.span(LOAD)):
+            with asked() as said:
+                ask()
+            plan = "\n".join(explained(url, kind, said))
+            assert "Sort" not in plan, plan
+            assert "TEMP B-TREE" not in plan, plan
+            assert "SCAN point" not in plan, plan
+
+
+@pytest.mark.parametrize("kind", SHARED)
 def test_a_sum_over_sites_reads_the_stretch_of_each_series_and_not_all_points(
     kind: str, tmp_path: Path
 ) -> None:
