@@ -29,7 +29,7 @@ def simulate(
     warm_days: Annotated[
         int, typer.Option("--warm-days", help="Days before, for baselines and feeders; every site alone.")
     ] = 7,
-    gap: Annotated[float, typer.Option(help="Relative gap that suffices for each plan. [-]")] = 0.001,
+    gap: Annotated[float, typer.Option(help="Relative gap that suffices for each plan. [-]")] = 0.0003,
     dr_share: Annotated[
         float, typer.Option(help="What the tight evening asks for, of what the sites that joined use. [-]")
     ] = 0.06,

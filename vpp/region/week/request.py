@@ -53,7 +53,7 @@ class Week:
     region: Request
     days: int = 7
     warm_days: int = 7
-    gap: float = 0.001
+    gap: float = 0.0003
     dr_share: float = 0.06
     offline: int = 2
     derated: float = 0.9
