@@ -166,8 +166,10 @@ class _Visitor:
             page = self._open(path, ahead)
             for form in page.forms if page else ():
                 target = self._inside(urljoin(path, form.action or path))
-                shape = (kind, target and re.sub(r"\d+", "#", target), tuple(one[0] for one in form.fields))
-                if target is None or shape in forms or any(part in target for part in _LEFT_OUT):
+                if target is None or any(part in target for part in _LEFT_OUT):
+                    continue
+                shape = (re.sub(r"\d+", "#", target), tuple(one[0] for one in form.fields))
+                if shape in forms:
                     continue
                 forms.add(shape)
                 for _ in range(trials):

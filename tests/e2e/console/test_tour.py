@@ -24,10 +24,10 @@ FAULTY = """<p id="a">None of it</p><p id="a">NaN</p><a href="/gone">x</a>
 
 def test_nonsense_in_every_form_is_refused_in_words(own_console: Console) -> None:
     people = {role.value: PASSWORD for role in Role}
-    seen = tour(own_console.url, people, pages=16, trials=2)
+    seen = tour(own_console.url, people, pages=20, trials=3)
     assert [f"{one.who}: {fault}" for one in seen for fault in one.faults] == []
     assert all(one.pages > 3 for one in seen), seen
-    assert sum(one.sent for one in seen) > 100
+    assert sum(one.sent for one in seen) > 60
     assert any(400 <= status < 500 for one in seen for status in one.answers)
     Journal(own_console.service.store).verify()
 
