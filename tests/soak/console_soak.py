@@ -245,26 +245,18 @@ def demo(folder: Path) -> Iterator[tuple[str, dict[str, str]]]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, "-m", "vpp.cli.main", "--lang", "en", "serve", "--demo", "--port", str(port)]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*words, "--state", str(folder / "state")], stdout=subprocess.PIPE, stderr=log, text=True
-        )
+    said = folder / "log"
+    with said.open("wb") as log:
+        process = subprocess.Popen([*words, "--state", str(folder / "state")], stdout=log, stderr=log)
     try:
-        people, said = {}, []
-        for line in process.stdout or ():
-            said.append(line)
-            told = re.match(r"  (\w+)\s+((?:[0-9a-f]{4}-){3}[0-9a-f]{4})\s", line)
-            if told is not None:
-                people[told[1]] = told[2]
-            if line.startswith("Open http"):
-                break
-        assert people, "".join(said) + (folder / "log").read_text(encoding="utf-8")[-2000:]
+        while "\nOpen http" not in (text := said.read_text(encoding="utf-8")):
+            assert process.poll() is None, text[-2000:]
+            time.sleep(1.0)
+        people = dict(re.findall(r"(?m)^  (\w+)\s+((?:[0-9a-f]{4}-){3}[0-9a-f]{4})\s", text))
         yield f"http://127.0.0.1:{port}", people
     finally:
         process.terminate()
         process.wait(60)
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def main(words: Sequence[str] | None = None) -> int:
