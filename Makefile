@@ -109,7 +109,7 @@ soak: setup ## a thousand varied plans, then four weeks of the factory through t
 	$(BIN)/python -m tests.soak.device_soak 100 120 1 0.1 >&2
 	@echo "== two hundred job runs whose processes are killed at random moments" >&2
 	$(BIN)/python -m tests.soak.jobs_soak 200 >&2
-	@echo "== everybody of the demonstration opens every page and fills in every form with nonsense" >&2
+	@echo "== everybody of the demonstration opens sixty pages and fills in their forms with nonsense" >&2
 	$(BIN)/python -m tests.soak.console_soak 60 >&2
 
 docs: setup ## write the generated reference pages again

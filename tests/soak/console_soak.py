@@ -1,4 +1,4 @@
-"""Every page a person can reach, and every form there, filled in by somebody who means no good.
+"""Pages a person can reach, as many as told, and the forms there, filled in by somebody who means no good.
 
 For each person of a console it follows links, as many as told and few of one kind, and sends each kind of
 form several times with what no field expects: other scripts, numbers that are none, programs, nothing at

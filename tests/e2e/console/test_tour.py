@@ -1,4 +1,4 @@
-"""Everybody looks around and fills in every form with nonsense; ``make soak`` does it on the demo."""
+"""Everybody looks around and sends the forms they find with nonsense; ``make soak`` does it on the demo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAULTY = """<p id="a">None of it</p><p id="a">NaN</p><a href="/gone">x</a>
 <form method="post" action="/broken"><input type="hidden" name="kept" value="1"></form>"""
 
 
-def test_nonsense_in_every_form_is_refused_in_words(own_console: Console) -> None:
+def test_nonsense_in_the_forms_is_answered_in_words(own_console: Console) -> None:
     people = {role.value: PASSWORD for role in Role}
     seen = tour(own_console.url, people, pages=20, trials=3)
     assert [f"{one.who}: {fault}" for one in seen for fault in one.faults] == []
